@@ -1,0 +1,40 @@
+# Every target sets up what it needs: `make demo` and `make test` are all a fresh machine has to know.
+PYTHON ?= python3.11
+VENV ?= .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: demo test fast-test setup format check benchmark clean
+
+demo: $(READY)
+	$(BIN)/semiverse demo --out runs/demo
+
+test: $(READY)
+	$(BIN)/pytest
+
+fast-test: $(READY)
+	$(BIN)/pytest -m "not slow"
+
+setup: $(READY)
+
+format: $(READY)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+check: $(READY)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+benchmark: $(READY)
+	$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+
+$(READY): pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --upgrade pip
+	$(BIN)/python -m pip install --editable ".[dev]"
+	touch $@

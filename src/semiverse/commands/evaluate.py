@@ -1,0 +1,117 @@
+"""Score a trained model."""
+
+import json
+import math
+import sys
+import time
+from pathlib import Path
+from typing import Any, Literal
+
+from tqdm import tqdm
+
+from semiverse.metrics import ConfusionMatrix, Scores, Variant, miou
+from semiverse.mixture import DomainMixture
+from semiverse.models import SegmentationModel
+from semiverse.predict import Predictor
+from semiverse.run import write_atomically
+
+Evaluation = dict[str, Any]
+
+
+def evaluate(
+    run: Path,
+    data: DomainMixture,
+    domain: str | None = None,
+    split: str | None = None,
+    via: Literal["decoder", "embedding"] = "decoder",
+    variant: Variant = "default",
+    full_resolution: bool = False,
+    window: tuple[int, int] | None = None,
+    device: str = "auto",
+    out: Path | None = None,
+) -> Evaluation:
+    """Score a model on labelled images; prints a table and writes ``evaluation.json``.
+
+    Args:
+        run: A run folder, or the model folder in it.
+        data: The domains to score on; on the command line, those of the run's own configuration.
+        domain: Only this domain; None: all of them.
+        split: The split to score on; None: each domain's validation split.
+        via: By the decoder, or by the most similar label embedding.
+        variant: How the mean over classes is taken; default: over classes that the masks or predictions hold.
+        full_resolution: Score at the owner's size instead of the working size.
+        window: Height and width of the pieces in which large images are seen; None: whole images.
+        device: Where to compute; auto: a GPU if there is one.
+        out: The file to write; None: evaluation.json in the run folder.
+
+    Returns:
+        What was written: scores in [0, 1] by domain, None for classes that neither masks nor predictions hold.
+
+    Raises:
+        FileNotFoundError: If there is no model or no data.
+        ValueError: If the domain is unknown, or label spaces of data and model differ.
+    """
+    started = time.perf_counter()
+    model = SegmentationModel.load(run)
+    predictor = Predictor(model, via, window, resize=full_resolution, device=device)
+    names = list(data.domains) if domain is None else [domain]
+    unknown = [name for name in names if name not in data.domains]
+    if unknown:
+        raise ValueError(f"the data has no domain {unknown[0]!r}; it has {', '.join(data.domains)}")
+    results = {
+        name: _score(predictor, data, name, split, variant, full_resolution) | {"via": via, "variant": variant}
+        for name in names
+    }
+    evaluation = {
+        "domains": results,
+        "sum_miou": sum(result["miou"] or 0.0 for result in results.values()),
+        "model": str(run if (run / "config.json").is_file() else run / "model"),
+        "command": " ".join(sys.argv),
+        "seconds": round(time.perf_counter() - started, 1),
+    }
+    print(table(evaluation))
+    write_atomically(out or run / "evaluation.json", json.dumps(evaluation, indent=2) + "\n")
+    return evaluation
+
+
+def _score(
+    predictor: Predictor, data: DomainMixture, name: str, split: str | None, variant: Variant, full_resolution: bool
+) -> dict[str, Any]:
+    """Scores of one domain."""
+    samples = data.evaluation(name, split, full_resolution)
+    space = data.label_spaces[name]
+    known = predictor.model.label_spaces.get(name)
+    if known != space:
+        raise ValueError(
+            f"domain {name}: the data has the classes {', '.join(space.classes)}, the model "
+            f"{', '.join(known.classes) if known else 'no such domain'}; expected the same: check data.domains.{name}"
+        )
+    confusion = ConfusionMatrix(len(space))
+    for index in tqdm(range(len(samples)), desc=f"scoring {name}", delay=2, leave=False):
+        sample = samples[index]
+        confusion.update(predictor(sample.image, name).mask[None], sample.mask[None])
+    scores: Scores = confusion.compute()
+    return {
+        "images": len(samples),
+        "miou": _number(miou(confusion.matrix, variant)),
+        "pixel_accuracy": _number(scores.pixel_accuracy),
+        "iou": {title: _number(float(value)) for title, value in zip(space.classes, scores.iou, strict=True)},
+        "split": split or data.domains[name].val,
+    }
+
+
+def _number(value: float) -> float | None:
+    return None if math.isnan(value) else round(value, 6)
+
+
+def table(evaluation: Evaluation) -> str:
+    """Scores as text: a line a domain, then a line a class."""
+    lines = [f"{'domain':<20} {'images':>6} {'mIoU':>6} {'pixels':>6}"]
+    for name, result in evaluation["domains"].items():
+        lines.append(f"{name:<20} {result['images']:>6} {_percent(result['miou'])} {_percent(result['pixel_accuracy'])}")
+        lines += [f"  {title:<25} {_percent(value)}" for title, value in result["iou"].items()]
+    return "\n".join([*lines, f"{'sum of mIoU':<27} {_percent(evaluation['sum_miou'])}"])
+
+
+def _percent(value: float | None) -> str:
+    return "     -" if value is None else f"{100 * value:6.2f}"

@@ -1,0 +1,148 @@
+"""Segment images and folders of images."""
+
+import json
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from PIL import Image
+from torch import Tensor
+from tqdm import tqdm
+
+from semiverse.data.images import read_image
+from semiverse.data.pairing import list_images
+from semiverse.labels import IGNORE
+from semiverse.models import SegmentationModel
+from semiverse.pictures import overlay as draw_overlay
+from semiverse.predict import Predictor, Segmentation
+from semiverse.run import write_atomically
+
+
+def predict(
+    run: Path,
+    images: list[Path],
+    domain: str | None = None,
+    labels: str | None = None,
+    via: Literal["decoder", "embedding"] = "decoder",
+    out: Path = Path("predictions"),
+    window: tuple[int, int] | None = None,
+    overlay: bool = True,
+    confidence: bool = False,
+    overwrite: bool = False,
+    device: str = "auto",
+    workers: int = 2,
+) -> int:
+    """Write a mask for every image: ids as a PNG with the palette of the label space.
+
+    A file that cannot be read is listed at the end and the others are done.
+
+    Args:
+        run: A run folder, or the model folder in it.
+        images: Image files, and folders in which they lie at any depth.
+        domain: The domain that the images are like; None: the only one that the model has.
+        labels: The domain whose classes are asked for; None: those of the same domain.
+        via: By the decoder, or by the most similar label embedding.
+        out: The folder for the results.
+        window: Height and width of the pieces in which large images are seen; None: whole images.
+        overlay: Write also the image with its mask laid over it, <stem>_overlay.jpg.
+        confidence: Write also how sure the model is, <stem>_confidence.png, 0..255.
+        overwrite: Replace results that are there already.
+        device: Where to compute; auto: a GPU if there is one.
+        workers: Threads that read and write files.
+
+    Returns:
+        0, or 1 if files could not be read.
+
+    Raises:
+        FileNotFoundError: If there is no model or no image.
+        ValueError: If the domain is unknown, two images have one name, or results exist already.
+    """
+    model = SegmentationModel.load(run)
+    domain = _domain(model, domain)
+    files = find_images(images)
+    taken = [stem for stem in files if (out / f"{stem}.png").exists()]
+    if taken and not overwrite:
+        raise ValueError(
+            f"{out} already holds {len(taken)} results, first: {taken[0]}.png; expected none: choose another --out, or "
+            "--overwrite true"
+        )
+    predictor = Predictor(model, via, window, device=device)
+    out.mkdir(parents=True, exist_ok=True)
+    done: dict[str, str] = {}
+    problems: dict[str, str] = {}
+    with ThreadPoolExecutor(max(1, workers)) as pool:
+        bar = tqdm(_read_ahead(pool, list(files.items())), total=len(files), desc="segmenting", delay=2)
+        for stem, image in bar:
+            if isinstance(image, str):
+                problems[str(files[stem])] = image
+                continue
+            found = predictor(image, domain, labels)
+            write_result(out / stem, image, found, overlay, confidence)
+            done[stem] = str(files[stem])
+    facts = {"run": str(run), "domain": domain, "labels": labels or domain, "via": via, "images": done}
+    classes = list(model.label_spaces[labels or domain].classes)
+    write_atomically(
+        out / "predictions.json", json.dumps(facts | {"classes": classes, "problems": problems}, indent=1) + "\n"
+    )
+    print(f"{len(done)} masks written to {out}")
+    for message in problems.values():
+        print(f"left out: {message}")
+    return 1 if problems else 0
+
+
+def _domain(model: SegmentationModel, domain: str | None) -> str:
+    names = list(model.label_spaces)
+    if domain is None and len(names) > 1:
+        raise ValueError(f"the model knows the domains {', '.join(names)}; say which the images are like: --domain NAME")
+    return names[0] if domain is None else domain
+
+
+def find_images(places: Sequence[Path]) -> dict[str, Path]:
+    """Image files by stem, from files and folders.
+
+    Raises:
+        FileNotFoundError: If a place does not exist or a folder has no image.
+        ValueError: If two images have the same stem, so that their results would overwrite each other.
+    """
+    found: dict[str, Path] = {}
+    for place in places:
+        for path in list_images(place).values() if place.is_dir() else [place]:
+            if path.stem in found:
+                raise ValueError(f"{found[path.stem]} and {path} have one name; expected different ones: predict them apart")
+            found[path.stem] = path
+    return found
+
+
+def _read_ahead(pool: ThreadPoolExecutor, files: Sequence[tuple[str, Path]]) -> Iterator[tuple[str, Tensor | str]]:
+    """Images in order, a few of them read ahead; the problem instead of the image where there is one."""
+
+    def read(item: tuple[str, Path]) -> tuple[str, Tensor | str]:
+        try:
+            return item[0], read_image(item[1])
+        except (OSError, ValueError) as error:
+            return item[0], str(error)
+
+    ahead = 4
+    waiting = [pool.submit(read, item) for item in files[:ahead]]
+    for i in range(len(files)):
+        if i + ahead < len(files):
+            waiting.append(pool.submit(read, files[i + ahead]))
+        yield waiting[i].result()
+        waiting[i] = waiting[-1]  # frees the image
+
+
+def write_result(stem: Path, image: Tensor, found: Segmentation, overlay: bool, confidence: bool) -> None:
+    """Write the mask of an image, (3, H, W) uint8, and what else was asked for, beside each other."""
+    picture = Image.fromarray(found.mask.numpy())
+    colors = np.zeros((IGNORE + 1, 3), dtype=np.uint8)
+    colors[: len(found.labels)] = found.labels.palette
+    picture.putpalette(colors.ravel().tolist())
+    picture.save(stem.with_name(f"{stem.name}.png"), optimize=True)
+    if overlay:
+        laid = draw_overlay(image, found.mask, found.labels).permute(1, 2, 0).numpy()
+        Image.fromarray(laid).save(stem.with_name(f"{stem.name}_overlay.jpg"), quality=90)
+    if confidence:
+        sure = (found.confidence * 255).round().byte().numpy()
+        Image.fromarray(sure).save(stem.with_name(f"{stem.name}_confidence.png"))

@@ -1,0 +1,1 @@
+"""Parts of the report: what run folders say, tables, figures, example pictures, the page."""

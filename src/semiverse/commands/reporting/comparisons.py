@@ -1,0 +1,178 @@
+"""What runs reached and how they differ, as tables."""
+
+from collections.abc import Mapping, Sequence
+from statistics import mean
+from typing import Any
+
+from semiverse.commands.reporting.runs import Protocol, RunFacts, Score, Setting
+from semiverse.commands.reporting.tables import DAGGER, MISSING, Cell, Column, Row, Table, mark_best, percent_cell
+
+Frequencies = Mapping[str, tuple[float, int]]
+"""Share of all pixels, in [0, 1], and number of images, by class."""
+
+
+def protocols(settings: Sequence[Setting]) -> dict[str, list[Protocol]]:
+    """Protocols of all scores, those that may be added up together: by the words that tell them apart."""
+    runs = [run for setting in settings for run in setting.runs]
+    usual = {domain: str(values.get("val", "val")) for run in runs for domain, values in _domains(run).items()}
+    order = {domain: i for i, domain in enumerate(dict.fromkeys(domain for run in runs for domain in run.domains))}
+    found = {protocol for run in runs for protocol in run.scores}
+    grouped: dict[str, list[Protocol]] = {}
+    for protocol in sorted(found, key=lambda p: (*_manner(p, usual), order.get(p.domain, len(order)), p)):
+        via, *others = _manner(protocol, usual)
+        grouped.setdefault(", ".join([f"by {via}", *filter(None, others)]), []).append(protocol)
+    return grouped
+
+
+def _domains(run: RunFacts) -> dict[str, dict[str, Any]]:
+    domains: dict[str, dict[str, Any]] = run.config["data"]["domains"]
+    return domains
+
+
+def _manner(protocol: Protocol, usual: Mapping[str, str]) -> tuple[str, str, str, str]:
+    """How a protocol scores, whatever the domain; empty words for what is usual."""
+    return (
+        protocol.via,
+        "" if protocol.split == usual.get(protocol.domain) else f"split {protocol.split}",
+        "" if protocol.variant == "default" else protocol.variant,
+        "full resolution" if protocol.full_resolution else "",
+    )
+
+
+def score_table(settings: Sequence[Setting]) -> Table:
+    """One row a setting, and one for each of its runs where there are several."""
+    runs = [run for setting in settings for run in setting.runs]
+    same = len({tuple(run.domains) for run in runs}) == 1
+    columns = [
+        Column("run", "run"),
+        Column("method", "method"),
+        Column("labelled images", "labeled", " + ".join(runs[0].domains) if same else ""),
+    ]
+    blocks = protocols(settings)
+    sums = {manner: members for manner, members in blocks.items() if len(members) > 1}
+    for manner, members in blocks.items():
+        suffix = "" if manner == "by decoder" else "_" + "".join(c if c.isalnum() else "_" for c in manner)
+        columns += [Column(p.domain, f"{p.domain}/miou{suffix}", manner) for p in members]
+        if manner in sums:
+            columns.append(Column("sum", f"sum_miou{suffix}", manner))
+    columns.append(Column("training", "seconds", "seconds"))
+    table = Table("scores", "Mean intersection over union (mIoU) in percent; higher is better.", columns)
+    for setting in settings:
+        repeated = len(setting.runs) > 1
+        parts = [setting, *(Setting(run.name, [run]) for run in setting.runs)] if repeated else [setting]
+        for part in parts:
+            table.rows.append(Row(_score_cells(part, blocks, same), member=part is not setting))
+    for i, column in enumerate(columns):
+        if "miou" in column.key:
+            mark_best([row.cells[i] for row in table.rows if not row.member])
+    table.notes = _notes(settings)
+    return table
+
+
+def _score_cells(setting: Setting, blocks: Mapping[str, Sequence[Protocol]], same: bool) -> list[Cell]:
+    first, count = setting.runs[0], len(setting.runs)
+    title = f"{setting.name}, mean of {count} runs" if count > 1 else setting.name + _progress(first)
+    budget = " + ".join(
+        (str(len(names)) if same else f"{domain} {len(names)}") for domain, names in first.labeled.items()
+    )
+    cells = [Cell(title, setting.name), Cell(first.method, first.method), Cell(budget or MISSING, budget)]
+    for members in blocks.values():
+        cells += [_score_cell(setting, [protocol]) for protocol in members]
+        if len(members) > 1:
+            cells.append(_score_cell(setting, members))
+    seconds = [run.seconds for run in setting.runs if run.seconds is not None]
+    cells.append(Cell(f"{mean(seconds):.0f}", mean(seconds)) if seconds else Cell(MISSING))
+    return cells
+
+
+def _score_cell(setting: Setting, members: Sequence[Protocol]) -> Cell:
+    """Sum of mIoU over protocols (often one) for the runs that have all of them."""
+    complete = [[run.scores[protocol] for protocol in members if protocol in run.scores] for run in setting.runs]
+    usable = [found for found in complete if len(found) == len(members) and None not in [s.miou for s in found]]
+    marked = any(score.step is not None for found in usable for score in found)
+    return percent_cell([sum(score.miou or 0.0 for score in found) for found in usable], marked)
+
+
+def _progress(run: RunFacts) -> str:
+    return "" if run.finished else f" (unfinished, step {run.steps})"
+
+
+def _notes(settings: Sequence[Setting]) -> list[str]:
+    """What a reader must know before comparing."""
+    runs = [run for setting in settings for run in setting.runs]
+    notes = []
+    if any(len(setting.runs) > 1 for setting in settings):
+        notes.append("± is the standard deviation over runs that differ only in the seed.")
+    if len(settings) > 1 and all(len(setting.runs) == 1 for setting in settings):
+        notes.append("Every setting was run once: small differences may be chance, which repetitions with other seeds show.")
+    checked = {run.name: score.step for run in runs for score in run.scores.values() if score.step is not None}
+    if checked:
+        listed = ", ".join(f"{name} (step {step})" for name, step in checked.items())
+        notes.append(f"{DAGGER} Last validation during training, because there is no evaluation yet: {listed}.")
+    silent = [run.name for run in runs if not run.scores]
+    if silent:
+        notes.append(f"Neither evaluated nor validated yet: {', '.join(silent)}.")
+    for protocol in dict.fromkeys(protocol for run in runs for protocol in run.scores):
+        found = [run.scores[protocol] for run in runs if protocol in run.scores]
+        counts = {score.images for score in found if score.images is not None}
+        if len(counts) > 1:
+            notes.append(f"Runs were scored on different numbers of {protocol.domain} images: {sorted(counts)}.")
+        if len({tuple(score.iou) for score in found if score.iou}) > 1:
+            notes.append(f"Runs have different classes in {protocol.domain}: their scores there do not compare.")
+    return list(dict.fromkeys(notes))
+
+
+def class_table(domain: str, settings: Sequence[Setting], frequencies: Frequencies | None) -> Table | None:
+    """Intersection over union of each class beside its frequency; None where no run of the domain was evaluated."""
+    chosen = [
+        (setting, protocol, manner)
+        for manner, members in protocols(settings).items()
+        for protocol in members
+        for setting in settings
+        if protocol.domain == domain and _evaluations(setting, protocol)
+    ]
+    if not chosen:
+        return None
+    classes = dict.fromkeys(c for setting, p, _ in chosen for score in _evaluations(setting, p) for c in score.iou)
+    columns = [Column("class", "class")]
+    if frequencies:
+        columns += [Column("pixels", "pixels", "% of masks"), Column("images", "images", "with the class")]
+    columns += [Column(setting.name, f"{setting.name} {manner}", manner) for setting, _, manner in chosen]
+    table = Table(f"classes_{domain}", f"Intersection over union of each class of {domain} in percent.", columns)
+    for title in classes:
+        cells = [Cell(title, title)]
+        if frequencies:
+            share, images = frequencies.get(title, (0.0, 0))
+            cells += [Cell(f"{100 * share:.2f}", share), Cell(str(images), images)]
+        values = [[score.iou.get(title) for score in _evaluations(setting, p)] for setting, p, _ in chosen]
+        reached = [percent_cell([value for value in found if value is not None]) for found in values]
+        mark_best(reached)
+        table.rows.append(Row(cells + reached))
+    table.notes = [f"{MISSING} the class neither occurs in the masks nor was predicted."]
+    return table
+
+
+def _evaluations(setting: Setting, protocol: Protocol) -> list[Score]:
+    found = [run.scores[protocol] for run in setting.runs if protocol in run.scores]
+    return [score for score in found if score.iou]
+
+
+def difference_table(runs: Sequence[RunFacts]) -> Table:
+    """Values of the configuration that differ between runs."""
+    flat = {run.name: dict(_flattened(run.config)) for run in runs}
+    keys = dict.fromkeys(key for values in flat.values() for key in values)
+    differing = [key for key in keys if len({values.get(key, MISSING) for values in flat.values()}) > 1]
+    columns = [Column("key", "key"), *(Column(name, name) for name in flat)]
+    rows = [Row([Cell(key, key), *(Cell(v.get(key, MISSING), v.get(key)) for v in flat.values())]) for key in differing]
+    return Table("differences", "Values of the configuration that differ between the runs.", columns, rows)
+
+
+def _flattened(values: Mapping[str, Any], where: str = "") -> list[tuple[str, str]]:
+    """Dotted paths and their values as text."""
+    return [
+        leaf
+        for key, value in values.items()
+        for leaf in (
+            _flattened(value, f"{where}{key}.") if isinstance(value, dict) and value else [(f"{where}{key}", str(value))]
+        )
+    ]

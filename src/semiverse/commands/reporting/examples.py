@@ -1,0 +1,120 @@
+"""Example pictures: validation images with their masks and what runs make of them."""
+
+from argparse import ArgumentError
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+from jsonargparse import ArgumentParser
+from torch import Tensor
+from tqdm import tqdm
+
+from semiverse.commands.reporting.comparisons import Frequencies
+from semiverse.commands.reporting.runs import RunFacts, Setting
+from semiverse.data import Content, Sample
+from semiverse.labels import LabelSpace
+from semiverse.mixture import DomainMixture
+from semiverse.models import SegmentationModel
+from semiverse.predict import Predictor
+
+UNREADABLE = (ArgumentError, ValueError, OSError)
+"""What data or a model that is not there, or not any more what it was, brings about."""
+
+
+@dataclass
+class Examples:
+    """Images of a domain's validation split, and predictions by setting.
+
+    Args:
+        domain: Its name.
+        labels: Its label space.
+        samples: Images and masks at working size, chosen evenly over the split.
+        split_size: Number of images of the split.
+        frequencies: How often classes occur in the split's masks.
+        predictions: Masks (H, W) of every sample, by name of the setting.
+    """
+
+    domain: str
+    labels: LabelSpace
+    samples: list[Sample]
+    split_size: int
+    frequencies: Frequencies
+    predictions: dict[str, list[Tensor]] = field(default_factory=dict)
+
+
+def read_examples(settings: Sequence[Setting], count: int) -> tuple[list[Examples], list[str]]:
+    """Examples of every domain whose data is there, without predictions yet; and what is not there."""
+    sources: dict[str, RunFacts] = {}
+    for run in [run for setting in settings for run in setting.runs]:
+        for domain in run.domains:
+            sources.setdefault(domain, run)
+    found: list[Examples] = []
+    problems: list[str] = []
+    for domain, run in sources.items():
+        try:
+            found.append(_examples(mixture(run.config["data"]), domain, count))
+        except UNREADABLE as error:
+            problems.append(f"No pictures of {domain} and no class frequencies, because its data cannot be read: {error}")
+    return found, problems
+
+
+def mixture(values: Mapping[str, Any]) -> DomainMixture:
+    """The data that a configuration describes.
+
+    Raises:
+        ArgumentError: If it names classes or options that do not exist here.
+        ValueError: If they do not go together.
+    """
+    import_module("semiverse.datasets")  # so that class names are known
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_class_arguments(DomainMixture, "data", sub_configs=True)
+    data: DomainMixture = parser.instantiate(parser.parse_object({"data": dict(values)})).data
+    return data
+
+
+def _examples(data: DomainMixture, domain: str, count: int) -> Examples:
+    split, labels = data.evaluation(domain), data.label_spaces[domain]
+    samples = [split[index] for index in evenly(len(split), count)]
+    contents = data.contents(domain, data.domains[domain].val)
+    return Examples(domain, labels, samples, len(split), frequencies(contents, labels))
+
+
+def evenly(total: int, count: int) -> list[int]:
+    """Up to ``count`` indices, evenly spread over 0..total-1."""
+    count = min(count, total)
+    return [int((i + 0.5) * total / count) for i in range(count)]
+
+
+def frequencies(contents: Sequence[Content], labels: LabelSpace) -> Frequencies:
+    """Share of all pixels and number of images of each class; empty without a readable mask."""
+    counted = [content.pixels for content in contents if content.pixels is not None]
+    if not counted:
+        return {}
+    pixels = np.stack(counted)
+    shares, images = pixels.sum(axis=0) / max(1, pixels.sum()), (pixels > 0).sum(axis=0)
+    return {title: (float(shares[i]), int(images[i])) for i, title in enumerate(labels.classes)}
+
+
+def add_predictions(examples: Sequence[Examples], settings: Sequence[Setting], device: str) -> list[str]:
+    """Let one run of every setting segment the examples; returns what could not be done."""
+    problems: list[str] = []
+    total = len(settings) * sum(len(example.samples) for example in examples)
+    with tqdm(total=total, desc="example pictures", delay=2, leave=False) as bar:
+        for setting in settings:
+            try:
+                _predict(examples, setting, device, bar)
+            except UNREADABLE as error:
+                problems.append(f"No predictions of {setting.name}: {error}")
+    return problems
+
+
+def _predict(examples: Sequence[Examples], setting: Setting, device: str, bar: "tqdm[Any]") -> None:
+    model = SegmentationModel.load(setting.runs[0].run.folder)
+    predictor = Predictor(model, resize=False, device=device)
+    for example in examples:
+        if model.label_spaces.get(example.domain) == example.labels:
+            masks = [predictor(sample.image, example.domain).mask for sample in example.samples]
+            example.predictions[setting.name] = masks
+        bar.update(len(example.samples))

@@ -1,0 +1,127 @@
+"""Change image and mask together; where the mask has no pixel to show it says ``IGNORE``."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+from torchvision.transforms.v2 import InterpolationMode
+from torchvision.transforms.v2 import functional as tv
+
+from semiverse.labels import IGNORE
+from semiverse.resolution import Resolution
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """Random changes of a training image.
+
+    Args:
+        scale: Range of the random factor on the working size.
+        flip: Probability of a horizontal flip.
+        color: Strength of brightness, contrast and saturation changes: factors in 1 ± ``color``; 0: none.
+
+    Raises:
+        ValueError: If the range is empty or not positive, or a value lies outside [0, 1].
+    """
+
+    scale: tuple[float, float] = (1.0, 1.0)
+    flip: float = 0.5
+    color: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.scale[0] <= self.scale[1]:
+            raise ValueError(f"augmentation scale={self.scale}; expected (low, high) with 0 < low <= high")
+        if not 0 <= self.flip <= 1 or not 0 <= self.color <= 1:
+            raise ValueError(f"augmentation flip={self.flip}, color={self.color}; expected values from 0 to 1")
+
+
+def _uniform(generator: torch.Generator, low: float, high: float) -> float:
+    return low + (high - low) * float(torch.rand((), generator=generator))
+
+
+class ResizeTransform:
+    """Bring an image to its working size: antialiased bilinear, the mask by nearest neighbour. Draws nothing."""
+
+    def __init__(self, resolution: Resolution) -> None:
+        self.resolution = resolution
+
+    def __call__(self, image: Tensor, mask: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:  # noqa: ARG002
+        """Image (3, H, W) and mask (H, W), both uint8, at the working size."""
+        return resize(image, mask, self.resolution.of(*mask.shape))
+
+
+class CropTransform:
+    """Training view: random scale, crop, flip and colours.
+
+    The crop is cut from the original before resizing, so that only pixels that are seen are touched.
+
+    Args:
+        resolution: Working size of the domain.
+        crop: (height, width) of the result; None: the whole image at its working size (times the random scale only
+            where that leaves the size alone, so ``augmentation.scale`` must be (1, 1)).
+        augmentation: What to draw.
+    """
+
+    def __init__(self, resolution: Resolution, crop: tuple[int, int] | None, augmentation: Augmentation) -> None:
+        if crop is None and augmentation.scale != (1.0, 1.0):
+            raise ValueError(f"augmentation scale={augmentation.scale} needs a crop; set crop, or scale to [1, 1]")
+        self.resolution, self.crop, self.augmentation = resolution, crop, augmentation
+
+    def __call__(self, image: Tensor, mask: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Image (3, H, W) and mask (H, W), both uint8, at the size of the crop."""
+        height, width = self.resolution.of(*mask.shape)
+        factor = _uniform(generator, *self.augmentation.scale)
+        place = torch.rand(2, generator=generator).tolist()
+        if self.crop is None:
+            image, mask = resize(image, mask, (height, width))
+        else:
+            image, mask = crop(image, mask, (round(height * factor), round(width * factor)), self.crop, place)
+        if float(torch.rand((), generator=generator)) < self.augmentation.flip:
+            image, mask = image.flip(-1), mask.flip(-1)
+        if self.augmentation.color > 0:
+            image = jitter(image, self.augmentation.color, generator)
+        return image.contiguous(), mask.contiguous()
+
+
+def resize(image: Tensor, mask: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    """Image (3, H, W) by antialiased bilinear, mask (H, W) by nearest neighbour (pixel centres), to (height, width)."""
+    if mask.shape != size:
+        image = tv.resize(image, list(size), InterpolationMode.BILINEAR, antialias=True)
+        mask = tv.resize(mask[None], list(size), InterpolationMode.NEAREST_EXACT)[0]
+    return image, mask
+
+
+def crop(
+    image: Tensor, mask: Tensor, working: tuple[int, int], size: tuple[int, int], place: list[float]
+) -> tuple[Tensor, Tensor]:
+    """A window of an image as it would be at ``working`` size, without resizing the rest of it.
+
+    Args:
+        image: (3, H, W) uint8.
+        mask: (H, W) uint8.
+        working: (height, width) that the whole image would be brought to.
+        size: (height, width) of the window in that frame; what lies outside is black and ``IGNORE``.
+        place: Where the window lies, vertical and horizontal, each in [0, 1].
+    """
+    bounds, inner = [], []
+    for whole, full, window, where in zip(working, mask.shape, size, place, strict=True):
+        inside = min(window, whole)
+        start = int(where * (whole - inside + 1)) if where < 1 else whole - inside
+        low = round(start * full / whole)
+        high = max(low + 1, round((start + inside) * full / whole))
+        bounds.append(slice(min(low, full - 1), high))
+        inner.append(inside)
+    image, mask = resize(image[:, bounds[0], bounds[1]], mask[bounds[0], bounds[1]], (inner[0], inner[1]))
+    below, right = size[0] - inner[0], size[1] - inner[1]
+    if below or right:
+        image, mask = pad(image, (0, right, 0, below)), pad(mask, (0, right, 0, below), value=IGNORE)
+    return image, mask
+
+
+def jitter(image: Tensor, strength: float, generator: torch.Generator) -> Tensor:
+    """Random brightness, contrast and saturation, each a factor in 1 ± strength; (3, H, W) uint8 in and out."""
+    low, high = max(0.0, 1 - strength), 1 + strength
+    image = tv.adjust_brightness(image, _uniform(generator, low, high))
+    image = tv.adjust_contrast(image, _uniform(generator, low, high))
+    return tv.adjust_saturation(image, _uniform(generator, low, high))

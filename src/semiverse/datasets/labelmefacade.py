@@ -1,0 +1,59 @@
+"""LabelMeFacade: house fronts and streets in 8 classes."""
+
+from pathlib import Path
+
+from torch import Tensor
+
+from semiverse.data import Record, SegmentationDataset, list_images, pair, read_colors, read_list
+from semiverse.labels import IGNORE, LabelSpace
+
+LISTS = Path(__file__).parent / "lists"
+VARIOUS = (0, 0, 0)
+
+
+class LabelMeFacade(SegmentationDataset):
+    """LabelMeFacade (Fröhlich, Rodner, Denzler, ICPR 2010; Brust et al., 2015): 945 photographs of fronts and streets.
+
+    Expects ``images/*.jpg``, ``labels/*.png`` (class colours), ``train.txt`` and ``test.txt`` below the root. The
+    owner's ``various`` (black) covers what has no class and is ignored.
+    The owner's training set has only 100 images. The lists ``train450`` and ``val150`` divide 600 images of both
+    splits so that photographs of one scene stay on one side.
+    Source: https://github.com/cvjena/labelmefacade
+    """
+
+    labels = LabelSpace(
+        "labelmefacade8",
+        ("building", "car", "door", "pavement", "road", "sky", "vegetation", "window"),
+        (
+            (128, 0, 0),
+            (128, 0, 128),
+            (128, 128, 0),
+            (128, 128, 128),
+            (128, 64, 0),
+            (0, 128, 128),
+            (0, 128, 0),
+            (0, 0, 128),
+        ),
+    )
+    splits = ("train", "test")
+    lists = {
+        "train450": LISTS / "labelmefacade_train450.txt",
+        "val150": LISTS / "labelmefacade_val150.txt",
+    }
+
+    def records(self, split: str) -> list[Record]:
+        """Images of a split in the order of the owner's list."""
+        images, masks = list_images(self.folder / "images"), list_images(self.folder / "labels")
+        names = read_list(self.folder / f"{split}.txt")
+        missing = [name for name in names if name not in images]
+        if missing:
+            raise FileNotFoundError(
+                f"{self.folder / split}.txt: {len(missing)} of {len(names)} listed images are missing in "
+                f"{self.folder / 'images'}, first: {missing[0]}; unpack the archive again"
+            )
+        chosen = {name: images[name] for name in names}
+        return [Record(image, mask) for image, mask in pair(chosen, masks, self.folder / "labels")]
+
+    def read_mask(self, path: Path) -> Tensor:
+        """Train ids; ``various`` becomes ``IGNORE``."""
+        return read_colors(path, {color: i for i, color in enumerate(self.labels.palette)} | {VARIOUS: IGNORE})

@@ -1,0 +1,111 @@
+"""What a pixel's label is: an id in a label space, or ``IGNORE``."""
+
+import colorsys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+IGNORE = 255
+"""The only "no label" value, in every mask of the library. An image without labels has it everywhere."""
+
+Color = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class LabelSpace:
+    """Ordered class names; the position of a name is its train id.
+
+    Two spaces are equal by value, and domains with equal spaces share a head.
+
+    Args:
+        name: Short name, for tables.
+        classes: Class names in the order of their train ids 0..C-1; at most 255 of them.
+        palette: One colour (red, green, blue in 0..255) a class; distinct colours are made up when it is empty.
+
+    Raises:
+        ValueError: If a class is named twice, there is no class or more than 255, or the palette has another length.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    palette: tuple[Color, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "classes", tuple(self.classes))
+        object.__setattr__(self, "palette", tuple(tuple(color) for color in self.palette))
+        if not 1 <= len(self.classes) <= IGNORE:
+            raise ValueError(
+                f"label space {self.name!r} has {len(self.classes)} classes; expected 1 to {IGNORE}, "
+                f"because {IGNORE} means 'no label': merge or drop classes"
+            )
+        twice = sorted({name for name in self.classes if self.classes.count(name) > 1})
+        if twice:
+            raise ValueError(f"label space {self.name!r} names {twice} more than once; every class needs its own name")
+        if not self.palette:
+            object.__setattr__(self, "palette", distinct_colors(len(self.classes)))
+        if len(self.palette) != len(self.classes):
+            raise ValueError(
+                f"label space {self.name!r} has {len(self.classes)} classes but {len(self.palette)} colours; "
+                "give one colour a class, or none at all"
+            )
+
+    def __len__(self) -> int:
+        return len(self.classes)
+
+    def id_of(self, name: str) -> int:
+        """Train id of a class.
+
+        Raises:
+            ValueError: If the space has no such class; the message lists those it has.
+        """
+        if name not in self.classes:
+            raise ValueError(f"label space {self.name!r} has no class {name!r}; it has {', '.join(self.classes)}")
+        return self.classes.index(name)
+
+    def colorize(self, mask: Tensor) -> Tensor:
+        """Colours of a mask, (H, W) train ids or ``IGNORE`` (black) → (H, W, 3) uint8."""
+        table = torch.zeros(IGNORE + 1, 3, dtype=torch.uint8)
+        table[: len(self)] = torch.tensor(self.palette, dtype=torch.uint8)
+        return table[mask.long().cpu()]
+
+
+def distinct_colors(count: int) -> tuple[Color, ...]:
+    """Colours that are easy to tell apart: hues a golden angle apart, in three brightness steps."""
+    golden = 0.618034
+    hsv = [((0.02 + i * golden) % 1.0, 0.55 + 0.35 * (i % 2), 0.95 - 0.22 * (i % 3)) for i in range(count)]
+    red_green_blue = [colorsys.hsv_to_rgb(*color) for color in hsv]
+    return tuple((round(255 * r), round(255 * g), round(255 * b)) for r, g, b in red_green_blue)
+
+
+def lookup_table(mapping: Mapping[int, int]) -> np.ndarray:
+    """256-entry uint8 table of a raw id → train id mapping; raw ids that are not named become ``IGNORE``."""
+    table = np.full(256, IGNORE, dtype=np.uint8)
+    for raw, train in mapping.items():
+        table[raw] = train
+    return table
+
+
+def transfer_table(source: LabelSpace, target: LabelSpace, mapping: Mapping[str, str | None]) -> np.ndarray:
+    """256-entry uint8 table that projects train ids of one label space into another.
+
+    Args:
+        source: Label space of the ids that come in.
+        target: Label space of the ids that go out.
+        mapping: Target class of each source class, by name; None ignores the class. Classes that are not named keep
+            their name where the target has it and are ignored otherwise.
+
+    Returns:
+        The table, (256,) uint8; ``IGNORE`` stays ``IGNORE``.
+
+    Raises:
+        ValueError: If the mapping names a class that the source or target space lacks.
+    """
+    for name, goal in mapping.items():
+        source.id_of(name)
+        if goal is not None:
+            target.id_of(goal)
+    goals: Sequence[str | None] = [mapping.get(name, name if name in target.classes else None) for name in source.classes]
+    return lookup_table({i: target.id_of(goal) for i, goal in enumerate(goals) if goal is not None})

@@ -1,0 +1,47 @@
+"""Fine-tuning: each domain starts from the network that another domain's labels trained."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from torch import Tensor
+
+from semiverse.methods.method import Method
+from semiverse.mixture import TrainBatch
+from semiverse.models import SegmentationModel
+
+
+class Finetune(Method):
+    """Transfer by fine-tuning, the "finetune" baseline of Kalluri et al. (2019), section 4.
+
+    Every domain has a network of its own (``model.separate``), which starts from the supervised network of its partner,
+    the next domain of the mixture; heads start anew.
+
+    Args:
+        model: The model to train, with separate networks.
+        head_only: Learn only the heads, as the flag of the public code does; batch-norm statistics still move.
+        options: Those of ``Method``.
+
+    Raises:
+        ValueError: If the model has one shared network, or there is only one domain.
+    """
+
+    def __init__(self, model: SegmentationModel, head_only: bool = False, **options: Any) -> None:  # noqa: ANN401
+        super().__init__(model, **options)
+        if not model.config.separate or len(model.label_spaces) < 2:
+            raise ValueError(
+                "Finetune needs model.separate: true and at least two domains; "
+                f"found separate={model.config.separate}, domains {', '.join(model.label_spaces)}"
+            )
+        self.head_only = head_only
+
+    def prepare(self, networks: Callable[[], SegmentationModel]) -> None:
+        """Copy each domain's network from its partner's."""
+        trained, domains = networks(), list(self.model.label_spaces)
+        for domain, partner in zip(domains, [*domains[1:], domains[0]], strict=True):
+            self.model.network(domain).load_state_dict(trained.network(partner).state_dict())
+
+    def terms(self, batch: TrainBatch) -> Iterator[Tensor]:
+        """Cross entropy of each domain (Eq. 1)."""
+        for domain, sample in batch.labeled.items():
+            features = self.model.features(sample.image, domain)
+            yield self.supervised_loss(features.detach() if self.head_only else features, sample, domain)

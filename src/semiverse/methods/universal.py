@@ -1,0 +1,146 @@
+"""Universal semi-supervised semantic segmentation (Kalluri et al., ICCV 2019, arXiv:1811.10323)."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from semiverse.data import Sample
+from semiverse.losses import assignment_entropy, cross_entropy, entropy
+from semiverse.methods.bookkeeping import Confusions, process_count
+from semiverse.methods.class_means import ClassMeans
+from semiverse.methods.label_rows import LabelRowOptions, prepare_label_rows
+from semiverse.methods.method import Method
+from semiverse.mixture import TrainBatch
+from semiverse.models import SegmentationModel
+from semiverse.schedules import ramp
+
+
+class Universal(Method):
+    """Align domains with different labels by the entropy of pixel-label similarity.
+
+    Every pixel is projected into the space of the label embeddings and compared with the labels of its own domain and
+    of the others; on unlabelled images the entropy of these similarities is minimised. The paper's own objective is
+    ``anchor: 0, warmup: [0, 0]`` with ``model.batch_norm: shared``.
+
+    Args:
+        model: The model to train.
+        alpha: Weight of the entropy against the labels of other domains (Eq. 3).
+        beta: Weight of the entropy against the labels of the own domain (Eq. 4).
+        centroids: Label embeddings K of each class.
+        embed_dim: Channels d of the joint space.
+        theta: Share of the old label embeddings in the update after each epoch (Eq. 7); 1: they never change.
+        anchor: Weight of the cross entropy of similarities on labelled pixels, which ties the projection to the labels;
+            not in the paper, where nothing does.
+        warmup: Shares of the training at which the entropy terms begin, and at which they have their full weight.
+        diversity: Weight of the entropy of the mean assignment, which is maximised; not in the paper.
+        normalize_features: Compare directions only (cosine similarity); the paper does not.
+        temperature: What similarities are divided by; 1 in the paper.
+        zero_border: Upsample similarities as the published frozen transposed convolution does: zero outside the image.
+        rows: How the label embeddings are made.
+        options: Those of ``Method``.
+    """
+
+    def __init__(
+        self,
+        model: SegmentationModel,
+        alpha: float = 1.0,
+        beta: float = 1.0,
+        centroids: int = 1,
+        embed_dim: int = 128,
+        theta: float = 1.0,
+        anchor: float = 1.0,
+        warmup: tuple[float, float] = (0.5, 1.0),
+        diversity: float = 0.0,
+        normalize_features: bool = False,
+        temperature: float = 1.0,
+        zero_border: bool = False,
+        rows: LabelRowOptions = LabelRowOptions(),
+        **options: Any,  # noqa: ANN401
+    ) -> None:
+        super().__init__(model, **options)
+        self.alpha, self.beta, self.theta, self.anchor = alpha, beta, theta, anchor
+        self.warmup, self.diversity, self.zero_border, self.rows = warmup, diversity, zero_border, rows
+        self.label_embeddings = model.add_label_embeddings(
+            embed_dim, centroids, normalize_features=normalize_features, temperature=temperature
+        )
+        self.class_means = ClassMeans(self.label_embeddings)
+        self.by_embedding = Confusions(model.label_spaces)
+
+    def prepare(self, networks: Callable[[], SegmentationModel]) -> None:
+        """Compute the label embeddings from supervised networks of every domain (appendix A)."""
+        prepare_label_rows(self.model, self.data, self.rows, networks)
+
+    @property
+    def unlabeled_from(self) -> int | None:
+        """The step at which the entropy terms begin; without them no unlabelled image is ever passed forward."""
+        return None if self.alpha == self.beta == 0 else int(self.warmup[0] * self.total_steps)
+
+    def terms(self, batch: TrainBatch) -> Iterator[Tensor]:
+        """L = L_S + anchor L_A + ramp (alpha L_USc + beta L_USw), Eq. 5 with the anchor."""
+        for domain, sample in batch.labeled.items():
+            features = self.model.features(sample.image, domain)
+            loss = self.supervised_loss(features, sample, domain)
+            if self.anchor:
+                loss = loss + self.anchor * self.anchor_loss(features, sample, domain)
+            yield loss
+            if self.theta < 1:
+                self.class_means.add(self.model.space_key(domain), features.detach(), sample.mask)
+        weight = ramp(self.progress, *self.warmup)
+        for domain, sample in batch.unlabeled.items():
+            batches = torch.split(sample.image, self.data.batch_size // process_count())
+            for images in batches:  # the u_d unlabelled batches of a step, one after the other, as in the public code
+                yield weight / len(batches) * self.entropy_loss(images, domain)
+
+    def anchor_loss(self, features: Tensor, sample: Sample, domain: str) -> Tensor:
+        """Cross entropy of the similarities of labelled pixels with their own domain's label rows.
+
+        The probability of a label is the sum over its K rows (methods of the paper leave the projection untied).
+        """
+        space = self.model.space_key(domain)
+        scores = self.label_embeddings.scores(features, [space])
+        classes, total = self.label_embeddings.row_classes(space), self.labeled_pixels(sample.mask)
+        loss = cross_entropy(scores, sample.mask, classes, total, zero_border=self.zero_border)
+        self.means.add(f"{domain}/anchor", loss)
+        return loss
+
+    def entropy_loss(self, images: Tensor, domain: str) -> Tensor:
+        """Weighted entropies, alpha H(v_ij) + beta H(v_ii), of unlabelled images (N, 3, H, W) of domain i, Eqs. 3 and 4.
+
+        With more than two label spaces the cross-domain entropies are averaged, so that two give the paper's sum.
+        """
+        own = self.model.space_key(domain)
+        others = [space for space in self.label_embeddings.spaces if space != own]
+        features = self.model.features(images, domain)
+        scores = self.label_embeddings.scores(features, [own, *others])  # (N, R, h, w), Eq. 2
+        groups = [len(self.label_embeddings.row_classes(space)) for space in (own, *others)]
+        height, width = images.shape[-2:]
+        within, *across = entropy(scores, (height, width), groups, zero_border=self.zero_border)
+        self.means.add(f"{domain}/entropy_within", within)
+        loss = self.beta * within
+        if across:
+            cross = torch.stack(across).mean()
+            self.means.add(f"{domain}/entropy_across", cross)
+            loss = loss + self.alpha * cross
+        assigned = assignment_entropy(scores, groups).mean()
+        self.means.add(f"{domain}/entropy_of_assignment", assigned)
+        self.means.add(f"{domain}/largest_score", scores.abs().amax())
+        total: Tensor = loss - self.diversity * assigned
+        return total
+
+    def on_train_epoch_end(self) -> None:
+        """Move the label embeddings to the class means of this epoch (Eq. 7)."""
+        if self.theta < 1:
+            self.class_means.update(self.theta)
+
+    def validate_features(self, features: Tensor, sample: Sample, domain: str) -> None:
+        """Count predictions by decoder and by label embedding."""
+        super().validate_features(features, sample, domain)
+        logits = self.label_embeddings.logits(features, self.model.space_key(domain))
+        self.by_embedding.add(domain, logits, sample.mask)
+
+    def on_validation_epoch_end(self) -> None:
+        """Scores by decoder and by label embedding."""
+        super().on_validation_epoch_end()
+        self.scores |= {f"{domain}/miou_by_embedding": miou for domain, miou in self.by_embedding.take().items()}

@@ -1,0 +1,128 @@
+"""Reading published weights into networks of this library."""
+
+import pickle
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+PREFIXES = ("module.", "Scale.")
+
+
+@dataclass(frozen=True)
+class KeyReport:
+    """What became of the tensors of a file.
+
+    Args:
+        path: The file.
+        copied: Names that were copied into the network.
+        skipped: Names in the file that the network lacks or has in another shape.
+        missing: Names of the network that keep their values.
+    """
+
+    path: Path
+    copied: tuple[str, ...]
+    skipped: tuple[str, ...]
+    missing: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return (
+            f"weights from {self.path}: {len(self.copied)} tensors copied, {len(self.skipped)} of the file skipped"
+            f"{_listed(self.skipped)}, {len(self.missing)} of the network left as they were{_listed(self.missing)}"
+        )
+
+
+def load_weights(module: nn.Module, path: Path, prefixes: Sequence[str] = PREFIXES, required: str = "") -> KeyReport:
+    """Copy the tensors of a file into a network wherever name and shape match.
+
+    Prefixes of other programs are taken off. ``base.3.`` in front (the sequence of children in which the public
+    segmentation code for dilated residual networks wraps them) becomes the name of the network's own child number 3.
+
+    Args:
+        module: The network; changed in place.
+        path: A ``.safetensors`` file or one of ``torch.save`` (a dictionary of tensors, or one under "state_dict").
+        prefixes: Fronts of names to take off, as often as they occur.
+        required: How the name of at least one copied tensor must begin; any one will do when empty.
+
+    Returns:
+        What was copied, skipped and missing. Counters of batches (``num_batches_tracked``) are never missed.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If the file holds anything but tensors, or nothing (nothing required) in it fits.
+    """
+    own = module.state_dict()
+    children = [name for name, _ in module.named_children()]
+    found = {_published_name(name, prefixes, children): value for name, value in read_tensors(path).items()}
+    copied = [name for name, value in found.items() if name in own and own[name].shape == value.shape]
+    if not any(name.startswith(required) for name in copied):
+        raise ValueError(
+            f"no tensor {required}* of {path} fits the network; found {_shapes(found)}; expected {_shapes(own)}: "
+            "use weights of the same architecture"
+        )
+    with torch.no_grad():
+        for name in copied:
+            own[name].copy_(found[name])
+    missing = [name for name in own if name not in copied and not name.endswith("num_batches_tracked")]
+    skipped = [name for name in found if name not in copied]
+    return KeyReport(path, tuple(copied), tuple(skipped), tuple(missing))
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """Named tensors of a file, without running code from it.
+
+    Args:
+        path: A ``.safetensors`` file or one of ``torch.save``.
+
+    Returns:
+        The tensors, on the CPU.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If the file is damaged or holds anything but tensors.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no weights file {path}; expected .pth or .safetensors: check the path")
+    try:
+        if path.suffix == ".safetensors":
+            return dict(load_file(path))
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
+        reason = str(error).split("\n")[0]
+        raise ValueError(
+            f"{path} is damaged or holds more than tensors, which could run code and is refused ({reason}); expected "
+            "named tensors: save the state dictionary alone, or as .safetensors"
+        ) from error
+    if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
+        content = content["state_dict"]
+    tensors = {k: v for k, v in content.items() if isinstance(v, Tensor)} if isinstance(content, dict) else {}
+    if not tensors:
+        raise ValueError(f"{path} holds no named tensors but a {type(content).__name__}; expected a state dictionary")
+    return tensors
+
+
+def _published_name(name: str, prefixes: Sequence[str], children: Sequence[str]) -> str:
+    while front := next((prefix for prefix in prefixes if name.startswith(prefix)), None):
+        name = name.removeprefix(front)
+    wrapped = re.fullmatch(r"base\.(\d+)\.(.+)", name)
+    if wrapped and int(wrapped[1]) < len(children):
+        return f"{children[int(wrapped[1])]}.{wrapped[2]}"
+    return name
+
+
+def _listed(names: Sequence[str]) -> str:
+    if not names:
+        return ""
+    return f" ({', '.join(names[:5])}{', ...' if len(names) > 5 else ''})"
+
+
+def _shapes(tensors: dict[str, Tensor]) -> str:
+    first = [f"{name} {tuple(value.shape)}" for name, value in list(tensors.items())[:5]]
+    return ", ".join(first) + (f" and {len(tensors) - 5} more" if len(tensors) > 5 else "")

@@ -1,0 +1,99 @@
+"""Decoders: what turns an encoder's maps into one map of features for the heads."""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import cast
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+_CHANNELS = 256
+
+
+class LinearDecoder(nn.Module):
+    """The encoder's last map as it is, so that the 1x1 head is all that is decoded.
+
+    Args:
+        channels: Channels of the encoder's maps.
+    """
+
+    def __init__(self, channels: Sequence[int]) -> None:
+        super().__init__()
+        self.channels = channels[-1]
+
+    def forward(self, maps: Sequence[Tensor]) -> Tensor:
+        """Maps (N, C_i, h_i, w_i) → the last one, (N, D, h, w)."""
+        return maps[-1]
+
+
+class AsppDecoder(nn.Module):
+    """Atrous spatial pyramid pooling on the encoder's last map (Chen et al., 2017, section 3.3).
+
+    Args:
+        channels: Channels of the encoder's maps.
+        strides: Strides of the encoder's maps; rates are 6, 12, 18 at stride 16 and cover the same pixels at others.
+    """
+
+    def __init__(self, channels: Sequence[int], strides: Sequence[int]) -> None:
+        super().__init__()
+        from torchvision.models.segmentation.deeplabv3 import ASPP
+
+        rate = max(1, 96 // strides[-1])
+        self.channels = _CHANNELS
+        self.pyramid = ASPP(channels[-1], (rate, 2 * rate, 3 * rate), _CHANNELS)
+
+    def forward(self, maps: Sequence[Tensor]) -> Tensor:
+        """Maps (N, C_i, h_i, w_i) → features at the resolution of the last one, (N, D, h, w)."""
+        return cast(Tensor, self.pyramid(maps[-1]))
+
+
+class PyramidDecoder(nn.Module):
+    """A feature pyramid over the maps of stride 4 and up, summed at the finest (Kirillov et al., 2019, figure 3).
+
+    Args:
+        channels: Channels of the encoder's maps.
+        strides: Strides of the encoder's maps.
+    """
+
+    def __init__(self, channels: Sequence[int], strides: Sequence[int]) -> None:
+        super().__init__()
+        from torchvision.ops import FeaturePyramidNetwork
+
+        self.levels = [i for i, stride in enumerate(strides) if stride >= 4]
+        self.channels = _CHANNELS
+        self.pyramid = FeaturePyramidNetwork([channels[i] for i in self.levels], _CHANNELS)
+
+    def forward(self, maps: Sequence[Tensor]) -> Tensor:
+        """Maps (N, C_i, h_i, w_i) → features at the resolution of the finest used one, (N, D, h, w)."""
+        levels = self.pyramid(OrderedDict((str(i), maps[i]) for i in self.levels))
+        finest, *coarser = levels.values()
+        total: Tensor = finest
+        for level in coarser:
+            total = total + F.interpolate(level, size=finest.shape[-2:], mode="bilinear", align_corners=False)
+        return total
+
+
+Decoder = LinearDecoder | AsppDecoder | PyramidDecoder
+
+
+def build_decoder(name: str, channels: Sequence[int], strides: Sequence[int]) -> Decoder:
+    """Build a decoder by name.
+
+    Args:
+        name: "linear" (the encoder's last map), "aspp" or "fpn".
+        channels: Channels of the encoder's maps, finest to coarsest.
+        strides: Strides of the encoder's maps.
+
+    Returns:
+        The decoder; its ``channels`` are D, those of the features.
+
+    Raises:
+        ValueError: If there is no such decoder.
+    """
+    if name == "linear":
+        return LinearDecoder(channels)
+    if name == "aspp":
+        return AsppDecoder(channels, strides)
+    if name == "fpn":
+        return PyramidDecoder(channels, strides)
+    raise ValueError(f"there is no decoder {name!r}; expected linear, aspp or fpn: choose one of them")

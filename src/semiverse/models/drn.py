@@ -1,0 +1,165 @@
+"""Dilated residual networks A, C and D: residual networks that keep features at an eighth of the image.
+
+Yu, Koltun and Funkhouser, "Dilated Residual Networks", CVPR 2017. Modules carry the names of the published files
+(https://github.com/fyu/drn), so those load without a renaming table.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import cast
+
+from torch import Tensor, nn
+
+from semiverse.models.drn_variants import LEVELS, OUTPUTS, STEM_CHANNELS, VARIANTS, Level
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+class Block(nn.Module):
+    """A residual block: basic (two 3x3 convolutions) or bottleneck (1x1, 3x3, 1x1 to four times the channels).
+
+    Args:
+        inputs: Channels that come in.
+        channels: Channels inside; a bottleneck puts out four times as many.
+        stride: Stride of the first 3x3 convolution.
+        dilation: Dilation of every 3x3 convolution.
+        bottleneck: Which of the two blocks.
+        residual: Whether the shortcut is added. Without it the projection of the shortcut exists all the same, unused
+            and frozen, because published files hold it (``layer7`` of DRN-C-58).
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        channels: int,
+        stride: int,
+        dilation: int,
+        *,
+        bottleneck: bool,
+        residual: bool = True,
+    ) -> None:
+        super().__init__()
+        outputs = channels * (4 if bottleneck else 1)
+        self.bottleneck, self.residual = bottleneck, residual
+        if bottleneck:
+            self.conv1, self.bn1 = _convolution(inputs, channels, 1), nn.BatchNorm2d(channels)
+            self.conv2, self.bn2 = _convolution(channels, channels, 3, stride, dilation), nn.BatchNorm2d(channels)
+            self.conv3, self.bn3 = _convolution(channels, outputs, 1), nn.BatchNorm2d(outputs)
+        else:
+            self.conv1, self.bn1 = _convolution(inputs, channels, 3, stride, dilation), nn.BatchNorm2d(channels)
+            self.conv2, self.bn2 = _convolution(channels, outputs, 3, 1, dilation), nn.BatchNorm2d(outputs)
+        self.relu = nn.ReLU(inplace=True)
+        self.downsample: nn.Sequential | None = None
+        if stride != 1 or inputs != outputs:
+            self.downsample = nn.Sequential(_convolution(inputs, outputs, 1, stride), nn.BatchNorm2d(outputs))
+            self.downsample.requires_grad_(residual)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, inputs, h, w) → (N, outputs, h / stride, w / stride)."""
+        out: Tensor = self.bn2(self.conv2(self.relu(self.bn1(self.conv1(x)))))
+        if self.bottleneck:
+            out = self.bn3(self.conv3(self.relu(out)))
+        if self.residual:
+            out = out + (x if self.downsample is None else self.downsample(x))
+        return cast(Tensor, self.relu(out))
+
+
+class DilatedResidualNetwork(nn.Module):
+    """An encoder of the families A, C and D: maps of stride 2, 4 and 8, without the classifier.
+
+    Args:
+        name: One of ``VARIANTS``.
+        width: Factor on the number of channels of every layer; published files need 1.
+
+    Raises:
+        ValueError: If the name is unknown or the width is not positive.
+    """
+
+    strides: Sequence[int] = (2, 4, 8)
+    mean: Sequence[float] = IMAGENET_MEAN
+    std: Sequence[float] = IMAGENET_STD
+
+    def __init__(self, name: str, width: float = 1.0) -> None:
+        super().__init__()
+        if name not in VARIANTS:
+            raise ValueError(f"{name!r} is no dilated residual network; expected one of {', '.join(VARIANTS)}")
+        if width <= 0:
+            raise ValueError(f"width is {width}; expected a positive factor on the channels, such as 1.0 or 0.5")
+        self.variant = VARIANTS[name]
+        family = self.variant.family
+        channels = _scaled(STEM_CHANNELS[family], width)
+        self._add_stem(channels)
+        widths = {"relu": channels}
+        for number, (level, depth) in enumerate(zip(LEVELS[family], self.variant.depths, strict=True), start=1):
+            stage, channels = self._level(level, depth, channels, _scaled(level.channels, width))
+            self.add_module(f"layer{number}", stage)
+            widths[f"layer{number}"] = channels
+        self.channels: Sequence[int] = tuple(widths[child] for child in OUTPUTS[family])
+        _initialize(self)
+
+    @property
+    def trunk(self) -> nn.Module:
+        """The module whose parameter names are those of published files."""
+        return self
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        """Normalised images, (N, 3, H, W) → maps (N, C_i, H / s_i, W / s_i), rounded up, for strides 2, 4 and 8."""
+        maps = []
+        x = images
+        for name, child in self.named_children():
+            x = child(x)
+            if name in OUTPUTS[self.variant.family]:
+                maps.append(x)
+        return maps
+
+    def _add_stem(self, channels: int) -> None:
+        family = self.variant.family
+        convolution = _convolution(3, channels, 7, stride=2 if family == "A" else 1)
+        norm, relu = nn.BatchNorm2d(channels), nn.ReLU(inplace=True)
+        if family == "D":
+            self.layer0 = nn.Sequential(convolution, norm, relu)
+            return
+        self.conv1, self.bn1, self.relu = convolution, norm, relu
+        if family == "A":
+            self.maxpool = nn.MaxPool2d(kernel_size=3, stride=2, padding=1)
+
+    def _level(self, level: Level, depth: int, inputs: int, channels: int) -> tuple[nn.Sequential, int]:
+        """A level's modules and the number of channels that they put out."""
+        bottleneck = self.variant.bottleneck and level.content == "residual"
+        outputs = channels * (4 if bottleneck else 1)
+        modules: list[nn.Module] = []
+        for i in range(depth):
+            stride = level.stride if i == 0 else 1
+            # Family A as published leaves the first block of a dilated level undilated.
+            dilation = 1 if i == 0 and self.variant.family == "A" else level.dilation
+            if level.content == "convolution":
+                modules += [
+                    _convolution(inputs, outputs, 3, stride, dilation),
+                    nn.BatchNorm2d(outputs),
+                    nn.ReLU(inplace=True),
+                ]
+            else:
+                residual = level.content != "plain"
+                modules.append(Block(inputs, channels, stride, dilation, bottleneck=bottleneck, residual=residual))
+            inputs = outputs
+        return nn.Sequential(*modules), outputs
+
+
+def _scaled(channels: int, width: float) -> int:
+    return max(1, round(channels * width))
+
+
+def _convolution(inputs: int, outputs: int, kernel: int, stride: int = 1, dilation: int = 1) -> nn.Conv2d:
+    """A convolution without bias that keeps the size at stride 1; 1x1 kernels have nothing to dilate."""
+    dilation = dilation if kernel > 1 else 1
+    padding = dilation * (kernel // 2)
+    return nn.Conv2d(inputs, outputs, kernel, stride, padding, dilation, bias=False)
+
+
+def _initialize(network: nn.Module) -> None:
+    """Convolution weights from N(0, sqrt(2 / (k k C_out))); batch norm starts as the identity by default."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            fan_out = module.kernel_size[0] * module.kernel_size[1] * module.out_channels
+            nn.init.normal_(module.weight, 0.0, math.sqrt(2.0 / fan_out))

@@ -1,0 +1,154 @@
+"""Encoders: what turns images into maps of features, by name."""
+
+import difflib
+from collections.abc import Sequence
+from typing import Any, Protocol, cast
+
+import torch
+from torch import Tensor, nn
+
+from semiverse.models.drn import IMAGENET_MEAN, IMAGENET_STD, DilatedResidualNetwork
+from semiverse.models.drn_variants import VARIANTS
+
+
+class Encoder(Protocol):
+    """Maps of features, finest to coarsest.
+
+    ``channels`` and ``strides`` describe the maps; ``mean`` and ``std`` normalise images in [0, 1], (red, green, blue);
+    ``trunk`` is the module whose parameter names published weights use.
+    """
+
+    channels: Sequence[int]
+    strides: Sequence[int]
+    mean: Sequence[float]
+    std: Sequence[float]
+
+    @property
+    def trunk(self) -> nn.Module:
+        """The module whose parameter names are those of published files."""
+
+    def __call__(self, images: Tensor) -> list[Tensor]:
+        """Normalised images, (N, 3, H, W) → one map a level, (N, C_i, h_i, w_i)."""
+
+
+class TimmEncoder(nn.Module):
+    """A network of timm as an encoder.
+
+    Args:
+        network: What ``timm.create_model(..., features_only=True)`` returns.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+        facts = cast(Any, network)
+        self.channels: Sequence[int] = tuple(facts.feature_info.channels())
+        self.strides: Sequence[int] = tuple(facts.feature_info.reduction())
+        self.mean: Sequence[float] = tuple(facts.pretrained_cfg.get("mean", IMAGENET_MEAN))
+        self.std: Sequence[float] = tuple(facts.pretrained_cfg.get("std", IMAGENET_STD))
+
+    @property
+    def trunk(self) -> nn.Module:
+        """The module whose parameter names are those of published files."""
+        return self.network
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        """Normalised images, (N, 3, H, W) → one map a level, (N, C_i, h_i, w_i).
+
+        Raises:
+            ValueError: If this network takes no images of this size.
+        """
+        try:
+            return list(self.network(images))
+        except RuntimeError as error:
+            height, width = images.shape[-2:]
+            stride = self.strides[-1]
+            if isinstance(error, torch.OutOfMemoryError) or (height % stride == 0 and width % stride == 0):
+                raise
+            raise ValueError(
+                f"this encoder failed on images of {height} x {width} pixels ({error}); expected multiples of "
+                f"{stride}, which not every encoder needs: set resolution and crop to some, or use another encoder"
+            ) from error
+
+
+def build_encoder(
+    name: str, output_stride: int = 8, width: float = 1.0, pretrained: bool = False
+) -> DilatedResidualNetwork | TimmEncoder:
+    """Build an encoder by name.
+
+    Args:
+        name: A dilated residual network (``drn_d_22``, ...) or any network of timm that gives maps of features.
+        output_stride: Pixels of the image per cell of the coarsest map, along an edge.
+        width: Factor on the number of channels; only dilated residual networks have one.
+        pretrained: Start from the weights that timm publishes for this name.
+
+    Returns:
+        The encoder, randomly initialised unless ``pretrained``.
+
+    Raises:
+        ValueError: If there is no such network, or it does not have this stride, width or published weights.
+    """
+    if name.startswith("drn_"):
+        return _build_drn(name, output_stride, width, pretrained)
+    if width != 1.0:
+        raise ValueError(f"encoder {name!r} got width {width}; only drn_* encoders have one: use width 1.0")
+    return _build_timm(name, output_stride, pretrained)
+
+
+def _build_drn(name: str, output_stride: int, width: float, pretrained: bool) -> DilatedResidualNetwork:
+    if name not in VARIANTS:
+        raise _unknown(name, list(VARIANTS))
+    if output_stride != 8:
+        raise ValueError(f"encoder {name!r} got output_stride {output_stride}; it only has 8: use 8 or another encoder")
+    if pretrained:
+        file = VARIANTS[name].file or "none is published for this variant"
+        raise ValueError(
+            f"encoder {name!r} got pretrained=True; its weights are a file to be given by path ({file}, see "
+            "https://github.com/fyu/drn): download it and use weights=path/to/file, pretrained=False"
+        )
+    return DilatedResidualNetwork(name, width)
+
+
+def _build_timm(name: str, output_stride: int, pretrained: bool) -> TimmEncoder:
+    # timm takes seconds to import; who uses a dilated residual network should not wait for it.
+    import timm
+
+    if not timm.is_model(name.split(".")[0]):
+        raise _unknown(name, [*VARIANTS, *timm.list_models()])
+    facts = timm.get_pretrained_cfg(name)
+    if facts is not None and facts.fixed_input_size:
+        raise ValueError(
+            f"encoder {name!r} takes images of one fixed size only; expected an encoder for any size: use a "
+            "convolutional one, such as 'resnet50' or 'convnext_tiny'"
+        )
+    try:
+        network = timm.create_model(name, features_only=True, pretrained=pretrained, output_stride=output_stride)
+    except (TypeError, ValueError, NotImplementedError, AssertionError, RuntimeError) as error:
+        # Some networks have no such argument at all; they are fine when this is their own stride anyway.
+        network = _natural(timm, name, pretrained, error)
+    encoder = TimmEncoder(network)
+    if encoder.strides[-1] != output_stride:
+        raise ValueError(
+            f"encoder {name!r} got output_stride {output_stride}; its own is {encoder.strides[-1]} and timm cannot "
+            f"change it: use output_stride {encoder.strides[-1]} or another encoder"
+        )
+    return encoder
+
+
+def _natural(timm: Any, name: str, pretrained: bool, error: Exception) -> nn.Module:  # noqa: ANN401  (a module)
+    """The network with the stride that it has by itself."""
+    try:
+        return cast(nn.Module, timm.create_model(name, features_only=True, pretrained=pretrained))
+    except (TypeError, ValueError, NotImplementedError, AssertionError, RuntimeError):
+        raise ValueError(
+            f"encoder {name!r} cannot be built as an encoder by timm ({error}); expected a network that gives maps of "
+            "features (features_only): use another encoder"
+        ) from error
+
+
+def _unknown(name: str, known: Sequence[str]) -> ValueError:
+    near = difflib.get_close_matches(name, known, n=5, cutoff=0.4)
+    return ValueError(
+        f"there is no encoder {name!r}; expected a drn_* name or one of timm's: "
+        f"did you mean {', '.join(near) or 'resnet50'}?"
+    )

@@ -1,0 +1,195 @@
+"""The model: encoder, decoder and one head a label space, with everything that inference needs and nothing else."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Self, cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from semiverse.labels import LabelSpace
+from semiverse.models.batch_norm import select_group
+from semiverse.models.checkpoints import load_weights
+from semiverse.models.label_embeddings import LabelEmbeddings
+from semiverse.models.network import ModelConfig, Network, pointwise
+from semiverse.models.storage import WEIGHTS, SavedModel, find_model, read_model, write_model
+from semiverse.resolution import Resolution
+
+__all__ = ["ModelConfig", "Network", "SegmentationModel"]
+
+log = logging.getLogger(__name__)
+
+
+class SegmentationModel(nn.Module):
+    """One network for several domains, with a head for each label space.
+
+    Images come as uint8 in 0..255 or floating point in [0, 1], in any size; the model normalises them itself, with the
+    mean and deviation that its encoder was made for.
+
+    Args:
+        config: Which network to build.
+        label_spaces: Label space of each domain, by name; domains with equal ones share a head.
+        resolutions: Working size of each domain's images, kept for whoever feeds the model; their own by default.
+
+    Attributes:
+        feature_channels: Channels D of the features.
+        label_embeddings: Projection and label rows, once added.
+
+    Raises:
+        ValueError: If there is no domain, or a name cannot be the name of a module.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(
+        self,
+        config: ModelConfig,
+        label_spaces: Mapping[str, LabelSpace],
+        resolutions: Mapping[str, Resolution] | None = None,
+    ) -> None:
+        super().__init__()
+        resolutions = resolutions or {}
+        _check_domains(label_spaces, resolutions)
+        self.config = config
+        self.label_spaces = dict(label_spaces)
+        self.resolutions = {domain: resolutions.get(domain, Resolution()) for domain in label_spaces}
+        names = list(label_spaces) if config.separate else ["shared"]
+        groups = len(label_spaces) if config.batch_norm == "per_domain" and not config.separate else 1
+        self.networks = nn.ModuleDict({name: Network(config, groups) for name in names})
+        first = cast(Network, self.networks[names[0]])
+        self.register_buffer("mean", torch.tensor(first.encoder.mean).view(1, 3, 1, 1))
+        self.register_buffer("std", torch.tensor(first.encoder.std).view(1, 3, 1, 1))
+        self.feature_channels = first.decoder.channels
+        keys = dict.fromkeys(self.space_key(domain) for domain in label_spaces)
+        self.heads = nn.ModuleDict({key: pointwise(self.feature_channels, len(label_spaces[key])) for key in keys})
+        self.label_embeddings: LabelEmbeddings | None = None
+        if config.weights is not None and config.weights.is_dir():
+            log.info("%s", load_weights(self, find_model(config.weights) / WEIGHTS, required="networks."))
+
+    def add_label_embeddings(
+        self,
+        embed_dim: int = 128,
+        centroids: int = 1,
+        *,
+        normalize_features: bool = False,
+        temperature: float = 1.0,
+        seed: int = 0,
+    ) -> LabelEmbeddings:
+        """Add label embeddings for every label space; the arguments are those of ``LabelEmbeddings``."""
+        self.label_embeddings = LabelEmbeddings(
+            self.feature_channels,
+            embed_dim,
+            {key: self.label_spaces[key] for key in self.heads},
+            centroids,
+            normalize_features=normalize_features,
+            temperature=temperature,
+            seed=seed,
+        ).to(self.mean.device, self.mean.dtype)
+        return self.label_embeddings
+
+    def space_key(self, domain: str) -> str:
+        """The first domain whose label space equals this one's: the name of its head and of its label rows.
+
+        Raises:
+            ValueError: If the model has no such domain.
+        """
+        if domain not in self.label_spaces:
+            known = ", ".join(self.label_spaces)
+            raise ValueError(f"the model has no domain {domain!r}; expected one of {known}: use one of them")
+        return next(name for name, space in self.label_spaces.items() if space == self.label_spaces[domain])
+
+    def network(self, domain: str) -> Network:
+        """The network that a domain's images go through: the shared one, or the domain's own."""
+        self.space_key(domain)
+        return cast(Network, self.networks[domain if self.config.separate else "shared"])
+
+    def group(self, domain: str) -> int:
+        """The row of the batch-norm statistics that a domain uses."""
+        own = self.config.batch_norm == "per_domain" and not self.config.separate
+        return list(self.label_spaces).index(domain) if own else 0
+
+    def encode(self, images: Tensor, domain: str) -> list[Tensor]:
+        """Images, (N, 3, H, W), uint8 in 0..255 or floating point in [0, 1] → one map a level, (N, D_i, h_i, w_i)."""
+        network = self.network(domain)
+        select_group(network, self.group(domain))
+        return cast(list[Tensor], network.encoder(self._normalized(images)))
+
+    def features(self, images: Tensor, domain: str) -> Tensor:
+        """Images, (N, 3, H, W), uint8 in 0..255 or floating point in [0, 1] → decoded features, (N, D, h, w)."""
+        return cast(Tensor, self.network(domain).decoder(self.encode(images, domain)))
+
+    def classify(self, features: Tensor, domain: str) -> Tensor:
+        """Features, (N, D, h, w) → logits of the domain's classes at their resolution, (N, C, h, w)."""
+        return cast(Tensor, self.heads[self.space_key(domain)](features))
+
+    def forward(self, images: Tensor, domain: str) -> Tensor:
+        """Images, (N, 3, H, W), uint8 in 0..255 or floating point in [0, 1] → logits at their size, (N, C, H, W)."""
+        logits = self.classify(self.features(images, domain), domain)
+        logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
+        return F.interpolate(logits, size=images.shape[-2:], mode="bilinear", align_corners=False)
+
+    def start_from(self, other: "SegmentationModel", domain: str) -> None:
+        """Copy encoder and decoder that another model uses for a domain into every network of this one.
+
+        Running statistics of that domain become those of every group here; heads and label embeddings stay.
+
+        Raises:
+            ValueError: If the networks are not alike.
+        """
+        source, group = other.network(domain), other.group(domain)
+        for network in self.networks.values():
+            cast(Network, network).start_from(source, group)
+
+    def save(self, folder: Path) -> None:
+        """Write configuration, labels and weights into a folder, which is replaced as a whole or not at all."""
+        embeddings = None if self.label_embeddings is None else self.label_embeddings.options
+        saved = SavedModel(asdict(self.config), self.label_spaces, self.resolutions, embeddings, self.state_dict())
+        write_model(folder, saved)
+
+    @classmethod
+    def load(cls, folder: Path, device: str | torch.device = "cpu") -> Self:
+        """Read a saved model (or the ``model`` of a run folder) in evaluation mode; nothing in it is executed.
+
+        Raises:
+            FileNotFoundError: If there is no saved model.
+            ValueError: If the model is damaged.
+        """
+        saved = read_model(folder)
+        config = ModelConfig.from_values(saved.config)
+        # The weights are all in the folder: neither a download nor the file that training started from is needed.
+        model = cls(replace(config, pretrained=False, weights=None), saved.label_spaces, saved.resolutions)
+        model = model.to(saved.tensors["mean"].dtype) if "mean" in saved.tensors else model
+        model.config = config
+        if saved.label_embeddings is not None:
+            model.add_label_embeddings(**saved.label_embeddings)
+        try:
+            model.load_state_dict(dict(saved.tensors))
+        except RuntimeError as error:
+            raise ValueError(
+                f"the weights in {folder} are not those of its configuration ({error}); expected what save() wrote: "
+                "save the model again"
+            ) from error
+        return model.to(device).eval()
+
+    def _normalized(self, images: Tensor) -> Tensor:
+        values = images.to(self.mean.dtype)
+        scale = 255.0 if images.dtype == torch.uint8 else 1.0
+        return (values - scale * self.mean) / (scale * self.std)
+
+
+def _check_domains(label_spaces: Mapping[str, LabelSpace], resolutions: Mapping[str, Resolution]) -> None:
+    if not label_spaces or not set(resolutions) <= set(label_spaces):
+        raise ValueError(
+            f"a model got label spaces of {sorted(label_spaces)} and resolutions of {sorted(resolutions)}; expected at "
+            "least one domain, and resolutions of those alone: name the same domains in both"
+        )
+    for name in label_spaces:
+        if not name or "." in name or hasattr(nn.ModuleDict, name):
+            raise ValueError(
+                f"domain name {name!r} cannot name a part of the model; expected a word without dots that is no method "
+                "of a torch module: rename the domain"
+            )

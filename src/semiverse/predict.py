@@ -1,0 +1,122 @@
+"""From an image to a mask: the one way, used by evaluation and prediction alike."""
+
+from typing import Literal, NamedTuple, cast
+
+import torch
+from torch import Tensor
+from torchvision.transforms.v2 import InterpolationMode
+from torchvision.transforms.v2 import functional as tv
+
+from semiverse.labels import LabelSpace
+from semiverse.models import LabelEmbeddings, SegmentationModel
+from semiverse.upsampling import argmax_with_confidence
+
+CONTEXT = 64
+"""Pixels around a window that are seen but not kept."""
+
+
+class Segmentation(NamedTuple):
+    """What was found in an image.
+
+    Args:
+        mask: Train ids, (H, W) uint8, at the image's own size.
+        labels: The label space of the ids.
+        confidence: Softmax probability of each pixel's class, (H, W) float32 in [0, 1].
+    """
+
+    mask: Tensor
+    labels: LabelSpace
+    confidence: Tensor
+
+
+class Predictor:
+    """A model made ready for images of any size.
+
+    Args:
+        model: The model; put into evaluation mode.
+        via: ``decoder``: the head of the label space; ``embedding``: the most similar label embedding (Kalluri et al.
+            (2019), 3.5), which answers in any label space that the model knows.
+        window: Height and width of the pieces in which large images are seen, at working size, each with 64 pixels
+            of context; None: the whole image at once.
+        resize: Bring images to the working size of their domain first; False: they already have it.
+        device: Where to compute; ``auto``: a GPU if there is one.
+
+    Raises:
+        ValueError: If the model has no label embeddings but is asked for them, or the window is no multiple of 64.
+    """
+
+    def __init__(
+        self,
+        model: SegmentationModel,
+        via: Literal["decoder", "embedding"] = "decoder",
+        window: tuple[int, int] | None = None,
+        resize: bool = True,
+        device: str = "auto",
+    ) -> None:
+        if via == "embedding" and model.label_embeddings is None:
+            raise ValueError("the model has no label embeddings; expected one trained by Universal: predict via decoder")
+        if window is not None and (min(window) < CONTEXT or window[0] % CONTEXT or window[1] % CONTEXT):
+            raise ValueError(f"window is {window}; expected multiples of {CONTEXT} pixels, such as [512, 512]")
+        if device == "auto":
+            device = "cuda" if torch.cuda.is_available() else "cpu"
+        self.model = model.eval().to(device)
+        self.via, self.window, self.resize, self.device = via, window, resize, device
+
+    @torch.inference_mode()
+    def __call__(self, image: Tensor, domain: str, labels: str | None = None) -> Segmentation:
+        """Segment one image.
+
+        Args:
+            image: (3, H, W) uint8.
+            domain: The domain that the image is like: it decides the working size and the batch-norm statistics.
+            labels: The domain whose classes are asked for; None: those of ``domain``. Any other needs a model with label
+                embeddings and ``via="embedding"`` to mean what it says; by decoder it is that domain's head.
+
+        Returns:
+            Mask and confidence at the image's own size.
+
+        Raises:
+            ValueError: If the model does not know a domain.
+        """
+        own = (image.shape[1], image.shape[2])
+        self.model.space_key(domain)
+        if self.resize:
+            working = self.model.resolutions[domain].of(*own)
+            if working != own:
+                image = tv.resize(image, list(working), InterpolationMode.BILINEAR, antialias=True)
+        scores = self._scores(image.to(self.device), domain, labels or domain)
+        mask, confidence = argmax_with_confidence(scores, own)
+        return Segmentation(mask[0].cpu(), self.model.label_spaces[labels or domain], confidence[0].cpu())
+
+    def _scores(self, image: Tensor, domain: str, labels: str) -> Tensor:
+        """Scores of each class at feature resolution, (1, C, h, w), put together from windows."""
+        height, width = image.shape[1:]
+        if self.window is None or (height <= self.window[0] and width <= self.window[1]):
+            return self._scores_of_piece(image, domain, labels)
+        rows = [
+            torch.cat([self._window(image, top, left, domain, labels) for left in range(0, width, self.window[1])], dim=3)
+            for top in range(0, height, self.window[0])
+        ]
+        return torch.cat(rows, dim=2)
+
+    def _window(self, image: Tensor, top: int, left: int, domain: str, labels: str) -> Tensor:
+        """Scores of one window, seen with its context: (1, C, cells, cells)."""
+        height, width = cast(tuple[int, int], self.window)
+        above, before = min(CONTEXT, top), min(CONTEXT, left)
+        piece = image[:, top - above : top + height + CONTEXT, left - before : left + width + CONTEXT]
+        scores = self._scores_of_piece(piece, domain, labels)
+        stride = round(piece.shape[1] / scores.shape[2])
+        cells = [-(-min(size, whole - start) // stride) for size, whole, start in _axes(image, top, left, height, width)]
+        top_cell, left_cell = above // stride, before // stride
+        return scores[:, :, top_cell : top_cell + cells[0], left_cell : left_cell + cells[1]]
+
+    def _scores_of_piece(self, image: Tensor, domain: str, labels: str) -> Tensor:
+        features = self.model.features(image[None], domain)
+        if self.via == "decoder":
+            return self.model.classify(features, labels)
+        return cast(LabelEmbeddings, self.model.label_embeddings).logits(features, self.model.space_key(labels))
+
+
+def _axes(image: Tensor, top: int, left: int, height: int, width: int) -> list[tuple[int, int, int]]:
+    """(window, image, start) of both axes."""
+    return [(height, image.shape[1], top), (width, image.shape[2], left)]

@@ -1,0 +1,157 @@
+"""A run: the folder in which one training keeps everything it knows."""
+
+import csv
+import json
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from semiverse.configuration import Plain, differences, dump_yaml, load_yaml
+
+PACKAGES = ("semiverse", "torch", "torchvision", "timm", "pytorch-lightning", "torchmetrics", "numpy", "pillow")
+
+
+@dataclass(frozen=True)
+class Run:
+    """Where the parts of a run lie.
+
+    Args:
+        folder: The run folder.
+    """
+
+    folder: Path
+
+    @property
+    def config(self) -> Path:
+        """Every value resolved; passed back with ``--config`` it repeats the run."""
+        return self.folder / "config.yaml"
+
+    @property
+    def model(self) -> Path:
+        """What prediction, evaluation and export need."""
+        return self.folder / "model"
+
+    @property
+    def last(self) -> Path:
+        """The checkpoint to resume from."""
+        return self.folder / "checkpoints" / "last.ckpt"
+
+    @property
+    def best(self) -> Path:
+        """The checkpoint with the highest sum of mIoU in validation."""
+        return self.folder / "checkpoints" / "best.ckpt"
+
+    @property
+    def metrics(self) -> Path:
+        """One row a validation."""
+        return self.folder / "metrics.csv"
+
+    @property
+    def finished(self) -> bool:
+        """Whether training came to its end."""
+        return (self.folder / "finished.json").is_file()
+
+    def claim(self, config: Plain) -> None:
+        """Make the folder this configuration's own, or find that it already is.
+
+        Raises:
+            ValueError: If it holds a run of another configuration; nothing is changed then.
+            PermissionError: If it cannot be written to.
+        """
+        if self.config.is_file():
+            changed = differences(load_yaml(self.config.read_text(encoding="utf-8")), config)
+            if changed:
+                raise ValueError(
+                    f"{self.folder} holds a run of another configuration ({'; '.join(changed[:6])}); expected the same "
+                    "values, with which it would be resumed: choose another --out, or repeat its own values"
+                )
+            return
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            write_atomically(self.config, dump_yaml(config))
+        except OSError as error:
+            raise PermissionError(
+                f"{self.folder}: the run folder cannot be written ({error.strerror}); expected a place with write access "
+                "and free space: choose another --out"
+            ) from error
+
+    def note_environment(self, seed: int) -> None:
+        """Write versions, hardware, revision, seed and command to ``environment.json``."""
+        facts = {
+            "command": " ".join(sys.argv),
+            "seed": seed,
+            "python": platform.python_version(),
+            "system": platform.platform(),
+            "processor": _processor(),
+            "threads": torch.get_num_threads(),
+            "accelerators": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
+            "versions": {name: _version(name) for name in PACKAGES},
+            "revision": _revision(),
+        }
+        write_atomically(self.folder / "environment.json", json.dumps(facts, indent=2) + "\n")
+
+    def append_metrics(self, row: Mapping[str, float]) -> None:
+        """Add a row to ``metrics.csv``; columns that are new widen the table."""
+        rows: list[dict[str, Any]] = self.read_metrics()
+        rows = [old for old in rows if float(old["step"]) < row["step"]] + [dict(row)]
+        columns = list(dict.fromkeys(name for line in rows for name in line))
+        lines = [",".join(columns)] + [",".join(str(line.get(name, "")) for name in columns) for line in rows]
+        write_atomically(self.metrics, "\n".join(lines) + "\n")
+
+    def read_metrics(self) -> list[dict[str, Any]]:
+        """Rows of ``metrics.csv`` as text values by column; none if there is no file yet."""
+        if not self.metrics.is_file():
+            return []
+        with self.metrics.open(encoding="utf-8", newline="") as file:
+            return [{name: value for name, value in row.items() if value != ""} for row in csv.DictReader(file)]
+
+
+def write_atomically(path: Path, content: str | bytes) -> None:
+    """Write a file so that a reader, a crash or a full disk never sees half of it: the old one stays until then."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with partial.open("wb") as file:
+            file.write(content.encode("utf-8") if isinstance(content, str) else content)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _revision() -> str | None:
+    """Git revision of the source, with a plus where it was changed; None outside a checkout."""
+    here = Path(__file__).parent
+    try:
+        revision = subprocess.run(["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, check=True)
+        changes = subprocess.run(["git", "status", "--porcelain"], cwd=here, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return revision.stdout.strip() + ("+" if changes.stdout.strip() else "")
+
+
+def _processor() -> str:
+    """The processor's name, and how many of its cores this process may use."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+        name = next(line.split(":", 1)[1].strip() for line in text.splitlines() if line.startswith("model name"))
+    except (OSError, StopIteration):
+        name = platform.processor() or platform.machine()
+    return f"{name}, {cores} cores"

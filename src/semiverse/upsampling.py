@@ -1,0 +1,187 @@
+"""Bilinear upsampling as two small banded matrices, walked over in strips of output rows.
+
+A map of scores at full resolution is the largest tensor of every step and hardly ever needed whole. A strip of output
+rows depends on a few coarse rows only, so losses and arg-max are formed strip by strip in tensors that fit the cache.
+"""
+
+import math
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import NamedTuple, Self
+
+import torch
+from torch import Tensor
+
+# Elements of one strip: a few such buffers stay near the cache on a processor; an accelerator wants few large kernels.
+_STRIP_ELEMENTS = {"cpu": 2**19}
+_STRIP_ELEMENTS_ACCELERATOR = 2**24
+# Below this a whole map is cheaper than the overhead of strips.
+_WHOLE_ELEMENTS = 2**20
+# Strips of fewer rows would upsample the columns of the same coarse rows over and over.
+_LEAST_ROWS = 8
+
+
+class Strip(NamedTuple):
+    """Some output rows of some images.
+
+    Args:
+        images: Which images.
+        rows: Which of the H output rows.
+        cells: The coarse rows, of h, that these output rows depend on.
+        values: The upsampled scores, (images, R, rows, W).
+    """
+
+    images: slice
+    rows: slice
+    cells: slice
+    values: Tensor
+
+
+class Bilinear(NamedTuple):
+    """Upsampling of (h, w) cells to (H, W) pixels: ``rows @ scores @ columns.T``.
+
+    Args:
+        rows: Matrix of the vertical axis, (H, h).
+        columns: Matrix of the horizontal axis, (W, w).
+        first: Lowest coarse row that each output row depends on, H numbers.
+        last: Highest coarse row that each output row depends on, H numbers.
+    """
+
+    rows: Tensor
+    columns: Tensor
+    first: tuple[int, ...]
+    last: tuple[int, ...]
+
+    @classmethod
+    def of(cls, scores: Tensor, size: tuple[int, int], align_corners: bool = False, zero_border: bool = False) -> Self:
+        """The upsampling that brings these scores, (..., h, w), to ``size`` = (H, W), in their type and device."""
+        (height, width), (h, w) = size, scores.shape[-2:]
+        device, dtype = scores.device, scores.dtype
+        positions = [_position(row, h, height, align_corners) for row in range(height)]
+        return cls(
+            rows=bilinear_matrix(h, height, align_corners, zero_border, device=device, dtype=dtype),
+            columns=bilinear_matrix(w, width, align_corners, zero_border, device=device, dtype=dtype),
+            first=tuple(min(max(math.floor(position), 0), h - 1) for position in positions),
+            last=tuple(min(max(math.floor(position) + 1, 0), h - 1) for position in positions),
+        )
+
+    def cells(self, rows: slice) -> slice:
+        """The coarse rows that a slice of output rows depends on."""
+        return slice(self.first[rows.start], self.last[rows.stop - 1] + 1)
+
+    def up(self, scores: Tensor, rows: slice) -> Tensor:
+        """Some output rows: (N, R, h, w) → (N, R, rows, W)."""
+        cells = self.cells(rows)
+        return self.rows[rows, cells] @ (scores[:, :, cells] @ self.columns.T)
+
+    def add_down(self, strip: Strip, out: Tensor) -> None:
+        """The transposed way: carry the values of a strip back to the cells and add them to ``out``, (N, R, h, w)."""
+        out[strip.images, :, strip.cells] += (self.rows[strip.rows, strip.cells].T @ strip.values) @ self.columns
+
+    def strips(self, scores: Tensor) -> Iterator[Strip]:
+        """Walk over all output rows of all images: (N, R, h, w) → strips, each computed when asked for."""
+        height = self.rows.shape[0]
+        for images, rows in partition(len(scores), scores.shape[1], (height, self.columns.shape[0]), scores.device):
+            yield Strip(images, rows, self.cells(rows), self.up(scores[images], rows))
+
+
+def partition(images: int, channels: int, size: tuple[int, int], device: torch.device) -> Iterator[tuple[slice, slice]]:
+    """Slices of images and rows that cover (images, channels, H, W), each within the element budget of the device."""
+    height, width = size
+    budget = _STRIP_ELEMENTS.get(device.type, _STRIP_ELEMENTS_ACCELERATOR)
+    if images * channels * height * width <= _WHOLE_ELEMENTS:
+        budget = _WHOLE_ELEMENTS
+    several = max(1, budget // (channels * height * width))
+    rows = min(height, max(_LEAST_ROWS, budget // (channels * width)))
+    for image in range(0, images, several):
+        for row in range(0, height, rows):
+            yield slice(image, min(image + several, images)), slice(row, min(row + rows, height))
+
+
+def bilinear_matrix(
+    cells: int,
+    pixels: int,
+    align_corners: bool = False,
+    zero_border: bool = False,
+    *,
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype = torch.float32,
+) -> Tensor:
+    """Bilinear interpolation of one axis as a banded matrix; it is cached, so never write into it.
+
+    Args:
+        cells: Number of coarse cells.
+        pixels: Number of output pixels.
+        align_corners: As in ``torch.nn.functional.interpolate``, whose result both settings reproduce.
+        zero_border: What lies outside is zero instead of the nearest cell: the frozen transposed convolution of dilated
+            residual networks (kernel 16, stride 8, padding 4), whose outermost four pixels have weights that sum to
+            9/16, 11/16, 13/16 and 15/16. Aligned corners never look outside.
+        device: Where the matrix is wanted.
+        dtype: Its type.
+
+    Returns:
+        (pixels, cells); every row has at most two non-zero entries, in [0, 1].
+    """
+    return _cached_matrix(cells, pixels, align_corners, zero_border, torch.device(device), dtype)
+
+
+@lru_cache(maxsize=64)
+def _cached_matrix(
+    cells: int, pixels: int, align_corners: bool, zero_border: bool, device: torch.device, dtype: torch.dtype
+) -> Tensor:
+    # Built outside inference mode, or a later training step could not use the cached tensor.
+    with torch.inference_mode(False), torch.no_grad():
+        positions = [_position(pixel, cells, pixels, align_corners) for pixel in range(pixels)]
+        position = torch.tensor(positions, dtype=torch.float64)
+        if not zero_border:
+            position = position.clamp(0, cells - 1)
+        distance = (position[:, None] - torch.arange(cells, dtype=torch.float64)).abs()
+        return (1 - distance).clamp(min=0).to(device=device, dtype=dtype)
+
+
+def _position(pixel: int, cells: int, pixels: int, align_corners: bool) -> float:
+    """Where a pixel's centre lies on the axis of cell indices."""
+    if align_corners:
+        return pixel * (cells - 1) / (pixels - 1) if pixels > 1 else 0.0
+    return (pixel + 0.5) * cells / pixels - 0.5
+
+
+def argmax(logits: Tensor, size: tuple[int, int], align_corners: bool = False) -> Tensor:
+    """Arg-max of bilinearly upsampled logits, without the upsampled map.
+
+    Args:
+        logits: (N, C, h, w), any values; C at most 255.
+        size: Height and width wanted, (H, W).
+        align_corners: As in ``torch.nn.functional.interpolate``.
+
+    Returns:
+        Predicted classes, (N, H, W) uint8 in [0, C).
+    """
+    return argmax_with_confidence(logits, size, align_corners)[0]
+
+
+def argmax_with_confidence(logits: Tensor, size: tuple[int, int], align_corners: bool = False) -> tuple[Tensor, Tensor]:
+    """Arg-max of bilinearly upsampled logits and its softmax probability.
+
+    Args:
+        logits: (N, C, h, w), any values; C at most 255.
+        size: Height and width wanted, (H, W).
+        align_corners: As in ``torch.nn.functional.interpolate``.
+
+    Returns:
+        Predicted classes, (N, H, W) uint8 in [0, C), and their probabilities, (N, H, W) float in (0, 1].
+    """
+    logits = full_precision(logits.detach())
+    prediction = torch.empty(len(logits), *size, dtype=torch.uint8, device=logits.device)
+    confidence = torch.empty(len(logits), *size, dtype=logits.dtype, device=logits.device)
+    with torch.no_grad(), torch.autocast(logits.device.type, enabled=False):
+        for strip in Bilinear.of(logits, size, align_corners).strips(logits):
+            best, index = strip.values.max(dim=1)
+            prediction[strip.images, strip.rows] = index.to(torch.uint8)
+            confidence[strip.images, strip.rows] = (best - strip.values.logsumexp(dim=1)).exp()
+    return prediction, confidence
+
+
+def full_precision(values: Tensor) -> Tensor:
+    """The values in float32, or as they are in float64: losses and statistics are never formed in half precision."""
+    return values if values.dtype == torch.float64 else values.float()

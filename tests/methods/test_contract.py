@@ -1,0 +1,102 @@
+"""What every method promises; new methods are found by themselves."""
+
+import copy
+import inspect
+from dataclasses import replace
+
+import pytest
+import torch
+
+import semiverse.methods
+from semiverse.configuration import describe
+from semiverse.methods import Finetune, Method, Universal
+from tests.methods.worlds import TINY, first_batch, learner, mixture, moved, networks_of
+
+METHODS = sorted(
+    (
+        kind
+        for kind in vars(semiverse.methods).values()
+        if inspect.isclass(kind) and issubclass(kind, Method) and kind is not Method
+    ),
+    key=lambda kind: kind.__name__,
+)
+
+
+def made(kind):
+    data = mixture()
+    config = replace(TINY, separate=kind is Finetune)
+    options = {"embed_dim": 8, "warmup": (0.0, 0.0)} if kind is Universal else {}
+    method = learner(lambda model: kind(model, **options), data, config)
+    method.prepare(lambda: networks_of(data))
+    return method, data
+
+
+@pytest.fixture(params=METHODS, ids=lambda kind: kind.__name__)
+def method_and_data(request):
+    return made(request.param)
+
+
+def step(method, data, number=0):
+    optimizer = method.configure_optimizers()
+    for term in method.terms(first_batch(data, number)):
+        term.backward()
+    optimizer.step()
+    return optimizer
+
+
+def test_terms_are_finite_scalars(method_and_data):
+    method, data = method_and_data
+    terms = list(method.terms(first_batch(data)))
+    assert terms
+    assert all(term.shape == () and torch.isfinite(term) for term in terms)
+
+
+def test_one_step_moves_every_learning_parameter_and_no_other(method_and_data):
+    method, data = method_and_data
+    before = copy.deepcopy(dict(method.named_parameters()))
+    step(method, data)
+    learning = {name for name, parameter in method.named_parameters() if parameter.requires_grad}
+    assert moved(before, dict(method.named_parameters())) == learning
+
+
+def test_the_same_step_again_gives_the_same_weights(method_and_data):
+    method, data = method_and_data
+    twin = copy.deepcopy(method)
+    twin.data = data
+    step(method, data)
+    step(twin, data)
+    assert not moved(dict(method.state_dict()), dict(twin.state_dict()))
+
+
+def test_state_survives_save_and_load(method_and_data):
+    method, data = method_and_data
+    step(method, data)
+    other, _ = made(type(method))
+    other.load_state_dict(method.state_dict())
+    assert not moved(dict(method.state_dict()), dict(other.state_dict()))
+
+
+def test_method_describes_itself_with_every_default():
+    described = describe(Universal)
+    assert described["class_path"].endswith("Universal")
+    assert described["init_args"]["alpha"] == 1.0
+    assert described["init_args"]["lr"] == 1e-3
+    assert described["init_args"]["rows"]["source"] == "supervised"
+
+
+def test_non_finite_loss_names_step_and_images(method_and_data, monkeypatch):
+    method, data = method_and_data
+    batch = first_batch(data)
+    monkeypatch.setattr(method, "terms", lambda batch: iter([torch.tensor(float("nan"))]))
+    monkeypatch.setattr(method, "optimizers", method.configure_optimizers)
+    with pytest.raises(FloatingPointError, match=r"step 0.*train_0000"):
+        method.training_step(batch, 0)
+
+
+def test_an_image_without_labelled_pixels_costs_nothing(method_and_data):
+    method, data = method_and_data
+    batch = first_batch(data)
+    for sample in batch.labeled.values():
+        sample.mask.fill_(255)
+    supervised = [method.supervised_loss(method.model.features(s.image, d), s, d) for d, s in batch.labeled.items()]
+    assert all(loss == 0 and loss.requires_grad for loss in supervised)

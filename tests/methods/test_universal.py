@@ -1,0 +1,295 @@
+"""Acceptance checks of universal semi-supervised segmentation, against loops and hand-computed values."""
+
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+from safetensors.torch import save_file
+
+from semiverse.labels import LabelSpace
+from semiverse.methods import Finetune, Supervised, Universal
+from semiverse.methods.class_means import ClassMeans
+from semiverse.methods.label_rows import LabelRowOptions
+from semiverse.models import LabelEmbeddings, ModelConfig
+from tests.methods.worlds import TINY, first_batch, gradients, learner, mixture, moved, networks_of
+
+
+def universal(data=None, **options):
+    data = data or mixture()
+    method = learner(lambda model: Universal(model, **({"embed_dim": 8, "warmup": (0.0, 0.0)} | options)), data)
+    method.prepare(lambda: networks_of(data))
+    return method, data
+
+
+def slow_entropy(scores, size):
+    """Mean over pixels of -sum p log p, pixel by pixel, in double precision."""
+    up = F.interpolate(scores.detach().double(), size=size, mode="bilinear", align_corners=False)
+    total = 0.0
+    for image in up:
+        for row in image.permute(1, 2, 0):
+            for pixel in row:
+                exponents = [math.exp(value - float(pixel.max())) for value in pixel.tolist()]
+                shares = [e / sum(exponents) for e in exponents]
+                total -= sum(p * math.log(p) for p in shares if p > 0)
+    return total / (up.shape[0] * up.shape[2] * up.shape[3])
+
+
+def test_entropy_terms_reach_projection_and_encoder_but_no_head_and_no_label_row():
+    method, data = universal(anchor=0.0)
+    batch = first_batch(data)
+    method.entropy_loss(batch.unlabeled["streets"].image, "streets").backward()
+    found = gradients(method.model)
+    assert all(found[name] is None for name in found if name.startswith("heads."))
+    assert found["label_embeddings.projection.weight"].abs().sum() > 0
+    encoder = [gradient for name, gradient in found.items() if name.startswith("networks.") and gradient is not None]
+    assert encoder and all(gradient.abs().sum() > 0 for gradient in encoder)
+    assert not any(name.endswith("accumulator") for name, _ in method.model.named_parameters())
+
+
+def test_supervised_term_reaches_only_its_own_head():
+    method, data = universal(anchor=0.0)
+    sample = first_batch(data).labeled["rooms"]
+    method.supervised_loss(method.model.features(sample.image, "rooms"), sample, "rooms").backward()
+    found = gradients(method.model)
+    assert found["heads.rooms.weight"].abs().sum() > 0
+    assert found["heads.streets.weight"] is None
+    assert found["label_embeddings.projection.weight"] is None
+
+
+def test_without_weights_of_the_entropy_terms_and_anchor_it_is_joint_training():
+    data = mixture()
+    method, _ = universal(data, alpha=0.0, beta=0.0, anchor=0.0)
+    joint = learner(Supervised, data)
+    joint.model.load_state_dict({k: v for k, v in method.model.state_dict().items() if "label_embeddings" not in k})
+    assert method.unlabeled_from is None
+    for step in range(3):
+        batch = next(iter(data.training(lambda step=step: step, unlabeled_from=method.unlabeled_from)))
+        for term, other in zip(method.terms(batch), joint.terms(batch), strict=True):
+            assert torch.equal(term, other)
+            term.backward()
+            other.backward()
+    state, other_state = method.model.state_dict(), joint.model.state_dict()
+    assert not moved(other_state, {name: state[name] for name in other_state})  # statistics of batch norm too
+    ours, theirs = gradients(method.model), gradients(joint.model)
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs if theirs[name] is not None)
+
+
+def test_entropy_loss_equals_the_slow_sum_of_both_entropies():
+    method, data = universal(alpha=0.7, beta=0.3)
+    method = method.double().eval()
+    images = first_batch(data).unlabeled["streets"].image
+    features = method.model.features(images, "streets")
+    pixels = method.label_embeddings.projection(features)
+    expected = 0.0
+    for weight, space in ((0.3, "streets"), (0.7, "rooms")):
+        rows = method.label_embeddings.rows(space)
+        scores = torch.einsum("ndhw,rd->nrhw", pixels, rows)
+        expected += weight * slow_entropy(scores, images.shape[-2:])
+    assert method.entropy_loss(images, "streets").item() == pytest.approx(expected, rel=1e-9)
+
+
+def test_order_of_the_domains_does_not_change_the_loss():
+    one, two = mixture(names=("streets", "rooms")), mixture(names=("rooms", "streets"))
+    first, _ = universal(one)
+    second, _ = universal(two)
+    second.model.load_state_dict(first.model.state_dict(), strict=False)
+    for method in (first, second):
+        method.double().eval()
+    batch = first_batch(one)
+    for module in second.model.modules():
+        if hasattr(module, "running_mean"):
+            module.running_mean.copy_(module.running_mean.flip(0))
+            module.running_var.copy_(module.running_var.flip(0))
+    losses = [sum(float(term) for term in method.terms(batch)) for method in (first, second)]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-6)
+
+
+def test_three_label_spaces_average_the_entropies_against_the_others():
+    names = ("streets", "rooms", "dusk")
+    data = mixture(names=names)
+    data.domains["dusk"].dataset.labels = LabelSpace("night", ("dark", "bright"))
+    method, _ = universal(data=_with_two_classes(data), alpha=1.0, beta=0.0)
+    method = method.double().eval()
+    images = first_batch(data).unlabeled["streets"].image
+    pixels = method.label_embeddings.projection(method.model.features(images, "streets"))
+    cross = [
+        slow_entropy(torch.einsum("ndhw,rd->nrhw", pixels, method.label_embeddings.rows(space)), images.shape[-2:])
+        for space in ("rooms", "dusk")
+    ]
+    assert method.entropy_loss(images, "streets").item() == pytest.approx(sum(cross) / 2, rel=1e-9)
+
+
+def _with_two_classes(data):
+    read = data.domains["dusk"].dataset.read_mask
+    data.domains["dusk"].dataset.read_mask = lambda path: (read(path) > 3).to(torch.uint8)
+    return data
+
+
+def test_warm_up_begins_when_it_says():
+    method, _ = universal(warmup=(0.5, 1.0))
+    assert method.unlabeled_from == 5
+    batch = first_batch(method.data)
+    method.steps_done = 5
+    at_start = list(method.terms(batch))
+    assert [float(term) for term in at_start[2:]] == [0.0, 0.0]
+    method.steps_done = 10
+    assert all(float(term) > 0 for term in list(method.terms(batch))[2:])
+
+
+@pytest.mark.parametrize("theta", [0.0, 0.5, 1.0])
+def test_theta_update_equals_class_means_by_brute_force(theta):
+    torch.manual_seed(0)
+    space = LabelSpace("three", ("a", "b", "c"))
+    embeddings = LabelEmbeddings(6, 4, {"x": space}).double()
+    before = embeddings.spaces["x"].accumulator.clone()
+    features = torch.randn(2, 6, 4, 5, dtype=torch.float64)
+    mask = torch.randint(0, 2, (2, 32, 40), dtype=torch.uint8)  # the third class is never seen
+    mask[:, :4] = 255
+    means = ClassMeans(embeddings)
+    means.add("x", features[:1], mask[:1])
+    means.add("x", features[1:], mask[1:])
+    means.update(theta)
+    up = F.interpolate(embeddings.projection(features), size=(32, 40), mode="bilinear", align_corners=False)
+    after = embeddings.spaces["x"].accumulator
+    for label in (0, 1):
+        pixels = [up[n, :, y, x] for n, y, x in (mask == label).nonzero().tolist()]
+        expected = theta * before[label, 0] + (1 - theta) * torch.stack(pixels).mean(0)
+        assert torch.allclose(after[label, 0], expected, atol=1e-6)
+    assert torch.equal(after[2], before[2])
+    assert theta < 1 or torch.equal(after, before)
+
+
+def test_epochs_start_with_empty_means():
+    method, data = universal(theta=0.0)
+    list(method.terms(first_batch(data)))
+    method.on_train_epoch_end()
+    once = method.label_embeddings.spaces["streets"].accumulator.clone()
+    method.on_train_epoch_end()  # nothing seen: nothing moves
+    assert torch.equal(once, method.label_embeddings.spaces["streets"].accumulator)
+
+
+def test_label_rows_have_unit_length_and_scores_are_bounded_by_the_projection():
+    method, data = universal()
+    images = first_batch(data).unlabeled["rooms"].image
+    features = method.model.features(images, "rooms")
+    for space in ("streets", "rooms"):
+        assert torch.allclose(method.label_embeddings.rows(space).norm(dim=1), torch.ones(1), atol=1e-6)
+        scores = method.label_embeddings.scores(features, [space])
+        norms = method.label_embeddings.projection(features).norm(dim=1, keepdim=True)
+        assert (scores.abs() <= norms * (1 + 1e-5)).all()
+
+
+def test_label_embeddings_are_class_means_in_the_principal_subspace():
+    data = mixture(labeled=3)
+    networks = networks_of(data)
+    method = learner(lambda model: Universal(model, embed_dim=32), data)
+    method.prepare(lambda: networks)
+    sums, counts = torch.zeros(8, 32, dtype=torch.float64), torch.zeros(8, dtype=torch.float64)
+    for record in data.labeled["streets"]:
+        image, mask = data.domains["streets"].dataset.read(record)
+        with torch.no_grad():
+            features = networks.features(image[None], "streets").double()
+        up = F.interpolate(features, size=mask.shape, mode="bilinear", align_corners=False)[0]
+        for label in range(8):
+            sums[label] += up[:, mask == label].sum(1)
+            counts[label] += (mask == label).sum()
+    means = (sums / counts[:, None])[counts > 0]
+    table = method.label_embeddings.spaces["streets"]
+    rows = table.accumulator[:, 0][table.present].double()
+    assert torch.equal(table.present, counts > 0)
+    # a full-rank principal component analysis is an isometry: distances between class means are kept
+    assert torch.allclose(torch.cdist(rows, rows), torch.cdist(means, means), atol=1e-4)
+
+
+def test_several_centroids_give_several_rows_a_class():
+    method, _ = universal(centroids=3)
+    present = int(method.label_embeddings.spaces["rooms"].present.sum())
+    assert len(method.label_embeddings.rows("rooms")) == 3 * present
+
+
+def test_random_rows_need_no_networks_and_are_the_same_for_a_seed():
+    def rows():
+        data = mixture()
+        method = learner(lambda model: Universal(model, embed_dim=8, rows=LabelRowOptions(source="random")), data)
+        method.prepare(lambda: pytest.fail("random rows asked for networks"))
+        return method.label_embeddings.rows("streets")
+
+    assert torch.equal(rows(), rows())
+
+
+def test_rows_from_a_file_and_what_is_missing_in_it(tmp_path):
+    file = tmp_path / "rows.safetensors"
+    wanted = {"streets": torch.randn(8, 1, 8), "rooms": torch.randn(9, 1, 8)}
+    save_file(wanted, file)
+    data = mixture()
+    method = learner(lambda model: Universal(model, embed_dim=8, rows=LabelRowOptions(file=file)), data)
+    method.prepare(lambda: networks_of(data))
+    assert torch.equal(method.label_embeddings.spaces["rooms"].accumulator, wanted["rooms"])
+    save_file({"streets": wanted["streets"]}, file)
+    with pytest.raises(ValueError, match="rooms"):
+        method.prepare(lambda: networks_of(data))
+
+
+def test_projection_can_start_as_the_principal_components():
+    data = mixture()
+    method = learner(lambda model: Universal(model, embed_dim=8, rows=LabelRowOptions(project_from_pca=True)), data)
+    method.prepare(lambda: networks_of(data))
+    weight = method.label_embeddings.projection.weight.flatten(1)
+    assert torch.allclose(weight @ weight.T, torch.eye(8), atol=1e-4)
+
+
+def test_shared_network_can_start_from_a_supervised_one():
+    data = mixture()
+    networks = networks_of(data)
+    method = learner(lambda model: Universal(model, embed_dim=8, rows=LabelRowOptions(start="rooms")), data)
+    method.prepare(lambda: networks)
+    image = first_batch(data).labeled["rooms"].image
+    assert torch.equal(method.model.eval().features(image, "rooms"), networks.features(image, "rooms"))
+    with pytest.raises(ValueError, match="kitchens"):
+        method = learner(lambda model: Universal(model, embed_dim=8, rows=LabelRowOptions(start="kitchens")), data)
+        method.prepare(lambda: networks)
+
+
+def test_finetune_starts_each_domain_from_its_partner():
+    data = mixture()
+    networks = networks_of(data)
+    method = learner(Finetune, data, ModelConfig(width=TINY.width, separate=True))
+    method.prepare(lambda: networks)
+    image = first_batch(data).labeled["rooms"].image
+    ours, partners = method.model.eval().features(image, "rooms"), networks.features(image, "streets")
+    assert torch.equal(ours, partners)
+    with pytest.raises(ValueError, match="separate"):
+        learner(Finetune, data)
+
+
+def test_anchor_is_cross_entropy_of_similarities():
+    method, data = universal(centroids=1)
+    method = method.double().eval()
+    sample = first_batch(data).labeled["streets"]
+    features = method.model.features(sample.image, "streets")
+    scores = method.label_embeddings.scores(features, ["streets"])
+    up = F.interpolate(scores, size=sample.mask.shape[-2:], mode="bilinear", align_corners=False)
+    present = method.label_embeddings.spaces["streets"].present
+    target = torch.full((256,), 255)
+    target[present.nonzero().flatten()] = torch.arange(int(present.sum()))
+    expected = F.cross_entropy(up, target[sample.mask.long()], ignore_index=255)
+    assert method.anchor_loss(features, sample, "streets").item() == pytest.approx(expected.item(), rel=1e-6)
+
+
+def test_learning_rate_follows_the_published_schedule():
+    method, _data = universal(lr=1e-3, decay="step")
+    method.total_steps = 200
+    values = {0: 1e-3, 1: 9.954989e-4, 49: 7.765193e-4, 99: 5.407073e-4, 100: 5.358867e-4, 199: 8.493232e-6}
+    for done, expected in values.items():
+        method.steps_done = done
+        assert method.learning_rate == pytest.approx(expected, rel=1e-6)
+
+
+def test_learning_rate_stays_within_an_epoch_by_default():
+    method, data = universal(lr=1e-3)
+    method.total_steps = 200 * data.steps_per_epoch
+    for done, expected in {0: 1e-3, 1: 1e-3, 2: 9.954989e-4, 3: 9.954989e-4, 199: 5.407073e-4}.items():
+        method.steps_done = done
+        assert data.steps_per_epoch == 2
+        assert method.learning_rate == pytest.approx(expected, rel=1e-6)

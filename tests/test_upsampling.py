@@ -1,0 +1,161 @@
+"""Upsampling as banded matrices: equal to torch's, in strips or whole."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from semiverse.upsampling import Bilinear, argmax, argmax_with_confidence, bilinear_matrix
+
+SIZES = [((4, 5), (32, 40)), ((45, 60), (360, 480)), ((13, 17), (97, 131)), ((1, 1), (5, 3)), ((9, 8), (4, 8))]
+FROZEN_RAMP = torch.tensor([1, 3, 5, 7, 9, 11, 13, 15, 15, 13, 11, 9, 7, 5, 3, 1], dtype=torch.float64) / 16
+
+
+def frozen_deconvolution(maps):
+    """The x8 transposed convolution of dilated residual networks: kernel 16, stride 8, padding 4."""
+    channels = maps.shape[1]
+    kernel = torch.outer(FROZEN_RAMP, FROZEN_RAMP).to(maps).expand(channels, 1, 16, 16)
+    return F.conv_transpose2d(maps, kernel, stride=8, padding=4, groups=channels)
+
+
+def whole(scores, size, **flags):
+    upsampling = Bilinear.of(scores, size, **flags)
+    return upsampling.up(scores, slice(0, size[0]))
+
+
+@pytest.mark.parametrize("align_corners", [False, True])
+@pytest.mark.parametrize(("cells", "size"), SIZES)
+def test_matrices_equal_interpolate(cells, size, align_corners):
+    scores = torch.randn(2, 3, *cells, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    expected = F.interpolate(scores, size=size, mode="bilinear", align_corners=align_corners)
+    torch.testing.assert_close(whole(scores, size, align_corners=align_corners), expected, rtol=0, atol=1e-12)
+
+
+def test_zero_border_equals_frozen_transposed_convolution():
+    scores = torch.randn(2, 3, 6, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(
+        whole(scores, (48, 40), zero_border=True), frozen_deconvolution(scores), rtol=0, atol=1e-12
+    )
+
+
+def test_zero_border_differs_from_interpolate_only_in_a_frame_of_four_pixels():
+    scores = torch.randn(1, 1, 6, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    difference = (whole(scores, (48, 40), zero_border=True) - whole(scores, (48, 40)))[0, 0].abs()
+    assert difference[4:-4, 4:-4].max() < 1e-12
+    frame = torch.ones_like(difference, dtype=torch.bool)
+    frame[4:-4, 4:-4] = False
+    assert (difference[frame] > 1e-12).all()
+
+
+def test_zero_border_fades_ones_by_sixteenths():
+    border = bilinear_matrix(5, 40, zero_border=True, dtype=torch.float64).sum(dim=1)
+    assert border[:5].tolist() == [0.5625, 0.6875, 0.8125, 0.9375, 1.0]
+    assert border[-5:].tolist() == [1.0, 0.9375, 0.8125, 0.6875, 0.5625]
+    corner = whole(torch.ones(1, 1, 5, 5), (40, 40), zero_border=True)[0, 0, 0, 0]
+    assert corner.item() == pytest.approx(0.3164, abs=1e-4)
+
+
+@pytest.mark.parametrize("size", [(512, 512), (360, 480), (480, 640), (240, 320)])
+def test_frozen_transposed_convolution_of_eighth_has_the_input_size(size):
+    cells = torch.zeros(1, 1, size[0] // 8, size[1] // 8)
+    assert frozen_deconvolution(cells).shape[-2:] == whole(cells, size, zero_border=True).shape[-2:] == size
+
+
+def test_matrix_built_in_inference_mode_serves_training_later():
+    with torch.inference_mode():
+        bilinear_matrix(7, 19)
+    scores = torch.ones(1, 1, 7, 7, requires_grad=True)
+    whole(scores, (19, 19)).sum().backward()
+    assert scores.grad.sum().item() == pytest.approx(19 * 19, rel=1e-5)
+
+
+@pytest.mark.parametrize("flags", [{}, {"align_corners": True}, {"zero_border": True}], ids=["half", "corners", "zero"])
+def test_similarity_may_be_formed_before_upsampling(flags):
+    generator = torch.Generator().manual_seed(0)
+    embedding, rows = torch.randn(2, 16, 6, 5, generator=generator), torch.randn(7, 16, generator=generator)
+    before = whole(torch.einsum("rd,ndhw->nrhw", rows, embedding), (48, 40), **flags)
+    after = torch.einsum("rd,ndhw->nrhw", rows, whole(embedding, (48, 40), **flags))
+    torch.testing.assert_close(before, after, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("align_corners", [False, True])
+@pytest.mark.parametrize(("cells", "size"), [((45, 60), (360, 480)), ((13, 17), (97, 131)), ((64, 8), (512, 64))])
+def test_strips_put_together_are_the_whole_map(cells, size, align_corners):
+    scores = torch.randn(3, 40, *cells, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    upsampled = torch.full((3, 40, *size), torch.nan, dtype=torch.float64)
+    count = 0
+    for strip in Bilinear.of(scores, size, align_corners).strips(scores):
+        assert strip.cells.stop - strip.cells.start <= strip.values.shape[2] * cells[0] / size[0] + 3
+        upsampled[strip.images, :, strip.rows] = strip.values
+        count += 1
+    assert count > 1
+    expected = F.interpolate(scores, size=size, mode="bilinear", align_corners=align_corners)
+    torch.testing.assert_close(upsampled, expected, rtol=0, atol=1e-12)
+
+
+def test_strips_stay_small_when_the_whole_map_is_large():
+    scores = torch.zeros(2, 30, 64, 64)
+    largest = max(strip.values.numel() for strip in Bilinear.of(scores, (512, 512)).strips(scores))
+    assert largest <= 2 * 30 * 512 * 512 / 16
+
+
+@pytest.mark.parametrize("flags", [{}, {"align_corners": True}, {"zero_border": True}], ids=["half", "corners", "zero"])
+def test_bringing_strips_down_is_the_transpose_of_bringing_cells_up(flags):
+    generator = torch.Generator().manual_seed(0)
+    cells = torch.randn(2, 40, 13, 17, dtype=torch.float64, generator=generator)
+    pixels = torch.randn(2, 40, 97, 131, dtype=torch.float64, generator=generator)
+    upsampling = Bilinear.of(cells, (97, 131), **flags)
+    down = torch.zeros_like(cells)
+    product = torch.zeros((), dtype=torch.float64)
+    for strip in upsampling.strips(cells):
+        own = pixels[strip.images, :, strip.rows]
+        product += (strip.values * own).sum()
+        upsampling.add_down(strip._replace(values=own), down)
+    assert (down * cells).sum().item() == pytest.approx(product.item(), rel=1e-12)
+
+
+@pytest.mark.parametrize("align_corners", [False, True])
+@pytest.mark.parametrize("classes", [2, 11, 19])
+@pytest.mark.parametrize(("cells", "size"), SIZES)
+def test_argmax_equals_argmax_of_interpolated_logits(cells, size, classes, align_corners):
+    logits = 3 * torch.randn(2, classes, *cells, dtype=torch.float64, generator=torch.Generator().manual_seed(classes))
+    full = F.interpolate(logits, size=size, mode="bilinear", align_corners=align_corners)
+    prediction = argmax(logits, size, align_corners)
+    assert prediction.dtype == torch.uint8
+    assert torch.equal(prediction.long(), full.argmax(dim=1))
+
+
+def test_argmax_of_single_precision_differs_only_where_two_scores_are_equal_to_rounding():
+    logits = 3 * torch.randn(1, 19, 64, 96, generator=torch.Generator().manual_seed(0))
+    full = F.interpolate(logits, size=(512, 768), mode="bilinear")
+    chosen = full.gather(1, argmax(logits, (512, 768)).long()[:, None])[:, 0]
+    torch.testing.assert_close(chosen, full.amax(dim=1), rtol=0, atol=1e-5)
+
+
+def test_argmax_takes_the_lowest_class_among_equal_scores():
+    logits = torch.zeros(1, 4, 3, 3)
+    logits[:, 2:] = 1.0
+    assert (argmax(logits, (24, 24)) == 2).all()
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_argmax_of_half_precision_is_formed_in_single_precision(dtype):
+    logits = torch.randn(1, 5, 6, 6, generator=torch.Generator().manual_seed(0)).to(dtype)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        prediction = argmax(logits, (48, 48))
+    assert torch.equal(prediction, argmax(logits.float(), (48, 48)))
+
+
+def test_argmax_does_not_depend_on_memory_layout_or_gradients():
+    logits = torch.randn(2, 19, 32, 48, generator=torch.Generator().manual_seed(0), requires_grad=True)
+    expected = argmax(logits, (256, 384))
+    assert torch.equal(argmax(logits.to(memory_format=torch.channels_last), (256, 384)), expected)
+    assert not expected.requires_grad
+
+
+@pytest.mark.parametrize(("cells", "size"), SIZES)
+def test_confidence_is_the_softmax_probability_of_the_prediction(cells, size):
+    logits = 5 * torch.randn(2, 6, *cells, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    expected, classes = F.interpolate(logits, size=size, mode="bilinear").softmax(dim=1).max(dim=1)
+    prediction, confidence = argmax_with_confidence(logits, size)
+    assert torch.equal(prediction.long(), classes)
+    torch.testing.assert_close(confidence, expected, rtol=0, atol=1e-12)
