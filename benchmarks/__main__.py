@@ -7,7 +7,7 @@ from pathlib import Path
 
 from benchmarks.measure import machine
 
-NAMES = ("entropy", "confusion", "argmax", "centroids")
+NAMES = ("entropy", "confusion", "argmax", "centroids", "training_step")
 
 
 def main() -> None:

@@ -38,7 +38,8 @@ def _one_hot_iou(prediction, mask):
     predicted = torch.zeros(shape).scatter_(1, prediction.long()[:, None], 1)[:, :CLASSES]
     true = torch.zeros(shape).scatter_(1, target[:, None], 1)
     ignored, true = true[:, CLASSES:], true[:, :CLASSES]
-    both = (predicted * true).sum(dim=(0, 2, 3)).double()
-    false_positive = (predicted * (1 - true - ignored)).sum(dim=(0, 2, 3)).double()
-    false_negative = ((1 - predicted) * true).sum(dim=(0, 2, 3)).double()
-    return both / (both + false_positive + false_negative + 1e-15)
+    both = predicted * true
+    false_positive = predicted * (1 - true - ignored)
+    false_negative = (1 - predicted) * true
+    counts = [product.sum(dim=(0, 2, 3)).double() for product in (both, false_positive, false_negative)]
+    return counts[0] / (sum(counts) + 1e-15)

@@ -159,6 +159,17 @@ def test_one_centroid_is_the_projection_of_the_mean_and_the_mean_of_the_projecti
     torch.testing.assert_close(rows[:3, 0], brute_force_means(projected, mask), rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
+@pytest.mark.parametrize("centroids", [1, 2])
+def test_features_of_every_precision_give_single_precision_rows(dtype, centroids):
+    features, mask = random_images(dtype=torch.float32)
+    rows = label_embeddings(one_by_one(features.to(dtype), mask), CLASSES, embed_dim=5, centroids=centroids).rows
+    assert rows.dtype == torch.float32
+    expected = label_embeddings(one_by_one(features, mask), CLASSES, embed_dim=5, centroids=centroids).rows
+    if centroids == 1:
+        torch.testing.assert_close(rows, expected, rtol=0.05, atol=0.05)
+
+
 def test_k_means_with_one_centroid_is_the_mean():
     # One mask pixel a cell: the sample then holds exactly the pixels that the mean is over.
     features, mask = random_images(size=(9, 12), dtype=torch.float32)

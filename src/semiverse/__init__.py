@@ -22,7 +22,7 @@ _HOMES = {
     "train": "semiverse.commands.train",
 }
 
-__all__ = ["__version__", *_HOMES]  # noqa: PLE0604  (names are strings, looked up lazily below)
+__all__ = ["__version__", *_HOMES]
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401  (a module's attribute may be anything)

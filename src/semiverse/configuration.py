@@ -2,13 +2,16 @@
 
 import inspect
 import re
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import yaml
+
+REST = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 Plain = Any
 """None, bool, int, float, str, and lists and string-keyed dictionaries of them."""
@@ -18,10 +21,11 @@ def describe(value: object) -> Plain:
     """An object as the plain values that would build it again.
 
     Data classes become their fields; other objects ``class_path`` and ``init_args``, read from attributes that carry
-    the names of the constructor's arguments; classes and partial calls of them the same, with defaults filled in.
+    the names of the constructor's arguments; classes, functions and partial calls of them the same, with defaults
+    filled in.
 
     Raises:
-        TypeError: If an object does not keep its arguments under their own names.
+        TypeError: If an object does not keep its arguments under their own names, or a function has no name.
     """
     if value is None or isinstance(value, bool | int | float | str):
         return value
@@ -31,11 +35,13 @@ def describe(value: object) -> Plain:
         return {str(key): describe(item) for key, item in value.items()}
     if isinstance(value, Sequence):
         return [describe(item) for item in value]
-    if is_dataclass(value) and not isinstance(value, type):
+    if isinstance(value, type | partial) or inspect.isfunction(value):
+        return _described_callable(value)
+    if is_dataclass(value):
         return {field.name: describe(getattr(value, field.name)) for field in fields(value)}
-    if isinstance(value, type | partial):
-        return _described_class(value)
-    names = _argument_names(type(value))
+    names = [
+        name for name, parameter in inspect.signature(type(value)).parameters.items() if parameter.kind not in REST
+    ]
     missing = [name for name in names if not hasattr(value, name)]
     if missing:
         raise TypeError(
@@ -45,37 +51,45 @@ def describe(value: object) -> Plain:
     return {"class_path": _path(type(value)), "init_args": {name: describe(getattr(value, name)) for name in names}}
 
 
-def describe_arguments(value: object) -> Plain:
-    """Only the arguments of an object, for places where its class is fixed."""
-    return describe(value)["init_args"]
-
-
-def _described_class(value: type | partial[Any]) -> Plain:
-    """A class that waits for its first argument, such as a method for its model."""
-    kind, given = (value.func, value.keywords) if isinstance(value, partial) else (value, {})
+def _described_callable(value: Callable[..., Any]) -> Plain:
+    """A class or function that waits for its first argument, such as a method for its model."""
+    called, given = (value.func, value.keywords) if isinstance(value, partial) else (value, {})
     arguments: dict[str, Any] = {}
-    for base in reversed(kind.__mro__):
-        if "__init__" in vars(base) and base.__module__.split(".")[0] not in ("torch", "pytorch_lightning", "builtins"):
-            signature = inspect.signature(base.__init__)
-            arguments |= {
-                name: parameter.default
-                for name, parameter in signature.parameters.items()
-                if parameter.default is not inspect.Parameter.empty
-            }
-    return {"class_path": _path(kind), "init_args": describe(arguments | given)}
+    for function in reversed(_constructors(called)):
+        arguments |= {
+            name: parameter.default
+            for name, parameter in inspect.signature(function).parameters.items()
+            if parameter.default is not inspect.Parameter.empty
+        }
+    return {"class_path": _path(called), "init_args": describe(arguments | given)}
 
 
-def _argument_names(kind: type) -> list[str]:
-    return [
-        name
-        for name, parameter in inspect.signature(kind).parameters.items()
-        if parameter.kind not in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-    ]
+def _constructors(called: Callable[..., Any]) -> list[Callable[..., Any]]:
+    """Functions whose arguments a class takes (its own and, by ``**options``, those it inherits), or the function."""
+    if not isinstance(called, type):
+        return [called]
+    found: list[Callable[..., Any]] = []
+    for kind in called.__mro__:
+        if "__init__" in vars(kind):
+            constructor = vars(kind)["__init__"]
+            found.append(constructor)
+            if not any(p.kind is p.VAR_KEYWORD for p in inspect.signature(constructor).parameters.values()):
+                break
+    return found
 
 
-def _path(kind: type) -> str:
-    """Where a class is imported from: the package that re-exports it, if one does."""
-    return f"{kind.__module__}.{kind.__qualname__}"
+def _path(called: Callable[..., Any]) -> str:
+    """Where a class or function is imported from: the shortest package that offers it under its own name."""
+    module, name = called.__module__, called.__qualname__
+    if "<" in name:
+        raise TypeError(
+            f"{name} in {module} cannot be named in a configuration; expected a class or a function of a module: write "
+            "one, or fill in options with functools.partial"
+        )
+    parts = module.split(".")
+    packages = (".".join(parts[:length]) for length in range(1, len(parts)))
+    offers = (package for package in packages if vars(sys.modules[package]).get(name) is called)
+    return f"{next(offers, module)}.{name}"
 
 
 def differences(old: Plain, new: Plain, where: str = "") -> list[str]:
@@ -94,22 +108,26 @@ class _UniqueKeyLoader(yaml.SafeLoader):
     """Refuses a key that stands twice: YAML would silently keep the last, such as the second of two equal domains."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: set[object] = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=deep)
-            if key in seen:
-                line = key_node.start_mark.line + 1
-                raise ValueError(f"key {key!r} stands twice (again in line {line}); expected each once: rename one of them")
-            seen.add(key)
+        seen: set[tuple[str, str]] = set()
+        for key, _ in node.value:
+            name = (key.tag, str(key.value))
+            if name in seen:
+                raise ValueError(
+                    f"key {key.value!r} stands twice (again in line {key.start_mark.line + 1}); expected each once: "
+                    "rename one of them"
+                )
+            seen.add(name)
         return super().construct_mapping(node, deep)
 
 
+class _Dumper(yaml.SafeDumper):
+    """Puts quotes around text that the loader would read as a number."""
+
+
 # YAML 1.1 reads 1e-3 as text; papers write learning rates that way.
-_UniqueKeyLoader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?(?:\d[\d_]*\.?[\d_]*|\.\d[\d_]*)(?:[eE][-+]?\d+)$|^[-+]?\d[\d_]*\.[\d_]*$|^[-+]?\.(?:inf|nan)$"),
-    list("-+0123456789."),
-)
+_EXPONENT = re.compile(r"^[-+]?(?:\d[\d_]*\.?[\d_]*|\.\d[\d_]*)[eE][-+]?\d+$")
+for _side in (_UniqueKeyLoader, _Dumper):
+    _side.add_implicit_resolver("tag:yaml.org,2002:float", _EXPONENT, list("-+0123456789."))
 
 
 def load_yaml(text: str) -> Plain:
@@ -119,11 +137,13 @@ def load_yaml(text: str) -> Plain:
         ValueError: If a key stands twice, or the text is no YAML.
     """
     try:
-        return yaml.load(text, _UniqueKeyLoader)  # noqa: S506  (a safe loader)
+        return yaml.load(text, _UniqueKeyLoader)
     except yaml.YAMLError as error:
-        raise ValueError(f"not readable as YAML: {error}") from error
+        raise ValueError(
+            f"not readable as YAML ({error}); expected keys and values: check indents and quotes"
+        ) from error
 
 
 def dump_yaml(values: Plain) -> str:
     """Plain values as YAML text, in the order given."""
-    return yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=120)
+    return yaml.dump(values, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)

@@ -105,11 +105,11 @@ def label_embeddings(
             f"the given projection has {len(projection.components)} dimensions, but {embed_dim} were asked for; "
             "ask for the dimension it was fitted with"
         )
-    totals = _totals(batches, num_classes, embed_dim)
+    totals = _totals(batches, num_classes, embed_dim, with_pca=projection is None)
     projection = projection or totals.pca.fit(embed_dim)
     present = totals.pixels > 0
     means = totals.sums / totals.pixels.clamp(min=1)[:, None]
-    rows = projection(means.float())[:, None].repeat(1, centroids, 1)
+    rows = projection(means)[:, None].repeat(1, centroids, 1).float()
     rows[~present] = 0
     if centroids > 1:
         sample = _sample_cells(batches, projection, totals.cells.clamp(max=pixels_per_class), totals.cells, seed)
@@ -128,7 +128,7 @@ class _Totals(NamedTuple):
     cells: Tensor
 
 
-def _totals(batches: Batches, num_classes: int, embed_dim: int) -> _Totals:
+def _totals(batches: Batches, num_classes: int, embed_dim: int, with_pca: bool) -> _Totals:
     totals: _Totals | None = None
     for features, mask in batches():
         if totals is None:
@@ -136,7 +136,8 @@ def _totals(batches: Batches, num_classes: int, embed_dim: int) -> _Totals:
             none = torch.zeros(num_classes, dtype=torch.int64)
             sums = torch.zeros(num_classes, features.shape[1], dtype=torch.float64)
             totals = _Totals(StreamingPCA(features.shape[1]), sums, none, none.clone())
-        totals.pca.update(features)
+        if with_pca:
+            totals.pca.update(features)
         sums, pixels = class_sums(features, mask, num_classes)
         totals.sums.add_(sums.cpu())
         totals.pixels.add_(pixels.cpu())
@@ -178,7 +179,7 @@ def _sample_cells(
             taken = own[drawn[label][seen[label] : seen[label] + len(own)]].to(features.device)
             seen[label] += len(own)
             image, cell = taken // features[0, 0].numel(), taken % features[0, 0].numel()
-            vectors[label].append(projection(full_precision(features.flatten(2)[image, :, cell]).cpu()))
+            vectors[label].append(projection(features.flatten(2)[image, :, cell]))
     return (torch.cat(parts) for parts in vectors)
 
 

@@ -1,8 +1,8 @@
 """What a pixel's label is: an id in a label space, or ``IGNORE``."""
 
 import colorsys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ Color = tuple[int, int, int]
 class LabelSpace:
     """Ordered class names; the position of a name is its train id.
 
-    Two spaces are equal by value, and domains with equal spaces share a head.
+    Two spaces are equal if names and classes are, whatever their colours; domains with equal spaces share a head.
 
     Args:
         name: Short name, for tables.
@@ -26,12 +26,12 @@ class LabelSpace:
         palette: One colour (red, green, blue in 0..255) a class; distinct colours are made up when it is empty.
 
     Raises:
-        ValueError: If a class is named twice, there is no class or more than 255, or the palette has another length.
+        ValueError: If a class is named twice, there is no class or more than 255, or the palette does not fit.
     """
 
     name: str
     classes: tuple[str, ...]
-    palette: tuple[Color, ...] = ()
+    palette: tuple[Color, ...] = field(default=(), compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "classes", tuple(self.classes))
@@ -50,6 +50,11 @@ class LabelSpace:
             raise ValueError(
                 f"label space {self.name!r} has {len(self.classes)} classes but {len(self.palette)} colours; "
                 "give one colour a class, or none at all"
+            )
+        wrong = [color for color in self.palette if len(color) != 3 or not all(0 <= part <= 255 for part in color)]
+        if wrong:
+            raise ValueError(
+                f"label space {self.name!r} has the colour {wrong[0]}; expected red, green, blue in 0..255: correct it"
             )
 
     def __len__(self) -> int:
@@ -107,5 +112,25 @@ def transfer_table(source: LabelSpace, target: LabelSpace, mapping: Mapping[str,
         source.id_of(name)
         if goal is not None:
             target.id_of(goal)
-    goals: Sequence[str | None] = [mapping.get(name, name if name in target.classes else None) for name in source.classes]
+    goals = [mapping.get(name, name if name in target.classes else None) for name in source.classes]
     return lookup_table({i: target.id_of(goal) for i, goal in enumerate(goals) if goal is not None})
+
+
+def merge(labels: LabelSpace, mapping: Mapping[str, str | None]) -> LabelSpace:
+    """The label space that is left when classes take new names; colours are those of the first of each name.
+
+    Args:
+        labels: The space to change.
+        mapping: New name by class, equal names merge; None drops the class; classes that are not named stay.
+
+    Raises:
+        ValueError: If a class is unknown, or none is left.
+    """
+    for name in mapping:
+        labels.id_of(name)
+    renamed: dict[str, Color] = {}
+    for name, color in zip(labels.classes, labels.palette, strict=True):
+        goal = mapping.get(name, name)
+        if goal is not None:
+            renamed.setdefault(goal, color)
+    return LabelSpace(labels.name, tuple(renamed), tuple(renamed.values()))

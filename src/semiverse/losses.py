@@ -77,12 +77,12 @@ def cross_entropy(
     Raises:
         ValueError: If the mask holds a value that is neither ``IGNORE`` nor the class of a channel.
     """
-    classes = torch.arange(scores.shape[1]) if row_classes is None else row_classes
+    classes = torch.arange(scores.shape[1]) if row_classes is None else row_classes.cpu()
     labeled = _count_labeled(mask, classes)
     divisor = torch.as_tensor(labeled if total is None else total, dtype=torch.float64)
     divisor = torch.where(divisor > 0, divisor, 1.0).to(scores.device, torch.float32)
     scores = full_precision(scores)
-    surprise = partial(_surprise, mask=mask, row_classes=row_classes)
+    surprise = partial(_surprise, mask=mask, rows=_rows_of_classes(classes).to(scores.device))
     with torch.autocast(scores.device.type, enabled=False):
         sums, gradient = _walk(scores, mask.shape[-2:], surprise, align_corners, zero_border)
         losses: Tensor = _KnownGradient.apply(scores, sums, gradient, (scores.shape[1],))
@@ -97,13 +97,10 @@ def assignment_entropy(scores: Tensor, groups: Sequence[int]) -> Tensor:
 
     Args:
         scores: Similarities, (N, R, h, w), at feature resolution.
-        groups: Number of consecutive channels of each group; they sum to R.
+        groups: As in ``entropy``.
 
     Returns:
         Entropies, (len(groups),), in [0, log(size of the group)].
-
-    Raises:
-        ValueError: If the groups do not cover the channels.
     """
     _check_groups(scores, groups)
     with torch.autocast(scores.device.type, enabled=False):
@@ -115,14 +112,9 @@ def assignment_entropy(scores: Tensor, groups: Sequence[int]) -> Tensor:
 def _walk(
     scores: Tensor, size: Sequence[int], loss: Callable[[Strip], Tensor], align_corners: bool, zero_border: bool
 ) -> tuple[Tensor, Tensor | None]:
-    """Sum a loss over all strips of the upsampled scores.
+    """Sum a loss over all strips of the scores, (N, R, h, w), upsampled to ``size``.
 
-    Args:
-        scores: (N, R, h, w).
-        size: (H, W).
-        loss: Turns the values of a strip into the gradient of the losses, in place, and returns their sums, (G,).
-        align_corners: As in ``torch.nn.functional.interpolate``.
-        zero_border: Outside is zero.
+    ``loss`` turns the values of a strip into the gradient of its G losses, in place, and returns their sums, (G,).
 
     Returns:
         The sums, (G,), and their gradient with respect to the scores, (N, R, h, w); None where nobody will ask for it.
@@ -151,27 +143,31 @@ def _negative_entropies(strip: Strip, groups: Sequence[int]) -> Tensor:
     return torch.stack(sums)
 
 
-def _surprise(strip: Strip, mask: Tensor, row_classes: Tensor | None) -> Tensor:
+def _surprise(strip: Strip, mask: Tensor, rows: Tensor) -> Tensor:
     """Summed -log P(class of the pixel); its gradient is p - q.
 
     q is the softmax of the channels of the pixel's class among themselves: one-hot where a class has one channel.
     """
-    values = strip.values
-    target = mask[strip.images, strip.rows].long()[:, None]
-    valid = target != IGNORE
-    log_p = values.log_softmax(dim=1)
-    torch.exp(log_p, out=values)
-    if row_classes is None:
-        target = target.masked_fill(~valid, 0)
-        log_class = log_p.gather(1, target)
-        values.scatter_add_(1, target, values.new_full((), -1.0).expand_as(target))
-    else:
-        others = (row_classes.to(values.device)[:, None, None] != target) & valid
-        log_own = log_p.masked_fill_(others, -torch.inf)
-        log_class = log_own.logsumexp(dim=1, keepdim=True)
-        values -= log_own.sub_(log_class).exp_()
-    values *= valid
-    return -(log_class * valid).sum(dim=(0, 1, 2, 3))[None]
+    target = mask[strip.images, strip.rows].long()
+    valid = (target != IGNORE)[:, None].to(strip.values.dtype)
+    own = rows[target].movedim(-1, 1)
+    missing, own = own < 0, own.clamp(min=0)
+    log_p = strip.values.log_softmax(dim=1)
+    log_own = log_p.gather(1, own).masked_fill_(missing, -torch.inf)
+    log_class = log_own.logsumexp(dim=1, keepdim=True)
+    p = torch.exp(log_p, out=strip.values)
+    p.scatter_add_(1, own, -(log_own - log_class).exp_()).mul_(valid)
+    return -(log_class * valid).sum()[None]
+
+
+def _rows_of_classes(row_classes: Tensor) -> Tensor:
+    """The channels of each class, (IGNORE + 1, K) int64: -1 where a class has fewer than K, 0 for ``IGNORE``."""
+    counts = torch.bincount(row_classes, minlength=IGNORE + 1)
+    table = torch.full((IGNORE + 1, int(counts.max())), -1)
+    table[IGNORE] = 0
+    for label in torch.unique(row_classes).tolist():
+        table[label, : counts[label]] = torch.where(row_classes == label)[0]
+    return table
 
 
 class _KnownGradient(torch.autograd.Function):
@@ -179,7 +175,7 @@ class _KnownGradient(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any,  # noqa: ANN401 - torch leaves the type of its context open
+        ctx: Any,  # noqa: ANN401 - torch leaves the type open
         _scores: Tensor,
         losses: Tensor,
         gradient: Tensor | None,

@@ -1,78 +1,23 @@
-"""Domains with label budgets, and the batches drawn from all of them.
+"""Several domains with label budgets, and the batches drawn from all of them.
 
 A training batch is a pure function of the seed and the step: nothing is remembered between steps, so a run that is
 resumed at step s continues exactly as if it had not stopped, with any number of loading processes.
 """
 
-import zlib
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
-from pathlib import Path
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from functools import cached_property, partial
 from warnings import warn
 
-import numpy as np
 import torch
-from torch.utils.data import DataLoader, Dataset, Sampler, Subset
+from torch.utils.data import DataLoader, Subset
 
-from semiverse.data import (
-    Augmentation,
-    Content,
-    CropTransform,
-    Record,
-    ResizeTransform,
-    Sample,
-    SegmentationDataset,
-    Split,
-    labeling_order,
-    list_images,
-    read_list,
-    survey,
-)
+from semiverse.batches import EpochSteps, StepBatches, Stream, TrainBatch
+from semiverse.data import Augmentation, Content, CropTransform, Record, ResizeTransform, Sample, Split, survey
+from semiverse.domain import Domain, choose_labeled, choose_unlabeled
 from semiverse.labels import LabelSpace
 from semiverse.resolution import Resolution
 
-
-@dataclass
-class Domain:
-    """A dataset with a label budget.
-
-    Supervised learning is a domain with all labels, semi-supervised learning one with few, a target of adaptation one
-    with none.
-
-    Args:
-        dataset: The images, their masks and their label space.
-        labeled: How many training images keep their masks; None: all of them; 0: none.
-        unlabeled: Learn also from training images without looking at their masks.
-        train: The training split: one of the dataset's, or a list file (.txt).
-        val: The validation split, likewise.
-        resolution: The size at which the network sees the images.
-        labeled_list: List file of the images that keep their masks, instead of a drawn budget.
-        cover_classes: Prefer images with classes not labelled yet, so that few labels miss no class.
-        exclude_labeled: Leave the labelled images out of the unlabelled ones.
-        unlabeled_split: A further split whose images are used without masks.
-        unlabeled_folder: A further folder of images without masks.
-    """
-
-    dataset: SegmentationDataset
-    labeled: int | None = None
-    unlabeled: bool = True
-    train: str = "train"
-    val: str = "val"
-    resolution: Resolution = field(default_factory=Resolution)
-    labeled_list: Path | None = None
-    cover_classes: bool = True
-    exclude_labeled: bool = False
-    unlabeled_split: str | None = None
-    unlabeled_folder: Path | None = None
-
-
-class TrainBatch(NamedTuple):
-    """Samples of one step, by domain name; each batched, (N, 3, H, W) images and (N, H, W) masks, uint8."""
-
-    labeled: dict[str, Sample]
-    unlabeled: dict[str, Sample]
+__all__ = ["Domain", "DomainMixture", "TrainBatch"]
 
 
 class DomainMixture:
@@ -89,7 +34,7 @@ class DomainMixture:
         seed: Of the label budgets, the order of the images and the augmentation.
 
     Raises:
-        ValueError: If there is no domain, or a name is empty or has a dot.
+        ValueError: If there is no domain, a name is empty or has a dot, or a number is out of range.
     """
 
     def __init__(
@@ -103,14 +48,18 @@ class DomainMixture:
         seed: int = 0,
     ) -> None:
         if not domains:
-            raise ValueError("the mixture has no domain; name at least one under data.domains")
+            raise ValueError("the mixture has no domain; expected at least one: name it under data.domains")
         for name in domains:
             if not name or "." in name:
-                raise ValueError(f"domain name {name!r} is empty or has a dot; expected a plain name such as 'streets'")
-        if batch_size < 1:
-            raise ValueError(f"batch_size is {batch_size}; expected at least 1")
+                raise ValueError(f"domain name {name!r} is empty or has a dot; expected a word: call it 'streets', say")
+        least = {"batch_size": (batch_size, 1), "unlabeled_batches": (unlabeled_batches, 1)}
+        least |= {"workers": (workers, 0), "seed": (seed, 0)}
+        for option, (value, minimum) in least.items():
+            if value is not None and value < minimum:
+                raise ValueError(f"{option} is {value}; expected at least {minimum}: raise data.{option}")
         self.domains, self.batch_size, self.crop, self.augmentation = domains, batch_size, crop, augmentation
         self.unlabeled_batches, self.workers, self.seed = unlabeled_batches, workers, seed
+        self._views = {name: CropTransform(domain.resolution, crop, augmentation) for name, domain in domains.items()}
         self._contents: dict[tuple[str, str], list[Content]] = {}
 
     @property
@@ -124,7 +73,7 @@ class DomainMixture:
         return {name: domain.resolution for name, domain in self.domains.items()}
 
     def contents(self, name: str, split: str) -> list[Content]:
-        """What the files of a domain's split hold; every file is read once and remembered."""
+        """What the files of a domain's split hold, in its order; every file is read once and remembered."""
         if (name, split) not in self._contents:
             dataset = self.domains[name].dataset
             self._contents[name, split] = survey(dataset, dataset.subset(split), f"{name} {split}")
@@ -136,68 +85,58 @@ class DomainMixture:
 
         Raises:
             ValueError: If a budget is larger than its dataset.
+            FileNotFoundError: If files are missing.
         """
-        return {name: self._labeled(name, domain) for name, domain in self.domains.items()}
-
-    def _labeled(self, name: str, domain: Domain) -> list[Record]:
-        records = [record for record in domain.dataset.subset(domain.train) if record.mask is not None]
-        if domain.labeled_list is not None:
-            wanted = read_list(domain.labeled_list)
-            by_id = {record.id: record for record in records}
-            missing = [identifier for identifier in wanted if identifier not in by_id]
-            if missing:
-                raise ValueError(f"{domain.labeled_list}: {missing[0]!r} is no labelled training image of domain {name}")
-            return [by_id[identifier] for identifier in wanted]
-        if domain.labeled is None:
-            return records
-        if not 0 <= domain.labeled <= len(records):
-            raise ValueError(
-                f"domain {name}: a budget of {domain.labeled} labelled images, but split {domain.train!r} has "
-                f"{len(records)} with masks; expected 0 to {len(records)}: lower data.domains.{name}.labeled"
-            )
-        classes = None
-        if domain.cover_classes and 0 < domain.labeled < len(records):
-            by_name = {content.id: content.classes for content in self.contents(name, domain.train)}
-            classes = [by_name[record.id] for record in records]
-        order = labeling_order(len(records), self.seed, classes)
-        return [records[index] for index in order[: domain.labeled]]
+        return {
+            name: choose_labeled(name, domain, self.seed, partial(self.contents, name, domain.train))
+            for name, domain in self.domains.items()
+        }
 
     @cached_property
     def unlabeled(self) -> dict[str, list[Record]]:
-        """Records whose masks are not looked at, by domain: image files only, without masks."""
-        return {name: self._unlabeled(name, domain) for name, domain in self.domains.items()}
+        """Records whose masks are not looked at, by domain: image files only, without masks.
 
-    def _unlabeled(self, name: str, domain: Domain) -> list[Record]:
-        images = [record.image for record in domain.dataset.subset(domain.train)] if domain.unlabeled else []
-        if domain.exclude_labeled:
-            known = {record.image for record in self.labeled[name]}
-            images = [image for image in images if image not in known]
-        if domain.unlabeled_split is not None:
-            images += [record.image for record in domain.dataset.subset(domain.unlabeled_split)]
-        if domain.unlabeled_folder is not None:
-            images += list_images(domain.unlabeled_folder).values()
-        return [Record(image, None) for image in dict.fromkeys(images)]
+        Raises:
+            FileNotFoundError: If files are missing.
+        """
+        return {name: choose_unlabeled(name, domain, self.labeled[name]) for name, domain in self.domains.items()}
 
     def warn_of_missing_classes(self) -> None:
-        """Warn of classes that no labelled image of a domain shows: their scores cannot rise above zero."""
-        for name, records in self.labeled.items():
-            space = self.domains[name].dataset.labels
-            known = {content.id: content.classes for content in self.contents(name, self.domains[name].train)}
-            seen = frozenset().union(*(known.get(record.id, frozenset()) for record in records))
+        """Warn of classes that no labelled image shows, in any domain that shares them: nothing teaches them."""
+        sharing: dict[LabelSpace, list[str]] = {}
+        for name, space in self.label_spaces.items():
+            sharing.setdefault(space, []).append(name)
+        for space, names in sharing.items():
+            seen = frozenset[int]().union(*(self._labeled_classes(name) for name in names))
             missing = [title for i, title in enumerate(space.classes) if i not in seen]
-            if records and missing:
+            if missing:
                 warn(
-                    f"domain {name}: no labelled image shows {', '.join(missing)}; the model cannot learn "
-                    f"{'it' if len(missing) == 1 else 'them'}: raise the budget or merge classes",
+                    f"domain {' and '.join(names)}: no labelled image shows {', '.join(missing)}; the model cannot "
+                    f"learn {'it' if len(missing) == 1 else 'them'}: raise the budget or merge classes",
                     stacklevel=2,
                 )
 
+    def _labeled_classes(self, name: str) -> frozenset[int]:
+        """Train ids that the labelled images of a domain show."""
+        labeled, domain = {record.image for record in self.labeled[name]}, self.domains[name]
+        if not labeled:
+            return frozenset()
+        found = zip(domain.dataset.subset(domain.train), self.contents(name, domain.train), strict=True)
+        return frozenset().union(*(content.classes for record, content in found if record.image in labeled))
+
     @property
     def steps_per_epoch(self) -> int:
-        """Steps until the longest labelled list has been seen once; shorter lists are repeated meanwhile."""
+        """Steps until the longest labelled list has been seen once; shorter lists are repeated meanwhile.
+
+        Raises:
+            ValueError: If no domain has a labelled image.
+        """
         longest = max(len(records) for records in self.labeled.values())
         if longest == 0:
-            raise ValueError("no domain has a labelled image; give at least one a budget (data.domains.NAME.labeled)")
+            raise ValueError(
+                "no domain has a labelled image; expected at least one that has: raise data.domains.NAME.labeled, or "
+                "name a dataset with masks"
+            )
         return max(1, longest // self.batch_size)
 
     def training(
@@ -216,16 +155,40 @@ class DomainMixture:
         """
         if self.batch_size % processes:
             raise ValueError(
-                f"batch_size {self.batch_size} cannot be shared by {processes} processes; make it a multiple of them"
+                f"batch_size {self.batch_size} cannot be shared by {processes} processes; expected a multiple of them: "
+                "change data.batch_size"
             )
+        unlabeled = self._streams("unlabeled", self.unlabeled) if unlabeled_from is not None else {}
+        batches = StepBatches(
+            self._streams("labeled", self.labeled),
+            unlabeled,
+            self.batch_size,
+            range(rank, self.batch_size, processes),
+            {name: self._batches_a_step(len(stream)) for name, stream in unlabeled.items()},
+            unlabeled_from,
+        )
         return DataLoader(
-            StepBatches(self, unlabeled_from, range(rank, self.batch_size, processes)),
+            batches,
             batch_size=None,
             sampler=EpochSteps(self.steps_per_epoch, position),
             num_workers=self.workers,
-            persistent_workers=False,
+            persistent_workers=self.workers > 0,  # epochs of few labels are short
             pin_memory=torch.cuda.is_available(),
         )
+
+    def _streams(self, kind: str, chosen: Mapping[str, list[Record]]) -> dict[str, Stream]:
+        """Training views of the records of each domain that has any."""
+        return {
+            name: Stream(Split(self.domains[name].dataset, records, self._views[name]), self.seed, f"{kind} {name}")
+            for name, records in chosen.items()
+            if records
+        }
+
+    def _batches_a_step(self, images: int) -> int:
+        """Unlabelled batches u of a domain in a step (Kalluri et al.'s code: all its images about once an epoch)."""
+        if self.unlabeled_batches is not None:
+            return self.unlabeled_batches
+        return max(1, images // self.batch_size // self.steps_per_epoch)
 
     def evaluation(self, name: str, split: str | None = None, full_resolution: bool = False) -> Split:
         """Samples of a domain's split, whole images with their masks, in order.
@@ -244,77 +207,3 @@ class DomainMixture:
         splits = [self.evaluation(name) for name in self.domains]
         shares = [Subset(split, range(rank, len(split), processes)) for split in splits]
         return [DataLoader(share, batch_size=1, num_workers=min(1, self.workers)) for share in shares]
-
-
-class EpochSteps(Sampler[int]):
-    """Numbers of the steps of the current epoch that are still to do."""
-
-    def __init__(self, steps_per_epoch: int, position: Callable[[], int]) -> None:
-        self.steps_per_epoch, self.position = steps_per_epoch, position
-
-    def __len__(self) -> int:
-        return self.steps_per_epoch
-
-    def __iter__(self) -> Iterator[int]:
-        start = self.position()
-        return iter(range(start, (start // self.steps_per_epoch + 1) * self.steps_per_epoch))
-
-
-class StepBatches(Dataset[TrainBatch]):
-    """The batch of each step, one process's share of it."""
-
-    def __init__(self, mixture: DomainMixture, unlabeled_from: int | None, share: range) -> None:
-        self.seed, self.unlabeled_from, self.share = mixture.seed, unlabeled_from, share
-        self.labeled = {n: _training_split(mixture, n, r) for n, r in mixture.labeled.items() if r}
-        self.unlabeled = {n: _training_split(mixture, n, r) for n, r in mixture.unlabeled.items() if r}
-        self.batch_size = mixture.batch_size
-        self.batches = {n: _unlabeled_batches(mixture, len(split)) for n, split in self.unlabeled.items()}
-
-    def __getitem__(self, step: int) -> TrainBatch:
-        unlabeled = self.unlabeled if self.unlabeled_from is not None and step >= self.unlabeled_from else {}
-        return TrainBatch(
-            {n: self._draw(f"labeled {n}", split, step, 1) for n, split in self.labeled.items()},
-            {n: self._draw(f"unlabeled {n}", split, step, self.batches[n]) for n, split in unlabeled.items()},
-        )
-
-    def _draw(self, stream: str, split: Split, step: int, batches: int) -> Sample:
-        """Samples of one stream: every image once in each pass over the stream, in an order drawn for that pass."""
-        key = [self.seed, zlib.crc32(stream.encode())]
-        samples = []
-        for batch in range(batches):
-            for offset in self.share:
-                place = (step * batches + batch) * self.batch_size + offset
-                turn, index = divmod(place, len(split))
-                order = np.random.default_rng([*key, turn]).permutation(len(split))
-                seed = int(np.random.SeedSequence([*key, place]).generate_state(1, np.uint64)[0] >> 1)
-                samples.append(split.draw(int(order[index]), torch.Generator().manual_seed(seed)))
-        return collate(samples)
-
-
-def _training_split(mixture: DomainMixture, name: str, records: Sequence[Record]) -> Split:
-    domain = mixture.domains[name]
-    return Split(domain.dataset, records, CropTransform(domain.resolution, mixture.crop, mixture.augmentation))
-
-
-def _unlabeled_batches(mixture: DomainMixture, images: int) -> int:
-    if mixture.unlabeled_batches is not None:
-        return mixture.unlabeled_batches
-    return max(1, images // mixture.batch_size // mixture.steps_per_epoch)
-
-
-def collate(samples: Sequence[Sample]) -> Sample:
-    """Samples of one size as a batch; ``id`` becomes a list.
-
-    Raises:
-        ValueError: If their sizes differ.
-    """
-    sizes = {tuple(sample.mask.shape) for sample in samples}
-    if len(sizes) > 1:
-        raise ValueError(
-            f"images of one batch have the sizes (height, width) {sorted(sizes)}; expected one size: set data.crop, or "
-            "resolution.size of the domain"
-        )
-    images, masks, names = zip(*samples, strict=True)
-    return Sample(torch.stack(images), torch.stack(masks), list(names))  # type: ignore[arg-type]
-
-

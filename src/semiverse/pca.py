@@ -20,8 +20,9 @@ class Projection(NamedTuple):
     mean: Tensor
 
     def __call__(self, features: Tensor) -> Tensor:
-        """Project vectors, (..., D) → (..., d)."""
-        return (features - self.mean) @ self.components.T
+        """Project vectors, (..., D) → (..., d), in the type and on the device of the projection."""
+        with torch.autocast(self.mean.device.type, enabled=False):
+            return (features.to(self.mean) - self.mean) @ self.components.T
 
 
 class StreamingPCA:
@@ -50,7 +51,7 @@ class StreamingPCA:
             self.second_moment += (vectors @ vectors.T).cpu()
 
     def fit(self, dim: int) -> Projection:
-        """The projection to the ``dim`` directions of largest variance, largest first.
+        """The projection to the ``dim`` directions of largest variance, largest first; on the CPU.
 
         The sign of a direction is free; its loading of largest magnitude is made positive. Directions beyond the rank
         of the features carry no variance and are zero.
@@ -68,8 +69,8 @@ class StreamingPCA:
         largest = components.gather(1, components.abs().argmax(dim=1, keepdim=True))
         components *= largest.sign()
         components[variances.flip(0)[:dim] <= torch.finfo(torch.float32).eps * variances[-1].clamp(min=0)] = 0
-        center = mean.to(self._shift) + self._shift[:, 0]
-        return Projection(components.to(self._shift), center)
+        shift = self._shift[:, 0].cpu()
+        return Projection(components.to(shift), mean.to(shift) + shift)
 
 
 def check_dimension(dim: int, channels: int) -> None:

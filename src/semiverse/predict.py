@@ -1,5 +1,6 @@
 """From an image to a mask: the one way, used by evaluation and prediction alike."""
 
+from functools import cached_property
 from typing import Literal, NamedTuple, cast
 
 import torch
@@ -7,19 +8,19 @@ from torch import Tensor
 from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2 import functional as tv
 
-from semiverse.labels import LabelSpace
+from semiverse.labels import IGNORE, LabelSpace
 from semiverse.models import LabelEmbeddings, SegmentationModel
 from semiverse.upsampling import argmax_with_confidence
 
 CONTEXT = 64
-"""Pixels around a window that are seen but not kept."""
+"""Pixels around a window that are seen but not kept; a multiple of every network's stride."""
 
 
 class Segmentation(NamedTuple):
     """What was found in an image.
 
     Args:
-        mask: Train ids, (H, W) uint8, at the image's own size.
+        mask: Train ids or ``IGNORE``, (H, W) uint8, at the image's own size.
         labels: The label space of the ids.
         confidence: Softmax probability of each pixel's class, (H, W) float32 in [0, 1].
     """
@@ -42,7 +43,8 @@ class Predictor:
         device: Where to compute; ``auto``: a GPU if there is one.
 
     Raises:
-        ValueError: If the model has no label embeddings but is asked for them, or the window is no multiple of 64.
+        ValueError: If the model has no label embeddings but is asked for them, the window is no multiple of 64, or the
+            device does not exist.
     """
 
     def __init__(
@@ -54,12 +56,20 @@ class Predictor:
         device: str = "auto",
     ) -> None:
         if via == "embedding" and model.label_embeddings is None:
-            raise ValueError("the model has no label embeddings; expected one trained by Universal: predict via decoder")
+            raise ValueError(
+                "the model has no label embeddings; expected one that Universal trained: predict via decoder"
+            )
         if window is not None and (min(window) < CONTEXT or window[0] % CONTEXT or window[1] % CONTEXT):
-            raise ValueError(f"window is {window}; expected multiples of {CONTEXT} pixels, such as [512, 512]")
+            raise ValueError(f"window is {list(window)}; expected multiples of {CONTEXT} pixels: try [512, 512]")
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
-        self.model = model.eval().to(device)
+        try:
+            self.model = model.eval().to(device)
+        except (RuntimeError, AssertionError) as error:
+            first = str(error).splitlines()[0]
+            raise ValueError(
+                f"device {device!r} cannot be used ({first}); expected auto, cpu or cuda: correct it"
+            ) from error
         self.via, self.window, self.resize, self.device = via, window, resize, device
 
     @torch.inference_mode()
@@ -69,8 +79,8 @@ class Predictor:
         Args:
             image: (3, H, W) uint8.
             domain: The domain that the image is like: it decides the working size and the batch-norm statistics.
-            labels: The domain whose classes are asked for; None: those of ``domain``. Any other needs a model with label
-                embeddings and ``via="embedding"`` to mean what it says; by decoder it is that domain's head.
+            labels: The domain whose classes are asked for; None: those of ``domain``. Any other needs a model with
+                label embeddings and ``via="embedding"`` to mean what it says; by decoder it is that domain's head.
 
         Returns:
             Mask and confidence at the image's own size.
@@ -78,25 +88,27 @@ class Predictor:
         Raises:
             ValueError: If the model does not know a domain.
         """
+        labels = labels or domain
+        for name in (domain, labels):
+            self.model.space_key(name)
         own = (image.shape[1], image.shape[2])
-        self.model.space_key(domain)
         if self.resize:
             working = self.model.resolutions[domain].of(*own)
             if working != own:
                 image = tv.resize(image, list(working), InterpolationMode.BILINEAR, antialias=True)
-        scores = self._scores(image.to(self.device), domain, labels or domain)
+        scores = self._scores(image.to(self.device), domain, labels)
         mask, confidence = argmax_with_confidence(scores, own)
-        return Segmentation(mask[0].cpu(), self.model.label_spaces[labels or domain], confidence[0].cpu())
+        space = self.model.label_spaces[labels]
+        mask = mask.masked_fill(mask >= len(space), IGNORE)  # a head may have a further channel for "none of them"
+        return Segmentation(mask[0].cpu(), space, confidence[0].cpu())
 
     def _scores(self, image: Tensor, domain: str, labels: str) -> Tensor:
         """Scores of each class at feature resolution, (1, C, h, w), put together from windows."""
         height, width = image.shape[1:]
         if self.window is None or (height <= self.window[0] and width <= self.window[1]):
             return self._scores_of_piece(image, domain, labels)
-        rows = [
-            torch.cat([self._window(image, top, left, domain, labels) for left in range(0, width, self.window[1])], dim=3)
-            for top in range(0, height, self.window[0])
-        ]
+        tops, lefts = range(0, height, self.window[0]), range(0, width, self.window[1])
+        rows = [torch.cat([self._window(image, top, left, domain, labels) for left in lefts], dim=3) for top in tops]
         return torch.cat(rows, dim=2)
 
     def _window(self, image: Tensor, top: int, left: int, domain: str, labels: str) -> Tensor:
@@ -105,18 +117,19 @@ class Predictor:
         above, before = min(CONTEXT, top), min(CONTEXT, left)
         piece = image[:, top - above : top + height + CONTEXT, left - before : left + width + CONTEXT]
         scores = self._scores_of_piece(piece, domain, labels)
-        stride = round(piece.shape[1] / scores.shape[2])
-        cells = [-(-min(size, whole - start) // stride) for size, whole, start in _axes(image, top, left, height, width)]
-        top_cell, left_cell = above // stride, before // stride
-        return scores[:, :, top_cell : top_cell + cells[0], left_cell : left_cell + cells[1]]
+        first_row, first_column = above // self._stride, before // self._stride
+        rows, columns = height // self._stride, width // self._stride
+        return scores[:, :, first_row : first_row + rows, first_column : first_column + columns]
+
+    @cached_property
+    def _stride(self) -> int:
+        """Pixels per cell of the scores."""
+        domain = next(iter(self.model.label_spaces))
+        blank = torch.zeros(3, CONTEXT, CONTEXT, dtype=torch.uint8, device=self.device)
+        return CONTEXT // self._scores_of_piece(blank, domain, domain).shape[2]
 
     def _scores_of_piece(self, image: Tensor, domain: str, labels: str) -> Tensor:
         features = self.model.features(image[None], domain)
         if self.via == "decoder":
             return self.model.classify(features, labels)
         return cast(LabelEmbeddings, self.model.label_embeddings).logits(features, self.model.space_key(labels))
-
-
-def _axes(image: Tensor, top: int, left: int, height: int, width: int) -> list[tuple[int, int, int]]:
-    """(window, image, start) of both axes."""
-    return [(height, image.shape[1], top), (width, image.shape[2], left)]

@@ -19,10 +19,14 @@ class Resolution:
     size: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
+        if self.size is not None:
+            object.__setattr__(self, "size", tuple(self.size))  # a file gives a list
         if self.scale <= 0 or (self.size is not None and min(self.size) < 1):
-            raise ValueError(f"resolution scale={self.scale} size={self.size}: both must be positive")
+            raise ValueError(f"resolution scale={self.scale}, size={self.size}; expected both positive: correct them")
         if self.size is not None and self.scale != 1.0:
-            raise ValueError(f"resolution has both scale={self.scale} and size={self.size}; give one of them")
+            raise ValueError(
+                f"resolution has scale={self.scale} and size={self.size}; expected one of them: leave one out"
+            )
 
     def of(self, height: int, width: int) -> tuple[int, int]:
         """Working (height, width) of an image of this size; at least one pixel."""

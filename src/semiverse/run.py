@@ -16,6 +16,9 @@ import torch
 
 from semiverse.configuration import Plain, differences, dump_yaml, load_yaml
 
+FULL_DISK = (
+    "expected free space and write access: provide them and repeat the call; what stood there before is untouched"
+)
 PACKAGES = ("semiverse", "torch", "torchvision", "timm", "pytorch-lightning", "torchmetrics", "numpy", "pillow")
 
 
@@ -59,29 +62,41 @@ class Run:
         """Whether training came to its end."""
         return (self.folder / "finished.json").is_file()
 
+    @property
+    def begun(self) -> bool:
+        """Whether there is anything that another configuration would spoil."""
+        return any(path.exists() for path in (self.model, self.last, self.metrics, self.folder / "networks"))
+
+    def refuse_another(self, config: Plain) -> None:
+        """Make sure that what the folder holds belongs to this configuration.
+
+        Raises:
+            ValueError: If it holds a run of another configuration, or something that is no run.
+        """
+        if not self.begun:
+            return
+        if not self.config.is_file():
+            raise ValueError(
+                f"{self.folder} holds a model or checkpoints but no {self.config.name}; expected a run, or nothing: "
+                "choose another --out"
+            )
+        changed = differences(load_yaml(self.config.read_text(encoding="utf-8")), config)
+        if changed:
+            raise ValueError(
+                f"{self.folder} holds a run of another configuration ({'; '.join(changed[:6])}); expected the same "
+                "values, with which it would be resumed: choose another --out, or repeat its own values"
+            )
+
     def claim(self, config: Plain) -> None:
         """Make the folder this configuration's own, or find that it already is.
 
         Raises:
             ValueError: If it holds a run of another configuration; nothing is changed then.
-            PermissionError: If it cannot be written to.
+            OSError: If it cannot be written to.
         """
-        if self.config.is_file():
-            changed = differences(load_yaml(self.config.read_text(encoding="utf-8")), config)
-            if changed:
-                raise ValueError(
-                    f"{self.folder} holds a run of another configuration ({'; '.join(changed[:6])}); expected the same "
-                    "values, with which it would be resumed: choose another --out, or repeat its own values"
-                )
-            return
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
+        self.refuse_another(config)
+        if not self.begun:
             write_atomically(self.config, dump_yaml(config))
-        except OSError as error:
-            raise PermissionError(
-                f"{self.folder}: the run folder cannot be written ({error.strerror}); expected a place with write access "
-                "and free space: choose another --out"
-            ) from error
 
     def note_environment(self, seed: int) -> None:
         """Write versions, hardware, revision, seed and command to ``environment.json``."""
@@ -99,10 +114,10 @@ class Run:
         write_atomically(self.folder / "environment.json", json.dumps(facts, indent=2) + "\n")
 
     def append_metrics(self, row: Mapping[str, float]) -> None:
-        """Add a row to ``metrics.csv``; columns that are new widen the table."""
+        """Add a row to ``metrics.csv``; columns that are new widen the table, rows of later steps are dropped."""
         rows: list[dict[str, Any]] = self.read_metrics()
         rows = [old for old in rows if float(old["step"]) < row["step"]] + [dict(row)]
-        columns = list(dict.fromkeys(name for line in rows for name in line))
+        columns = list(dict.fromkeys(name for line in reversed(rows) for name in line))
         lines = [",".join(columns)] + [",".join(str(line.get(name, "")) for name in columns) for line in rows]
         write_atomically(self.metrics, "\n".join(lines) + "\n")
 
@@ -114,13 +129,24 @@ class Run:
             return [{name: value for name, value in row.items() if value != ""} for row in csv.DictReader(file)]
 
 
-def write_atomically(path: Path, content: str | bytes) -> None:
-    """Write a file so that a reader, a crash or a full disk never sees half of it: the old one stays until then."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+def write_atomically(path: Path, content: str | bytes | memoryview) -> None:
+    """Write a file so that a reader, a crash or a full disk never sees half of it: the old one stays until then.
+
+    Raises:
+        OSError: If it cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _replace(path, content.encode("utf-8") if isinstance(content, str) else content)
+    except OSError as error:
+        raise OSError(f"{path} cannot be written ({error.strerror}); {FULL_DISK}") from error
+
+
+def _replace(path: Path, content: bytes | memoryview) -> None:
+    partial = path.with_name(f".{path.name}.part")
     try:
         with partial.open("wb") as file:
-            file.write(content.encode("utf-8") if isinstance(content, str) else content)
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
         partial.replace(path)

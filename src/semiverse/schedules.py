@@ -3,7 +3,7 @@
 
 def polynomial(done: int, total: int, power: float = 0.9) -> float:
     """Factor of the learning rate after ``done`` of ``total`` steps or epochs: (1 - done / total) ** power (B.2)."""
-    return max(0.0, 1.0 - done / total) ** power
+    return float(max(0.0, 1.0 - done / total) ** power)
 
 
 def ramp(progress: float, begin: float, end: float) -> float:

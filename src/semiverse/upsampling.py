@@ -10,13 +10,13 @@ from functools import lru_cache
 from typing import NamedTuple, Self
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-# Elements of one strip: a few such buffers stay near the cache on a processor; an accelerator wants few large kernels.
-_STRIP_ELEMENTS = {"cpu": 2**19}
+# Elements of one strip: a few such buffers stay near the cache of a processor, and maps below this size are one strip.
+# An accelerator wants few large kernels.
+_STRIP_ELEMENTS = {"cpu": 2**20}
 _STRIP_ELEMENTS_ACCELERATOR = 2**24
-# Below this a whole map is cheaper than the overhead of strips.
-_WHOLE_ELEMENTS = 2**20
 # Strips of fewer rows would upsample the columns of the same coarse rows over and over.
 _LEAST_ROWS = 8
 
@@ -25,9 +25,9 @@ class Strip(NamedTuple):
     """Some output rows of some images.
 
     Args:
-        images: Which images.
+        images: Which of the N images.
         rows: Which of the H output rows.
-        cells: The coarse rows, of h, that these output rows depend on.
+        cells: Which of the h coarse rows these output rows depend on.
         values: The upsampled scores, (images, R, rows, W).
     """
 
@@ -38,41 +38,47 @@ class Strip(NamedTuple):
 
 
 class Bilinear(NamedTuple):
-    """Upsampling of (h, w) cells to (H, W) pixels: ``rows @ scores @ columns.T``.
+    """Upsampling of (h, w) cells to (H, W) pixels: ``rows @ scores @ columns.T``; made by ``Bilinear.of``.
 
     Args:
         rows: Matrix of the vertical axis, (H, h).
         columns: Matrix of the horizontal axis, (W, w).
-        first: Lowest coarse row that each output row depends on, H numbers.
-        last: Highest coarse row that each output row depends on, H numbers.
+        align_corners: As in ``torch.nn.functional.interpolate``.
+        zero_border: Outside is zero, see ``bilinear_matrix``.
     """
 
     rows: Tensor
     columns: Tensor
-    first: tuple[int, ...]
-    last: tuple[int, ...]
+    align_corners: bool
+    zero_border: bool
 
     @classmethod
     def of(cls, scores: Tensor, size: tuple[int, int], align_corners: bool = False, zero_border: bool = False) -> Self:
         """The upsampling that brings these scores, (..., h, w), to ``size`` = (H, W), in their type and device."""
-        (height, width), (h, w) = size, scores.shape[-2:]
-        device, dtype = scores.device, scores.dtype
-        positions = [_position(row, h, height, align_corners) for row in range(height)]
-        return cls(
-            rows=bilinear_matrix(h, height, align_corners, zero_border, device=device, dtype=dtype),
-            columns=bilinear_matrix(w, width, align_corners, zero_border, device=device, dtype=dtype),
-            first=tuple(min(max(math.floor(position), 0), h - 1) for position in positions),
-            last=tuple(min(max(math.floor(position) + 1, 0), h - 1) for position in positions),
+        rows, columns = (
+            bilinear_matrix(cells, pixels, align_corners, zero_border, device=scores.device, dtype=scores.dtype)
+            for cells, pixels in zip(scores.shape[-2:], size, strict=True)
         )
+        return cls(rows, columns, align_corners, zero_border)
 
     def cells(self, rows: slice) -> slice:
         """The coarse rows that a slice of output rows depends on."""
-        return slice(self.first[rows.start], self.last[rows.stop - 1] + 1)
+        height, h = self.rows.shape
+        lowest, highest = (
+            math.floor(_position(row, h, height, self.align_corners)) for row in (rows.start, rows.stop - 1)
+        )
+        return slice(max(lowest, 0), min(highest + 2, h))
 
     def up(self, scores: Tensor, rows: slice) -> Tensor:
         """Some output rows: (N, R, h, w) → (N, R, rows, W)."""
         cells = self.cells(rows)
-        return self.rows[rows, cells] @ (scores[:, :, cells] @ self.columns.T)
+        coarse = scores[:, :, cells].contiguous()
+        # Along a coarse row torch's own loop is faster than the product with a wide matrix.
+        size = (coarse.shape[2], self.columns.shape[0])
+        wide = F.interpolate(coarse, size=size, mode="bilinear", align_corners=self.align_corners)
+        if self.zero_border:
+            wide *= self.columns.sum(dim=1)
+        return self.rows[rows, cells] @ wide
 
     def add_down(self, strip: Strip, out: Tensor) -> None:
         """The transposed way: carry the values of a strip back to the cells and add them to ``out``, (N, R, h, w)."""
@@ -80,8 +86,8 @@ class Bilinear(NamedTuple):
 
     def strips(self, scores: Tensor) -> Iterator[Strip]:
         """Walk over all output rows of all images: (N, R, h, w) → strips, each computed when asked for."""
-        height = self.rows.shape[0]
-        for images, rows in partition(len(scores), scores.shape[1], (height, self.columns.shape[0]), scores.device):
+        size = (self.rows.shape[0], self.columns.shape[0])
+        for images, rows in partition(len(scores), scores.shape[1], size, scores.device):
             yield Strip(images, rows, self.cells(rows), self.up(scores[images], rows))
 
 
@@ -89,8 +95,6 @@ def partition(images: int, channels: int, size: tuple[int, int], device: torch.d
     """Slices of images and rows that cover (images, channels, H, W), each within the element budget of the device."""
     height, width = size
     budget = _STRIP_ELEMENTS.get(device.type, _STRIP_ELEMENTS_ACCELERATOR)
-    if images * channels * height * width <= _WHOLE_ELEMENTS:
-        budget = _WHOLE_ELEMENTS
     several = max(1, budget // (channels * height * width))
     rows = min(height, max(_LEAST_ROWS, budget // (channels * width)))
     for image in range(0, images, several):
@@ -155,31 +159,39 @@ def argmax(logits: Tensor, size: tuple[int, int], align_corners: bool = False) -
         align_corners: As in ``torch.nn.functional.interpolate``.
 
     Returns:
-        Predicted classes, (N, H, W) uint8 in [0, C).
+        Predicted classes, (N, H, W) uint8 in [0, C): the lowest among equals, and C where a logit is not a number.
     """
-    return argmax_with_confidence(logits, size, align_corners)[0]
+    return _predict(logits, size, align_corners, None)
 
 
 def argmax_with_confidence(logits: Tensor, size: tuple[int, int], align_corners: bool = False) -> tuple[Tensor, Tensor]:
-    """Arg-max of bilinearly upsampled logits and its softmax probability.
+    """As ``argmax``, with the softmax probabilities of the predicted classes, (N, H, W) float in (0, 1]."""
+    confidence = torch.empty(len(logits), *size, dtype=full_precision(logits[:0]).dtype, device=logits.device)
+    return _predict(logits, size, align_corners, confidence), confidence
 
-    Args:
-        logits: (N, C, h, w), any values; C at most 255.
-        size: Height and width wanted, (H, W).
-        align_corners: As in ``torch.nn.functional.interpolate``.
 
-    Returns:
-        Predicted classes, (N, H, W) uint8 in [0, C), and their probabilities, (N, H, W) float in (0, 1].
-    """
+def _predict(logits: Tensor, size: tuple[int, int], align_corners: bool, confidence: Tensor | None) -> Tensor:
+    """The arg-max; also writes its probability into ``confidence``, (N, H, W), where that is wanted."""
     logits = full_precision(logits.detach())
     prediction = torch.empty(len(logits), *size, dtype=torch.uint8, device=logits.device)
-    confidence = torch.empty(len(logits), *size, dtype=logits.dtype, device=logits.device)
     with torch.no_grad(), torch.autocast(logits.device.type, enabled=False):
-        for strip in Bilinear.of(logits, size, align_corners).strips(logits):
-            best, index = strip.values.max(dim=1)
-            prediction[strip.images, strip.rows] = index.to(torch.uint8)
-            confidence[strip.images, strip.rows] = (best - strip.values.logsumexp(dim=1)).exp()
-    return prediction, confidence
+        for images, rows, _, values in Bilinear.of(logits, size, align_corners).strips(logits):
+            best = values.amax(dim=1)
+            prediction[images, rows] = _first_equal(values, best)
+            if confidence is not None:
+                confidence[images, rows] = values.sub_(best[:, None]).exp_().sum(dim=1).reciprocal_()
+    return prediction
+
+
+def _first_equal(values: Tensor, best: Tensor) -> Tensor:
+    """Lowest channel that holds the best value: (N, C, H, W) and (N, H, W) → (N, H, W) uint8; C where none does.
+
+    The largest of the weights C..1 among the equal channels: in bytes, many times faster on a processor than an arg-max
+    along a strided axis.
+    """
+    channels = values.shape[1]
+    weights = torch.arange(channels, 0, -1, dtype=torch.uint8, device=values.device)[:, None, None]
+    return channels - (values == best[:, None]).view(torch.uint8).mul_(weights).amax(dim=1)
 
 
 def full_precision(values: Tensor) -> Tensor:

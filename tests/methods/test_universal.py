@@ -1,6 +1,7 @@
 """Acceptance checks of universal semi-supervised segmentation, against loops and hand-computed values."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -8,10 +9,12 @@ import torch.nn.functional as F
 from safetensors.torch import save_file
 
 from semiverse.labels import LabelSpace
+from semiverse.losses import cross_entropy
 from semiverse.methods import Finetune, Supervised, Universal
+from semiverse.methods.bookkeeping import Confusions
 from semiverse.methods.class_means import ClassMeans
 from semiverse.methods.label_rows import LabelRowOptions
-from semiverse.models import LabelEmbeddings, ModelConfig
+from semiverse.models import LabelEmbeddings
 from tests.methods.worlds import TINY, first_batch, gradients, learner, mixture, moved, networks_of
 
 
@@ -132,9 +135,9 @@ def test_warm_up_begins_when_it_says():
     batch = first_batch(method.data)
     method.steps_done = 5
     at_start = list(method.terms(batch))
-    assert [float(term) for term in at_start[2:]] == [0.0, 0.0]
+    assert [float(term) for term in at_start[1::2]] == [0.0, 0.0]
     method.steps_done = 10
-    assert all(float(term) > 0 for term in list(method.terms(batch))[2:])
+    assert all(float(term) > 0 for term in list(method.terms(batch))[1::2])
 
 
 @pytest.mark.parametrize("theta", [0.0, 0.5, 1.0])
@@ -247,14 +250,18 @@ def test_shared_network_can_start_from_a_supervised_one():
     image = first_batch(data).labeled["rooms"].image
     assert torch.equal(method.model.eval().features(image, "rooms"), networks.features(image, "rooms"))
     with pytest.raises(ValueError, match="kitchens"):
-        method = learner(lambda model: Universal(model, embed_dim=8, rows=LabelRowOptions(start="kitchens")), data)
-        method.prepare(lambda: networks)
+        learner(lambda model: Universal(model, embed_dim=8, rows=LabelRowOptions(start="kitchens")), data)
+
+
+def test_an_embedding_with_more_dimensions_than_features_is_refused_before_training():
+    with pytest.raises(ValueError, match=r"33.*32 feature channels"):
+        learner(lambda model: Universal(model, embed_dim=33), mixture())
 
 
 def test_finetune_starts_each_domain_from_its_partner():
     data = mixture()
     networks = networks_of(data)
-    method = learner(Finetune, data, ModelConfig(width=TINY.width, separate=True))
+    method = learner(Finetune, data, replace(TINY, separate=True))
     method.prepare(lambda: networks)
     image = first_batch(data).labeled["rooms"].image
     ours, partners = method.model.eval().features(image, "rooms"), networks.features(image, "streets")
@@ -293,3 +300,25 @@ def test_learning_rate_stays_within_an_epoch_by_default():
         method.steps_done = done
         assert data.steps_per_epoch == 2
         assert method.learning_rate == pytest.approx(expected, rel=1e-6)
+
+
+def test_a_none_class_can_only_raise_the_cross_entropy_and_is_no_prediction():
+    data = mixture()
+    method = learner(Supervised, data, replace(TINY, none_class=True))
+    sample = first_batch(data).labeled["streets"]
+    features = method.model.features(sample.image, "streets")
+    logits = method.model.classify(features, "streets")
+    assert logits.shape[1] == 9
+    assert method.supervised_loss(features, sample, "streets") >= cross_entropy(logits[:, :8], sample.mask)
+    none = torch.zeros_like(logits)
+    none[:, 8] = 1
+    confusions = Confusions({"streets": data.label_spaces["streets"]})
+    confusions.add("streets", none, sample.mask)
+    assert confusions.take()["streets"] == 0
+
+
+def test_images_can_be_scaled_to_one_only():
+    data = mixture()
+    model = learner(Supervised, data, replace(TINY, normalize_images=False)).model
+    assert model.mean.abs().sum() == 0
+    assert (model.std == 1).all()

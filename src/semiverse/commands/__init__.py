@@ -1,0 +1,1 @@
+"""Commands: one typed function a file, what a user can ask for."""

@@ -1,120 +1,156 @@
 """Turn words of a command line and YAML files into a call of a typed function."""
 
-import inspect
-import json
+import copy
 import logging
 import re
 import sys
 import warnings
-from collections.abc import Callable, Sequence
-from difflib import get_close_matches
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
-from jsonargparse import ArgumentParser, set_loader
+from jsonargparse import ArgumentError, ArgumentParser, set_loader
 
-from semiverse.configuration import load_yaml
+from semiverse.commands.options.help import command_help, topic_help
+from semiverse.commands.options.mistakes import mistakes
+from semiverse.commands.options.schema import options
+from semiverse.commands.options.words import merged, name_words, read_config, set_value, split_words
+from semiverse.configuration import Plain, describe, dump_yaml, load_yaml
 
 USER_ERRORS = (ValueError, OSError, FloatingPointError)
 """What is the data's or the call's fault; everything else is ours and keeps its traceback."""
 
 
-class Parser(ArgumentParser):
-    """Options from a function's signature; a misspelt name is answered with the nearest right one."""
-
-    vocabulary: Callable[[], set[str]] = set
-
-    def error(self, message: str, ex: Exception | None = None) -> NoReturn:  # noqa: ARG002  (jsonargparse's signature)
-        """Say what is wrong in one message and leave with exit code 2."""
-        unknown = re.findall(
-            r"Option '([\w.]+)' is not accepted|import path string: (\w+)|--([\w.]+)|[Kk]ey '([\w.]+)'|\"([\w.]+)\"", message
-        )
-        words = {word.split(".")[-1] for found in unknown for word in found if word}
-        known = self.vocabulary()
-        near = {word: get_close_matches(word, known, n=1) for word in sorted(words - known)}
-        hints = [f"did you mean {match[0]!r} instead of {word!r}?" for word, match in near.items() if match]
-        print("\n".join([f"semiverse: {_tidy(message)}", *hints]), file=sys.stderr)
-        sys.exit(2)
-
-
 def call(name: str, module: str, positional: Sequence[str], words: Sequence[str]) -> int:
     """Run the command ``name`` with these words; returns its exit code."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     debug = "--debug" in words
+    words = [word for word in words if word != "--debug"]
     try:
-        function = getattr(import_module(f"semiverse.commands.{module}"), name)
-        with warnings.catch_warnings():
-            if not debug:
-                warnings.filterwarnings("ignore", module="(?!semiverse)")
-                warnings.showwarning = _show_warning
-            arguments = parse(name, function, positional, [word for word in words if word != "--debug"])
-            result = function(**arguments)
+        with _messages(debug):
+            function = getattr(import_module(f"semiverse.commands.{module}"), name)
+            text = _asked_text(name, function, positional, words)
+            if text is not None:
+                print(text)
+                return 0
+            result = function(**parse(name, function, positional, words))
+    except BrokenPipeError:  # whoever read the output has seen enough
+        sys.stdout = None
+        return 0
     except USER_ERRORS as error:
         if debug:
             raise
         print(f"semiverse {name}: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print(f"semiverse {name}: stopped; the same call goes on from the last checkpoint", file=sys.stderr)
+        again = "; the same call goes on from the last checkpoint" if name in ("train", "demo") else ""
+        print(f"\nsemiverse {name}: stopped{again}", file=sys.stderr)
         return 130
     return result if isinstance(result, int) else 0
 
 
 def parse(name: str, function: Callable[..., Any], positional: Sequence[str], words: Sequence[str]) -> dict[str, Any]:
-    """Arguments of a function from words and files; objects are built."""
-    set_loader("semiverse", load_yaml, exceptions=(ValueError,))
-    parser = Parser(prog=f"semiverse {name}", parser_mode="semiverse")
-    parser.vocabulary = partial(_vocabulary, parser)
-    parser.add_argument("--config", action="config", help="YAML file with any of these options; later options win")
-    parser.add_function_arguments(function, sub_configs=True)
-    import_module("semiverse.datasets")  # so that class names are known
-    words = _named(positional, words, _defaults_of_run(function, positional, words))
-    parsed = parser.parse_args(words)
-    built = parser.instantiate(parsed)
-    arguments = {key: value for key, value in vars(built).items() if key != "config"}
-    return {key: _as_partial(value) for key, value in arguments.items()}
+    """Arguments of a function from words and files; objects are built.
+
+    Raises:
+        ValueError: If an option is unknown, missing or of another type.
+        FileNotFoundError: If a file with options is missing.
+    """
+    parser, values = _parser(name, function), given_values(function, positional, words)
+    built = parser.instantiate(_checked(parser, function, values))
+    return {key: _as_partial(value) for key, value in vars(built).items()}
 
 
-def _named(positional: Sequence[str], words: Sequence[str], first: list[str]) -> list[str]:
-    """Words with names put before those that were given without."""
-    options: list[str] = []
-    values: list[str] = []
-    waiting = False
-    for word in words:
-        if waiting or word.startswith("-"):
-            options.append(word)
-            flag = word in ("-h", "--help") or "=" in word or word.startswith("--print_config")
-            waiting = not waiting and not flag
+def given_values(function: Callable[..., Any], positional: Sequence[str], words: Sequence[str]) -> dict[str, Plain]:
+    """Options of a function as plain values, from words and the files that they name; later ones win.
+
+    A command about a run starts from the data of that run.
+
+    Raises:
+        ValueError: If words or a file cannot be read as options.
+        FileNotFoundError: If a file with options is missing.
+    """
+    known = options(function)
+    nameless, pairs = split_words(words, known)
+    named = name_words(nameless, positional)
+    run = named.get("run") or dict(pairs).get("run")
+    values: dict[str, Plain] = _data_of_run(Path(run)) if run and "data" in known else {}
+    for title, value in pairs:
+        if title == "config":
+            values = merged(values, _from_file(Path(value), list(known)))
         else:
-            values.append(word)
-    for i, name in enumerate(positional):
-        if name.endswith("...") and values[i:]:
-            first += [f"--{name.removesuffix('...')}", json.dumps(values[i:])]
-            values = values[:i]
-        elif i < len(values):
-            first += [f"--{name}", values[i]]
-    if len(values) > len(positional):
-        raise ValueError(f"{values[len(positional)]!r} was given without a name; expected --option value pairs")
-    return first + options
+            set_value(values, title.split("."), value)
+    if run and "data" in known and "data" not in values:
+        raise ValueError(
+            f"{run} has no config.yaml that would say which data it is about; expected a run folder, or the data as "
+            "options: add --config FILE"
+        )
+    return values | named
 
 
-def _defaults_of_run(function: Callable[..., Any], positional: Sequence[str], words: Sequence[str]) -> list[str]:
-    """The data of the run that a command is about, so that options can change parts of it."""
-    names = inspect.signature(function).parameters
-    if "run" not in positional or "data" not in names or not words or words[0].startswith("-"):
-        return []
-    config = Path(words[0]) / "config.yaml"
-    if not config.is_file():
-        return []
-    data = load_yaml(config.read_text(encoding="utf-8"))["data"]
-    return ["--data", json.dumps(data)]
+def _from_file(path: Path, known: Sequence[str]) -> dict[str, Plain]:
+    """Options from a YAML file; a file made for training serves the other commands that take data as well."""
+    values = read_config(path)
+    if "data" in known and not set(values) <= set(known):
+        elsewhere = options(import_module("semiverse.commands.train").train)
+        return {name: value for name, value in values.items() if name in known or name not in elsewhere}
+    return values
+
+
+def _asked_text(name: str, function: Callable[..., Any], positional: Sequence[str], words: Sequence[str]) -> str | None:
+    """What to print instead of running the command, if help or the configuration is asked for."""
+    if "-h" in words or "--help" in words:
+        return command_help(name, function, positional)
+    for word, following in zip(words, [*words[1:], "--"], strict=False):
+        topic = re.fullmatch(r"--([\w.]+)\.help(?:=(\w+))?", word)
+        if topic:
+            choice = topic[2] or (None if following.startswith("-") else following)
+            return topic_help(function, topic[1].split("."), choice)
+    if "--print_config" in words:
+        values = describe(parse(name, function, positional, [word for word in words if word != "--print_config"]))
+        values |= {"data": values["data"]["init_args"]} if "data" in values else {}
+        return dump_yaml(values).rstrip()
+    return None
+
+
+def _parser(name: str, function: Callable[..., Any]) -> ArgumentParser:
+    set_loader("semiverse", load_yaml, exceptions=(ValueError,))
+    if "data" in options(function):
+        import_module("semiverse.datasets")  # so that class names are known
+    parser = ArgumentParser(prog=f"semiverse {name}", parser_mode="semiverse", exit_on_error=False)
+    parser.add_function_arguments(function)
+    return parser
+
+
+def _checked(parser: ArgumentParser, function: Callable[..., Any], values: dict[str, Plain]) -> Any:  # noqa: ANN401
+    """Values of the right types, objects still described.
+
+    Raises:
+        ValueError: If an option is unknown, missing or of another type; the message says which, and the right one.
+    """
+    given = copy.deepcopy(values)
+    try:
+        return parser.parse_object(values)
+    except ArgumentError as error:
+        # The parser knows that something is wrong, but not how to say where.
+        found = list(mistakes(given, options(function)))
+        raise ValueError("\n  ".join(found) if found else re.sub(r"\s*tip: .*", "", str(error))) from error
+
+
+def _data_of_run(run: Path) -> dict[str, Plain]:
+    """The data that a run was trained on, so that options can change parts of it."""
+    folder = run.parent if run.name == "model" and not (run / "config.yaml").is_file() else run
+    if (folder / "config.yaml").is_file():
+        return {"data": load_yaml((folder / "config.yaml").read_text(encoding="utf-8"))["data"]}
+    if not folder.exists():
+        raise FileNotFoundError(f"{run}: no such folder; expected a run, or a model: check the path")
+    return {}
 
 
 def _as_partial(value: object) -> object:
-    """jsonargparse's own partial call of a class as a plain ``partial`` of that class."""
+    """A plain ``partial`` of a class instead of the parser's own kind of it."""
     if isinstance(value, partial):
         kinds = [argument for argument in value.args if isinstance(argument, type)]
         if kinds:
@@ -122,19 +158,16 @@ def _as_partial(value: object) -> object:
     return value
 
 
-def _vocabulary(parser: Parser) -> set[str]:
-    """Names of all options and of the classes that can be chosen."""
-    words = {key.split(".")[-1] for key in parser.get_defaults(skip_validation=True)}
-    for module in ("datasets", "methods", "mixture", "models", "data", "resolution"):
-        for title, member in vars(import_module(f"semiverse.{module}")).items():
-            if isinstance(member, type) and member.__module__.startswith("semiverse"):
-                words |= {title, *inspect.signature(member).parameters}
-    return words
-
-
-def _tidy(message: str) -> str:
-    """Without the parser's own pointers."""
-    return re.sub(r"\s*tip: .*", "", message).strip()
+@contextmanager
+def _messages(debug: bool) -> Iterator[None]:
+    """Our own messages and warnings without ornament; those of others only where errors are looked for."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    logging.getLogger("semiverse").setLevel(logging.DEBUG if debug else logging.INFO)
+    with warnings.catch_warnings():
+        if not debug:
+            warnings.filterwarnings("ignore", module="(?!semiverse)")
+            warnings.showwarning = _show_warning
+        yield
 
 
 def _show_warning(message: Warning | str, *_: object, **__: object) -> None:

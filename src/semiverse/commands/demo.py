@@ -10,7 +10,7 @@ from semiverse.commands.report import report
 from semiverse.commands.train import train
 from semiverse.data import Augmentation
 from semiverse.datasets import SyntheticRooms, SyntheticStreets
-from semiverse.methods import Supervised, Universal
+from semiverse.methods import LabelRowOptions, Supervised, Universal
 from semiverse.mixture import Domain, DomainMixture
 from semiverse.models import ModelConfig
 
@@ -71,7 +71,9 @@ def _methods(paper: bool) -> dict[str, tuple[ModelConfig, partial[Any]]]:
         "universal": (small(), partial(Universal, lr=LR)),
     }
     if paper:
-        as_published = partial(Universal, lr=LR, anchor=0.0, warmup=(0.0, 0.0))
+        as_published = partial(
+            Universal, lr=LR, alpha=1.0, beta=1.0, anchor=0.0, warmup=(0.0, 0.0), rows=LabelRowOptions(start=None)
+        )
         methods["universal-paper"] = (small(batch_norm="shared"), as_published)
     return methods
 
@@ -85,14 +87,16 @@ def summary(runs: list[Path], labeled: int) -> str:
         mious = {name: 100 * result["miou"] for name, result in scores["domains"].items()}
         rows.append((run.name, mious, 100 * scores["sum_miou"], seconds))
     domains = list(rows[0][1])
-    lines = [f"\n{'method':<18}" + "".join(f"{name:>10}" for name in domains) + f"{'sum':>8}{'labels':>8}{'seconds':>9}"]
+    lines = [
+        f"\n{'method':<18}" + "".join(f"{name:>10}" for name in domains) + f"{'sum':>8}{'labels':>8}{'seconds':>9}"
+    ]
     for name, mious, total, seconds in rows:
         values = "".join(f"{mious[domain]:>10.1f}" for domain in domains)
         lines.append(f"{name:<18}{values}{total:>8.1f}{len(domains) * labeled:>8}{seconds:>9.0f}")
     alone, together, universal = rows[0][2], rows[1][2], rows[2][2]
     lines.append(
-        f"\nmIoU in percent on images never seen. From the same {len(domains) * labeled} labelled images, one universal "
-        f"model scores {universal - alone:+.1f} points against a model for each world alone, and "
+        f"\nmIoU in percent on images never seen. From the same {len(domains) * labeled} labelled images, one "
+        f"universal model scores {universal - alone:+.1f} points against a model for each world alone, and "
         f"{universal - together:+.1f} against plain joint training (one seed; docs/results.md has three)."
     )
     return "\n".join(lines)

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from tqdm import tqdm
 
+from semiverse.commands.ahead import ahead
 from semiverse.metrics import ConfusionMatrix, Scores, Variant, miou
 from semiverse.mixture import DomainMixture
 from semiverse.models import SegmentationModel
@@ -42,7 +43,7 @@ def evaluate(
         full_resolution: Score at the owner's size instead of the working size.
         window: Height and width of the pieces in which large images are seen; None: whole images.
         device: Where to compute; auto: a GPU if there is one.
-        out: The file to write; None: evaluation.json in the run folder.
+        out: The file to write; None: evaluation.json in the run folder, or in the folder of a model by itself.
 
     Returns:
         What was written: scores in [0, 1] by domain, None for classes that neither masks nor predictions hold.
@@ -57,7 +58,9 @@ def evaluate(
     names = list(data.domains) if domain is None else [domain]
     unknown = [name for name in names if name not in data.domains]
     if unknown:
-        raise ValueError(f"the data has no domain {unknown[0]!r}; it has {', '.join(data.domains)}")
+        raise ValueError(
+            f"the data has no domain {unknown[0]!r}; expected one of {', '.join(data.domains)}: correct --domain"
+        )
     results = {
         name: _score(predictor, data, name, split, variant, full_resolution) | {"via": via, "variant": variant}
         for name in names
@@ -70,7 +73,8 @@ def evaluate(
         "seconds": round(time.perf_counter() - started, 1),
     }
     print(table(evaluation))
-    write_atomically(out or run / "evaluation.json", json.dumps(evaluation, indent=2) + "\n")
+    folder = run.parent if run.name == "model" else run
+    write_atomically(out or folder / "evaluation.json", json.dumps(evaluation, indent=2) + "\n")
     return evaluation
 
 
@@ -87,9 +91,14 @@ def _score(
             f"{', '.join(known.classes) if known else 'no such domain'}; expected the same: check data.domains.{name}"
         )
     confusion = ConfusionMatrix(len(space))
-    for index in tqdm(range(len(samples)), desc=f"scoring {name}", delay=2, leave=False):
-        sample = samples[index]
+    read = ahead(samples.__getitem__, range(len(samples)))
+    for sample in tqdm(read, total=len(samples), desc=f"scoring {name}", delay=2, leave=False):
         confusion.update(predictor(sample.image, name).mask[None], sample.mask[None])
+    if not confusion.matrix.any():
+        raise ValueError(
+            f"domain {name}: no image of split {split or data.domains[name].val!r} has a labelled pixel; expected masks "
+            "to score against: choose another --split"
+        )
     scores: Scores = confusion.compute()
     return {
         "images": len(samples),
@@ -108,7 +117,8 @@ def table(evaluation: Evaluation) -> str:
     """Scores as text: a line a domain, then a line a class."""
     lines = [f"{'domain':<20} {'images':>6} {'mIoU':>6} {'pixels':>6}"]
     for name, result in evaluation["domains"].items():
-        lines.append(f"{name:<20} {result['images']:>6} {_percent(result['miou'])} {_percent(result['pixel_accuracy'])}")
+        scores = f"{_percent(result['miou'])} {_percent(result['pixel_accuracy'])}"
+        lines.append(f"{name:<20} {result['images']:>6} {scores}")
         lines += [f"  {title:<25} {_percent(value)}" for title, value in result["iou"].items()]
     return "\n".join([*lines, f"{'sum of mIoU':<27} {_percent(evaluation['sum_miou'])}"])
 

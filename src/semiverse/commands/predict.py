@@ -1,8 +1,8 @@
 """Segment images and folders of images."""
 
+import io
 import json
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -11,6 +11,7 @@ from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
+from semiverse.commands.ahead import ahead
 from semiverse.data.images import read_image
 from semiverse.data.pairing import list_images
 from semiverse.labels import IGNORE
@@ -50,7 +51,7 @@ def predict(
         confidence: Write also how sure the model is, <stem>_confidence.png, 0..255.
         overwrite: Replace results that are there already.
         device: Where to compute; auto: a GPU if there is one.
-        workers: Threads that read and write files.
+        workers: Threads that read images.
 
     Returns:
         0, or 1 if files could not be read.
@@ -61,6 +62,7 @@ def predict(
     """
     model = SegmentationModel.load(run)
     domain = _domain(model, domain)
+    model.space_key(labels or domain)
     files = find_images(images)
     taken = [stem for stem in files if (out / f"{stem}.png").exists()]
     if taken and not overwrite:
@@ -69,24 +71,22 @@ def predict(
             "--overwrite true"
         )
     predictor = Predictor(model, via, window, device=device)
-    out.mkdir(parents=True, exist_ok=True)
+    space = model.label_spaces[labels or domain]
+    facts = {"run": str(run), "domain": domain, "labels": labels or domain, "via": via, "classes": list(space.classes)}
     done: dict[str, str] = {}
     problems: dict[str, str] = {}
-    with ThreadPoolExecutor(max(1, workers)) as pool:
-        bar = tqdm(_read_ahead(pool, list(files.items())), total=len(files), desc="segmenting", delay=2)
-        for stem, image in bar:
-            if isinstance(image, str):
-                problems[str(files[stem])] = image
-                continue
-            found = predictor(image, domain, labels)
-            write_result(out / stem, image, found, overlay, confidence)
-            done[stem] = str(files[stem])
-    facts = {"run": str(run), "domain": domain, "labels": labels or domain, "via": via, "images": done}
-    classes = list(model.label_spaces[labels or domain].classes)
-    write_atomically(
-        out / "predictions.json", json.dumps(facts | {"classes": classes, "problems": problems}, indent=1) + "\n"
-    )
-    print(f"{len(done)} masks written to {out}")
+    readable = ahead(_read, files.values(), workers)
+    for (stem, path), image in tqdm(
+        zip(files.items(), readable, strict=True), total=len(files), desc="segmenting", delay=2, leave=False
+    ):
+        if isinstance(image, str):
+            problems[str(path)] = image
+        else:
+            write_result(out / stem, image, predictor(image, domain, labels), overlay, confidence)
+            done[stem] = str(path)
+    results = json.dumps(facts | {"images": done, "problems": problems}, indent=1)
+    write_atomically(out / "predictions.json", results + "\n")
+    print(f"{len(done)} of {len(files)} masks written to {out}")
     for message in problems.values():
         print(f"left out: {message}")
     return 1 if problems else 0
@@ -95,7 +95,10 @@ def predict(
 def _domain(model: SegmentationModel, domain: str | None) -> str:
     names = list(model.label_spaces)
     if domain is None and len(names) > 1:
-        raise ValueError(f"the model knows the domains {', '.join(names)}; say which the images are like: --domain NAME")
+        raise ValueError(
+            f"the model knows the domains {', '.join(names)}; expected the one that the images are like: add "
+            "--domain NAME"
+        )
     return names[0] if domain is None else domain
 
 
@@ -108,41 +111,48 @@ def find_images(places: Sequence[Path]) -> dict[str, Path]:
     """
     found: dict[str, Path] = {}
     for place in places:
+        if not place.exists():
+            raise FileNotFoundError(f"{place}: no such file or folder; expected images: check the path")
         for path in list_images(place).values() if place.is_dir() else [place]:
             if path.stem in found:
-                raise ValueError(f"{found[path.stem]} and {path} have one name; expected different ones: predict them apart")
+                raise ValueError(
+                    f"{found[path.stem]} and {path} have one name; expected different ones, as their results would "
+                    "overwrite each other: predict them apart"
+                )
             found[path.stem] = path
     return found
 
 
-def _read_ahead(pool: ThreadPoolExecutor, files: Sequence[tuple[str, Path]]) -> Iterator[tuple[str, Tensor | str]]:
-    """Images in order, a few of them read ahead; the problem instead of the image where there is one."""
-
-    def read(item: tuple[str, Path]) -> tuple[str, Tensor | str]:
-        try:
-            return item[0], read_image(item[1])
-        except (OSError, ValueError) as error:
-            return item[0], str(error)
-
-    ahead = 4
-    waiting = [pool.submit(read, item) for item in files[:ahead]]
-    for i in range(len(files)):
-        if i + ahead < len(files):
-            waiting.append(pool.submit(read, files[i + ahead]))
-        yield waiting[i].result()
-        waiting[i] = waiting[-1]  # frees the image
+def _read(path: Path) -> Tensor | str:
+    """An image, or the problem with it."""
+    try:
+        return read_image(path)
+    except (OSError, ValueError) as error:
+        return str(error)
 
 
 def write_result(stem: Path, image: Tensor, found: Segmentation, overlay: bool, confidence: bool) -> None:
-    """Write the mask of an image, (3, H, W) uint8, and what else was asked for, beside each other."""
-    picture = Image.fromarray(found.mask.numpy())
+    """Write the mask of an image, (3, H, W) uint8, and what else was asked for, beside each other.
+
+    Raises:
+        OSError: If a file cannot be written.
+    """
+    mask = Image.fromarray(found.mask.numpy())
     colors = np.zeros((IGNORE + 1, 3), dtype=np.uint8)
     colors[: len(found.labels)] = found.labels.palette
-    picture.putpalette(colors.ravel().tolist())
-    picture.save(stem.with_name(f"{stem.name}.png"), optimize=True)
+    mask.putpalette(colors.ravel().tolist())
+    write_atomically(stem.with_name(f"{stem.name}.png"), _encoded(mask, "PNG"))
     if overlay:
         laid = draw_overlay(image, found.mask, found.labels).permute(1, 2, 0).numpy()
-        Image.fromarray(laid).save(stem.with_name(f"{stem.name}_overlay.jpg"), quality=90)
+        write_atomically(
+            stem.with_name(f"{stem.name}_overlay.jpg"), _encoded(Image.fromarray(laid), "JPEG", quality=90)
+        )
     if confidence:
         sure = (found.confidence * 255).round().byte().numpy()
-        Image.fromarray(sure).save(stem.with_name(f"{stem.name}_confidence.png"))
+        write_atomically(stem.with_name(f"{stem.name}_confidence.png"), _encoded(Image.fromarray(sure), "PNG"))
+
+
+def _encoded(picture: Image.Image, kind: str, **how: int) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, kind, **how)
+    return buffer.getvalue()

@@ -10,10 +10,13 @@ import numpy as np
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.plugins.io import TorchCheckpointIO
+from safetensors import SafetensorError
 from tqdm import tqdm
 
 from semiverse.methods import Method
-from semiverse.run import Run, write_atomically
+from semiverse.mixture import TrainBatch
+from semiverse.models import SegmentationModel
+from semiverse.run import FULL_DISK, Run, write_atomically
 
 BAR_EVERY = 5
 """Steps between looks at the losses: each waits for the device."""
@@ -83,7 +86,12 @@ class Recorder(Callback):
         trainer.should_stop = method.steps_done >= method.total_steps
 
     def on_train_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int  # noqa: ANN401, ARG002
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: object,  # noqa: ARG002
+        batch: TrainBatch,
+        batch_idx: int,  # noqa: ARG002
     ) -> None:
         """Count, show, save where no validation will, and stop after the last step, which validates once more."""
         method, bar = cast(Method, pl_module), cast("tqdm[Any]", self._bar)
@@ -112,7 +120,7 @@ class Recorder(Callback):
             listed = "  ".join(f"{name} {value:.3f}" for name, value in method.scores.items())
             tqdm.write(f"step {method.steps_done:>6} of {method.total_steps}: {listed}")
             if improved and self.keep == "best":
-                self.run.save_model(method.model)
+                save_model(self.run, method.model)
         trainer.save_checkpoint(self.run.best if improved else self.run.last, weights_only=False)
         if improved and trainer.is_global_zero:
             write_atomically(self.run.last, self.run.best.read_bytes())
@@ -124,9 +132,11 @@ class Recorder(Callback):
         self._close_bar()
         if trainer.is_global_zero:
             if self.keep == "last" or not self.run.model.is_dir():
-                self.run.save_model(method.model)
+                save_model(self.run, method.model)
             facts = {"steps": method.steps_done, "seconds": round(self._seconds(), 1), "best_sum_miou": self.best}
-            write_atomically(self.run.folder / "finished.json", json.dumps(facts | {"best_step": self.best_step}) + "\n")
+            write_atomically(
+                self.run.folder / "finished.json", json.dumps(facts | {"best_step": self.best_step}) + "\n"
+            )
             print(self._summary(method))
         trainer.strategy.barrier("finished")
 
@@ -156,6 +166,18 @@ class Recorder(Callback):
         scores = [f"{name} {float(value):.3f}" for row in rows for name, value in row.items() if name.endswith("miou")]
         what = "best" if self.keep == "best" else "last"
         return f"{self.run.model}: {what} weights, of step {step}: {'  '.join(scores)} ({self._seconds():.0f} s)"
+
+
+def save_model(run: Run, model: SegmentationModel) -> None:
+    """Replace the model folder of a run.
+
+    Raises:
+        OSError: If it cannot be written; the previous model stays.
+    """
+    try:
+        model.save(run.model)
+    except (OSError, SafetensorError) as error:
+        raise OSError(f"{run.model} cannot be written ({error}); {FULL_DISK}") from error
 
 
 def short_means(method: Method) -> dict[str, str]:

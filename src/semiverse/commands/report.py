@@ -4,19 +4,16 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from matplotlib.figure import Figure
+from tqdm import tqdm
 
 from semiverse.commands.reporting.comparisons import class_table, difference_table, score_table
 from semiverse.commands.reporting.examples import Examples, add_predictions, read_examples
-from semiverse.commands.reporting.figures import confusion_figure, curve_figures, draw
+from semiverse.commands.reporting.figures import confusion_figure, curve_figures
 from semiverse.commands.reporting.page import MARK, DomainSection, Page, Picture, render
 from semiverse.commands.reporting.pictures import example_figure
 from semiverse.commands.reporting.runs import Setting, find_runs, read_runs, settings
 from semiverse.commands.reporting.tables import as_csv, as_latex, as_markdown
 from semiverse.run import write_atomically
-
-Files = dict[str, str | bytes]
-"""Contents by path in the report's folder."""
 
 
 def report(
@@ -29,9 +26,9 @@ def report(
 
     Args:
         runs: Run folders, or folders that hold run folders.
-        out: Where to write index.html, tables and figures; None: ``report`` inside the only run given, or beside the
+        out: Where to write index.html, tables and figures; None: ``report`` inside the only folder given, or beside the
             first of several.
-        images: Example images of each domain.
+        images: Example images of each domain; 0: none.
         title: Of the page; None: made from the names of the runs.
         device: Where to compute the example predictions; auto: a GPU if there is one.
 
@@ -45,93 +42,83 @@ def report(
     if images < 0:
         raise ValueError(f"images is {images}; expected how many examples of each domain to show: 0 or more")
     folders = find_runs(runs)
-    out = out or _beside(runs, folders)
+    out = out or (runs[0] if len(runs) == 1 else runs[0].parent) / "report"
     compared = settings(read_runs(folders))
     examples, remarks = read_examples(compared, images)
-    if images:
-        remarks += add_predictions(examples, compared, device)
-    files: Files = {}
-    curves = [_picture(name, *drawn, files) for name, drawn in curve_figures(compared).items()]
-    sections = _sections(compared, examples, files)
+    remarks += add_predictions(examples, compared, device) if images else []
     facts = [run for setting in compared for run in setting.runs]
     page = Page(
         title or f"Report of {facts[0].name if len(facts) == 1 else f'{len(facts)} runs'}",
         compared,
         score_table(compared),
         difference_table(facts) if len(facts) > 1 else None,
-        sections,
-        curves,
+        _sections(compared, examples),
+        [Picture(name, *drawn) for name, drawn in curve_figures(compared).items()],
         [*remarks, *(problem for run in facts for problem in run.problems)],
     )
-    for table in page.tables:
-        for ending, written in (("csv", as_csv), ("md", as_markdown), ("tex", as_latex)):
-            files[f"tables/{_file_name(table.name)}.{ending}"] = written(table)
-    classes = {section.name: len(section.classes.rows) for section in sections if section.classes is not None}
+    files = _tables(page) | _figures(page)
+    classes = {section.name: len(section.classes.rows) for section in page.domains if section.classes is not None}
     classes |= {example.domain: len(example.labels) for example in examples}
-    files = {"index.html": render(page, ["index.html", *files], classes), **files}
-    _write(out, files)
+    html = render(page, ["index.html", *files], classes)
+    _write(out, {"index.html": html, **files})
     print(f"report: {out / 'index.html'}")
     return out / "index.html"
 
 
-def _beside(given: Sequence[Path], folders: Sequence[Path]) -> Path:
-    if len(given) == 1:
-        return given[0] / "report"
-    return folders[0].parent / "report"
-
-
-def _sections(compared: Sequence[Setting], examples: Sequence[Examples], files: Files) -> list[DomainSection]:
+def _sections(compared: Sequence[Setting], examples: Sequence[Examples]) -> list[DomainSection]:
     """A section for every domain of any run."""
     by_domain = {example.domain: example for example in examples}
     sections = []
     for domain in dict.fromkeys(domain for setting in compared for run in setting.runs for domain in run.domains):
         example = by_domain.get(domain)
-        section = DomainSection(domain, class_table(domain, compared, example.frequencies if example else None))
-        if example is not None and example.samples:
-            caption = (
-                f"{len(example.samples)} of the {example.split_size} validation images, chosen evenly. Black in the truth: "
-                f"no label, not scored.{_representatives(compared)}"
-            )
-            section.pictures.append(_picture(f"examples_{domain}", caption, example_figure(example), files))
-        section.pictures += _confusions(domain, compared, files)
-        sections.append(section)
+        colors = dict(zip(example.labels.classes, example.labels.palette, strict=True)) if example else {}
+        classes = class_table(domain, compared, example.frequencies if example else {}, colors)
+        pictures = [_example_picture(example, compared)] if example is not None and example.samples else []
+        sections.append(DomainSection(domain, classes, pictures + _confusions(domain, compared)))
     return sections
 
 
-def _representatives(compared: Sequence[Setting]) -> str:
-    """Which run stands for a setting of several."""
-    several = [f"{setting.name} is {setting.runs[0].name}" for setting in compared if len(setting.runs) > 1]
-    return f" {'; '.join(several)}." if several else ""
+def _example_picture(example: Examples, compared: Sequence[Setting]) -> Picture:
+    several = [f"{setting.name} is shown by {setting.runs[0].name}" for setting in compared if len(setting.runs) > 1]
+    caption = (
+        f"{len(example.samples)} of the {example.split_size} validation images, chosen evenly. Black in the truth: no "
+        f"label, not scored.{' ' * bool(several)}{'; '.join(several)}{'.' * bool(several)}"
+    )
+    return Picture(f"examples_{example.domain}", caption, example_figure(example))
 
 
-def _confusions(domain: str, compared: Sequence[Setting], files: Files) -> list[Picture]:
-    """Confusion of the classes, one a setting and way of scoring, where evaluations kept it."""
+def _confusions(domain: str, compared: Sequence[Setting]) -> list[Picture]:
+    """Confusion of the classes for each setting and way of scoring, where evaluations kept it."""
     pictures = []
-    for setting in compared:
-        run = setting.runs[0]
+    for run in [setting.runs[0] for setting in compared]:
         for protocol, score in run.scores.items():
             if protocol.domain == domain and score.confusion:
                 manner = f"by {protocol.via}, split {protocol.split}"
                 name = f"confusion_{domain}_{run.name}_{protocol.via}_{protocol.split}"
                 caption = f"Confusion of {run.name}, {manner}: what the pixels of each class were taken for."
-                figure = confusion_figure(score.confusion, list(score.iou))
-                pictures.append(_picture(name, caption, figure, files))
+                pictures.append(Picture(name, caption, confusion_figure(score.confusion, list(score.iou))))
     return pictures
 
 
-def _picture(name: str, caption: str, figure: Figure, files: Files) -> Picture:
-    """Draw a figure for the page and for its files."""
-    png = draw(figure, "png")
-    files[f"figures/{_file_name(name)}.png"] = png
-    files[f"figures/{_file_name(name)}.pdf"] = draw(figure, "pdf")
-    return Picture(name, caption, png)
+def _tables(page: Page) -> dict[str, str | bytes]:
+    """Files of all tables."""
+    writers = {"csv": as_csv, "md": as_markdown, "tex": as_latex}
+    return {f"tables/{_file_name(t.name)}.{ending}": write(t) for t in page.tables for ending, write in writers.items()}
+
+
+def _figures(page: Page) -> dict[str, str | bytes]:
+    """Files of all figures, which are drawn now."""
+    files: dict[str, str | bytes] = {}
+    for picture in tqdm(page.pictures, desc="drawing", delay=2, leave=False):
+        files |= {f"figures/{_file_name(picture.name)}.{ending}": data for ending, data in picture.draw().items()}
+    return files
 
 
 def _file_name(text: str) -> str:
     return re.sub(r"[^\w.-]+", "_", text)
 
 
-def _write(out: Path, files: Files) -> None:
+def _write(out: Path, files: dict[str, str | bytes]) -> None:
     """Write everything, the page first: it says which files are the report's own.
 
     Raises:
@@ -144,8 +131,8 @@ def _write(out: Path, files: Files) -> None:
     foreign = [name for name in files if name not in known and (out / name).exists()]
     if foreign:
         raise ValueError(
-            f"{out} already has {foreign[0]}, which no report wrote; expected a new folder or an earlier report: choose "
-            "another --out"
+            f"{out} already has {foreign[0]}, which no report wrote; expected a new folder or an earlier report: "
+            "choose another --out"
         )
     for name, content in files.items():
         write_atomically(out / name, content)

@@ -7,8 +7,9 @@ from contextlib import contextmanager
 from difflib import get_close_matches
 from typing import Any
 
+from lightning_fabric.utilities.exceptions import MisconfigurationException
+from lightning_utilities.core.rank_zero import rank_zero_only
 from pytorch_lightning import Trainer
-from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 LENGTH = ("max_steps", "max_epochs")
 PASSED_ON = ("accelerator", "devices", "num_nodes", "strategy", "precision", "deterministic", "benchmark", "profiler")
@@ -40,7 +41,9 @@ def trainer_options(given: Mapping[str, Any] | None) -> dict[str, Any]:
     for name in options:
         if name not in (*LENGTH, *PASSED_ON):
             near = get_close_matches(name, (*LENGTH, *PASSED_ON), n=1)
-            hint = f": set {INSTEAD[name]} instead" if name in INSTEAD else f"; did you mean {near[0]!r}?" if near else ""
+            hint = (
+                f": set {INSTEAD[name]} instead" if name in INSTEAD else f"; did you mean {near[0]!r}?" if near else ""
+            )
             raise ValueError(f"trainer has no option {name!r}; expected {', '.join((*LENGTH, *PASSED_ON))}{hint}")
     for name in LENGTH:
         value = options.get(name)
@@ -57,8 +60,17 @@ def trainer_options(given: Mapping[str, Any] | None) -> dict[str, Any]:
 
 def total_steps(options: Mapping[str, Any], steps_per_epoch: int) -> int:
     """Steps of a training of this length; of two lengths the shorter one."""
-    steps, epochs = options.get("max_steps"), options.get("max_epochs")
-    return min(length for length in (steps, epochs and epochs * steps_per_epoch) if length)
+    lengths: list[int] = []
+    if options.get("max_steps") is not None:
+        lengths.append(options["max_steps"])
+    if options.get("max_epochs") is not None:
+        lengths.append(options["max_epochs"] * steps_per_epoch)
+    return min(lengths)
+
+
+def is_first_process() -> bool:
+    """Whether this process is the one, of those that train together, which reads, prints and writes for all."""
+    return int(getattr(rank_zero_only, "rank", 0)) == 0
 
 
 def build_trainer(options: Mapping[str, Any], **ours: Any) -> Trainer:  # noqa: ANN401
@@ -86,7 +98,9 @@ def build_trainer(options: Mapping[str, Any], **ours: Any) -> Trainer:  # noqa: 
         )
     except (MisconfigurationException, ValueError, TypeError, RuntimeError) as error:
         listed = ", ".join(f"{name}: {value}" for name, value in passed_on.items())
-        raise ValueError(f"trainer ({listed}) cannot be used: {error}; expected what this machine has: change it") from error
+        raise ValueError(
+            f"trainer ({listed}) cannot be used: {error}; expected what this machine has: change it"
+        ) from error
 
 
 @contextmanager

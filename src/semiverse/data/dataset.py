@@ -1,11 +1,10 @@
 """Reading a dataset, written once: a dataset declares where its files are and how a mask is coded."""
 
-import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
@@ -13,20 +12,12 @@ from torch.utils.data import Dataset
 
 from semiverse.data.images import read_image
 from semiverse.data.masks import read_indices
-from semiverse.data.pairing import read_list
+from semiverse.data.pairing import Record, select
+from semiverse.data.places import expand, find_folder
 from semiverse.labels import IGNORE, LabelSpace
 
-
-class Record(NamedTuple):
-    """One line of an index: an image and its mask, or None where there is no mask."""
-
-    image: Path
-    mask: Path | None
-
-    @property
-    def id(self) -> str:
-        """The name by which lists and results call this image: its file name without extension."""
-        return self.image.stem
+ALL = "all"
+"""The split that every dataset has: the images of all its splits."""
 
 
 class Sample(NamedTuple):
@@ -57,10 +48,14 @@ class SegmentationDataset(ABC):
     """
 
     labels: LabelSpace
-    splits: tuple[str, ...] = ("train", "val")
-    """The owner's splits."""
+    splits: Collection[str] = ("train", "val")
+    """The owner's splits, by name."""
     lists: Mapping[str, Path] = {}
     """Further splits by list files: protocols that the owner did not name."""
+    source: ClassVar[str]
+    """Where to obtain it, where that can be said; likewise ``terms``, what its owner allows, and ``image_counts``."""
+    terms: ClassVar[str]
+    image_counts: ClassVar[Mapping[str, int]]
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -72,55 +67,83 @@ class SegmentationDataset(ABC):
         Raises:
             FileNotFoundError: If neither place exists; the message names both.
         """
-        given = Path(os.path.expandvars(self.root)).expanduser()
-        if given.is_absolute() or given.exists():
-            candidates = [given]
-        else:
-            candidates = [given, Path(os.environ.get("SEMIVERSE_DATA", "data")).expanduser() / given]
-        for candidate in candidates:
-            if candidate.is_dir():
-                return candidate
-        raise FileNotFoundError(
-            f"{type(self).__name__}: no folder {' nor '.join(str(path.absolute()) for path in candidates)}; "
-            "expected the dataset there: set its root, or SEMIVERSE_DATA to the folder that holds your datasets"
-        )
+        return find_folder(self.root, type(self).__name__)
+
+    def split_names(self) -> tuple[str, ...]:
+        """What ``records`` can be asked for; overridden where only the folder can tell."""
+        return tuple(self.splits)
 
     @abstractmethod
     def records(self, split: str) -> Sequence[Record]:
-        """Images (and masks, where there are any) of one of ``splits``, in a fixed order.
+        """Images (and masks, where there are any) of one of ``split_names``, in a fixed order.
 
         Raises:
             FileNotFoundError: If files of it are missing.
         """
 
     def subset(self, split: str) -> list[Record]:
-        """Records of one of the owner's splits, of a named list, or of a list file (a path ending in ``.txt``).
+        """Records of one of the owner's splits, of a named list, of a list file (``.txt``), or of ``all``.
 
         Raises:
-            ValueError: If there is no such split, or a listed image does not exist.
-            FileNotFoundError: If files are missing.
+            ValueError: If there is no such split, or a list means two images by one name.
+            FileNotFoundError: If files are missing, or a listed image does not exist.
         """
-        path = self.lists.get(split) or (Path(split) if split.endswith(".txt") else None)
-        if path is None:
-            if split not in self.splits:
-                known = ", ".join([*self.splits, *self.lists])
-                raise ValueError(f"{type(self).__name__} has no split {split!r}; it has {known}, or name a list file (.txt)")
+        if split in self.lists or split.endswith(".txt"):
+            return self._listed_anywhere(self.lists.get(split, Path(split)))
+        known = self.split_names()
+        if split in known:
             return list(self.records(split))
-        names = read_list(path)
-        records = {record.id: record for record in self._all_records()}
-        missing = [name for name in names if name not in records]
-        if missing:
-            raise ValueError(
-                f"{path}: {len(missing)} of {len(names)} listed images are not in {type(self).__name__} at "
-                f"{self.root}, first: {missing[0]!r}; correct the list or add the images"
-            )
-        return [records[name] for name in names]
+        if split == ALL:
+            return [record for name in known for record in self.records(name)]
+        named = ", ".join(dict.fromkeys([*known, *self.lists, ALL]))
+        raise ValueError(
+            f"{type(self).__name__} has no split {split!r}; expected one of {named}, or a list file (.txt): "
+            "name one of them"
+        )
 
-    def _all_records(self) -> Iterator[Record]:
-        """Records of every split whose files are there."""
-        for split in self.splits:
-            with suppress(FileNotFoundError):
-                yield from self.records(split)
+    def _listed_anywhere(self, list_file: Path) -> list[Record]:
+        """Records that a list file names, of whichever splits are there."""
+        records: list[Record] = []
+        absent: list[str] = []
+        for name in self.split_names():
+            try:
+                records += self.records(name)
+            except FileNotFoundError as error:
+                absent.append(f"split {name}: {error}")
+        try:
+            return self.listed(list_file, records)
+        except FileNotFoundError as error:
+            if absent:  # the likely cause
+                raise FileNotFoundError("; ".join([str(error), *absent])) from error
+            raise
+
+    def listed(self, list_file: Path, records: Sequence[Record]) -> list[Record]:
+        """Those of some records that a list file names, in its order.
+
+        The file is looked for as given, then below the dataset's folder.
+
+        Raises:
+            FileNotFoundError: If there is no such list, or a listed image is not among the records.
+            ValueError: If a listed name means two of the records, or stands twice.
+        """
+        path = self._find_list(list_file)
+        by_id = {record.id: record for record in records}
+        chosen = select(path, by_id, f"images of {type(self).__name__} at {self.root}")
+        for record in records:
+            if record.id in chosen and chosen[record.id].image != record.image:
+                raise ValueError(
+                    f"{path}: {record.id!r} means both {record.image} and {chosen[record.id].image}; expected one "
+                    "image: give the files different names"
+                )
+        return list(chosen.values())
+
+    def _find_list(self, given: Path) -> Path:
+        path = expand(given)
+        if not path.is_file():
+            with suppress(FileNotFoundError):  # a dataset that is rendered has no folder
+                below = self.folder / path
+                return below if below.is_file() else path
+        return path
 
     def read_image(self, path: Path) -> Tensor:
         """One image, (3, H, W) uint8."""

@@ -15,19 +15,25 @@ def open_image(path: Path) -> Image.Image:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is empty, truncated or not an image; the message names the file.
+        ValueError: If it is empty, truncated, far too large or not an image; the message names the file.
     """
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file; expected an image: check the list or the folder it came from")
     if path.stat().st_size == 0:
         raise ValueError(f"{path}: the file is empty (0 bytes); expected an image: copy or download it again")
     try:
-        image = Image.open(path)
-        image.load()
+        with Image.open(path) as image:
+            image.load()
     except UnidentifiedImageError as error:
-        raise ValueError(f"{path}: not an image file; expected one of {', '.join(IMAGE_EXTENSIONS)}") from error
+        raise ValueError(
+            f"{path}: found no image in this file; expected one of {', '.join(IMAGE_EXTENSIONS)}: convert or remove it"
+        ) from error
     except (OSError, SyntaxError, ValueError) as error:
-        raise ValueError(f"{path}: the image cannot be decoded ({error}); copy or download it again") from error
+        raise ValueError(
+            f"{path}: the image cannot be decoded ({error}); expected a complete file: copy or download it again"
+        ) from error
+    except Image.DecompressionBombError as error:
+        raise ValueError(f"{path}: {error}; expected an image of ordinary size: cut it into pieces") from error
     return image
 
 
@@ -36,12 +42,12 @@ def read_image(path: Path) -> Tensor:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is no readable image.
+        ValueError: If it is no readable image, or holds 32-bit values, whose range nobody knows.
     """
     image = ImageOps.exif_transpose(open_image(path))
-    if image.mode.startswith(("I", "F")):
-        values = np.asarray(image, dtype=np.float64)
-        top = 65535.0 if values.max() > 255 else 255.0
-        image = Image.fromarray(np.clip(values / top * 255.0, 0, 255).round().astype(np.uint8))
+    if image.mode.startswith("I;16"):
+        image = Image.fromarray((np.asarray(image) / 257.0).round().astype(np.uint8))
+    if image.mode in ("I", "F"):
+        raise ValueError(f"{path}: the image holds 32-bit values; expected 8 or 16 bits a channel: convert it")
     array = np.asarray(image.convert("RGB"))
     return torch.from_numpy(array.copy()).permute(2, 0, 1).contiguous()

@@ -5,13 +5,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
 from semiverse.data.images import open_image
 from semiverse.labels import Color, lookup_table
 
-
 MODES = {"L": "8-bit grey values", "P": "a palette image's indices", "1": "one bit a pixel"}
+"""Pillow's modes that can hold ids."""
 
 
 def read_indices(path: Path, raw_ids: Mapping[int, int], modes: Sequence[str] = tuple(MODES)) -> Tensor:
@@ -19,7 +20,7 @@ def read_indices(path: Path, raw_ids: Mapping[int, int], modes: Sequence[str] = 
 
     Args:
         path: The file.
-        raw_ids: Train id (or ``IGNORE``) of every raw id that may occur.
+        raw_ids: Train id (or ``IGNORE``) of every raw id that may occur, in 0..255.
         modes: Pillow modes in which ids are accepted.
 
     Returns:
@@ -27,25 +28,24 @@ def read_indices(path: Path, raw_ids: Mapping[int, int], modes: Sequence[str] = 
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If the file holds colours or 16-bit values, or a value that ``raw_ids`` does not name.
+        ValueError: If the file is a JPEG, holds colours or 16-bit values, or a value that ``raw_ids`` does not name.
     """
-    image = open_image(path)
+    image = _open_mask(path)
     if image.mode not in modes:
-        wide = "16-bit or 32-bit values" if image.mode.startswith(("I", "F")) else f"{image.mode} colours"
-        raise ValueError(
-            f"{path}: the mask holds {MODES.get(image.mode, wide)}; expected class ids as "
-            f"{' or '.join(MODES[mode] for mode in modes)}: say how it is coded (Folder: masks: palette, or masks: rgb "
-            "with a palette), or convert it to ids"
-        )
-    raw = np.asarray(image).astype(np.uint8)
+        wide = image.mode.startswith(("I", "F"))
+        found = "values of 16 or 32 bits" if wide else MODES.get(image.mode, f"{image.mode} colours")
+        wanted = " or ".join(MODES[mode] for mode in modes)
+        remedy = "convert it" if wide else "say so (Folder: masks: palette, or rgb with a palette), or convert it"
+        raise ValueError(f"{path}: the mask holds {found}; expected class ids as {wanted}: {remedy}")
+    raw = np.asarray(image).astype(np.uint8) // _stretch(path, image)
     known = np.zeros(256, dtype=bool)
     known[list(raw_ids)] = True
     if not known[raw].all():
         row, column = (int(i) for i in np.argwhere(~known[raw])[0])
-        strange = sorted(set(np.unique(raw).tolist()) - set(raw_ids))
+        values = np.unique(raw).tolist()
         raise ValueError(
             f"{path}: mask value {raw[row, column]} at pixel (x={column}, y={row}) is outside the label space; "
-            f"values found: {_listed(np.unique(raw).tolist())}, not expected: {_listed(strange)}, "
+            f"values found: {_listed(values)}, not expected: {_listed(sorted(set(values) - set(raw_ids)))}, "
             f"expected: {_listed(sorted(raw_ids))}; map it to a class or to ignore, or correct the file"
         )
     return torch.from_numpy(lookup_table(raw_ids)[raw])
@@ -63,9 +63,10 @@ def read_colors(path: Path, colors: Mapping[Color, int]) -> Tensor:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If the file holds a colour that ``colors`` does not name.
+        ValueError: If the file is a JPEG, or holds a colour that ``colors`` does not name.
     """
-    rgb = np.asarray(open_image(path).convert("RGB")).astype(np.int32)
+    image = _open_mask(path)
+    rgb = np.asarray(image.convert("RGB")).astype(np.int32)
     codes = (rgb[..., 0] << 16) | (rgb[..., 1] << 8) | rgb[..., 2]
     known = np.array(sorted((r << 16) | (g << 8) | b for r, g, b in colors), dtype=np.int32)
     ids = np.array([colors[code >> 16, (code >> 8) & 255, code & 255] for code in known.tolist()], dtype=np.uint8)
@@ -73,12 +74,30 @@ def read_colors(path: Path, colors: Mapping[Color, int]) -> Tensor:
     strange = known[places] != codes
     if strange.any():
         row, column = (int(i) for i in np.argwhere(strange)[0])
+        cause = "smoothed edges do this: export it without smoothing, or add the colour to the palette"
+        if image.mode not in ("RGB", "RGBA", "P"):
+            cause = "the file is grey, does it hold ids (Folder: masks: index)? Say so, or export it in colours"
         raise ValueError(
-            f"{path}: colour {tuple(rgb[row, column].tolist())} at pixel (x={column}, y={row}) is not in the palette "
-            f"of {len(known)} colours ({strange.mean():.1%} of the pixels are not); JPEG masks and smoothed edges do "
-            "this: export the mask as PNG without smoothing, or add the colour to the palette"
+            f"{path}: colour {tuple(rgb[row, column].tolist())} at pixel (x={column}, y={row}) is not in the palette; "
+            f"expected one of its {len(known)} colours, {strange.mean():.1%} of the pixels have others; {cause}"
         )
     return torch.from_numpy(ids[places])
+
+
+def _open_mask(path: Path) -> Image.Image:
+    image = open_image(path)
+    if image.format in ("JPEG", "MPO"):
+        raise ValueError(f"{path}: the mask is a JPEG, which changes values; expected a PNG: export it again as PNG")
+    return image
+
+
+def _stretch(path: Path, image: Image.Image) -> int:
+    """The factor by which Pillow stretches grey values of 2 or 4 bits to 0..255 when it reads a PNG."""
+    if image.format != "PNG" or image.mode != "L":
+        return 1
+    with path.open("rb") as file:
+        bits = file.read(25)[24]  # the bit depth in the header
+    return 255 // (2**bits - 1) if bits < 8 else 1
 
 
 def _listed(values: list[int]) -> str:

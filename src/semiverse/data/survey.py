@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from tqdm import tqdm
 
-from semiverse.data.dataset import Record, SegmentationDataset
+from semiverse.data.dataset import SegmentationDataset
+from semiverse.data.pairing import Record
 from semiverse.labels import IGNORE
 
 
@@ -35,16 +36,23 @@ class Content:
 
 def examine(dataset: SegmentationDataset, record: Record) -> Content:
     """Decode image and mask of one record completely; what goes wrong is reported in the result."""
-    size: tuple[int, int] | None = None
     try:
         image, mask = dataset.read(record)
-        size = (image.shape[1], image.shape[2])
     except (OSError, ValueError) as error:
-        return Content(record.id, size, None, str(error))
+        return Content(record.id, None, None, str(error))
+    size = (image.shape[1], image.shape[2])
     if record.mask is None:
         return Content(record.id, size, None)
+    count = len(dataset.labels)
     pixels = np.bincount(mask.numpy().ravel(), minlength=IGNORE + 1)
-    return Content(record.id, size, np.append(pixels[: len(dataset.labels)], pixels[IGNORE]))
+    strange = count + np.flatnonzero(pixels[count:IGNORE])
+    problem = None
+    if len(strange):
+        problem = (
+            f"{record.mask}: {type(dataset).__name__} reads the train id {strange[0]} from it; expected 0 to "
+            f"{count - 1} or {IGNORE}, its label space has {count} classes: correct read_mask"
+        )
+    return Content(record.id, size, np.append(pixels[:count], pixels[IGNORE]), problem)
 
 
 def survey(dataset: SegmentationDataset, records: Sequence[Record], title: str, workers: int = 4) -> list[Content]:
@@ -52,5 +60,3 @@ def survey(dataset: SegmentationDataset, records: Sequence[Record], title: str, 
     with ThreadPoolExecutor(workers) as pool:
         contents = pool.map(lambda record: examine(dataset, record), records)
         return list(tqdm(contents, total=len(records), desc=f"reading {title}", delay=2, leave=False))
-
-

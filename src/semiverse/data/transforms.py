@@ -31,9 +31,9 @@ class Augmentation:
 
     def __post_init__(self) -> None:
         if not 0 < self.scale[0] <= self.scale[1]:
-            raise ValueError(f"augmentation scale={self.scale}; expected (low, high) with 0 < low <= high")
+            raise ValueError(f"augmentation scale={self.scale}; expected (low, high) with 0 < low <= high: correct it")
         if not 0 <= self.flip <= 1 or not 0 <= self.color <= 1:
-            raise ValueError(f"augmentation flip={self.flip}, color={self.color}; expected values from 0 to 1")
+            raise ValueError(f"augmentation flip={self.flip}, color={self.color}; expected both in 0..1: correct it")
 
 
 def _uniform(generator: torch.Generator, low: float, high: float) -> float:
@@ -58,14 +58,21 @@ class CropTransform:
 
     Args:
         resolution: Working size of the domain.
-        crop: (height, width) of the result; None: the whole image at its working size (times the random scale only
-            where that leaves the size alone, so ``augmentation.scale`` must be (1, 1)).
-        augmentation: What to draw.
+        crop: (height, width) of the result; None: the whole image at its working size.
+        augmentation: What to draw; without a crop its scale must be (1, 1), which leaves the size alone.
+
+    Raises:
+        ValueError: If the crop is not positive, or a scale is to be drawn without one.
     """
 
     def __init__(self, resolution: Resolution, crop: tuple[int, int] | None, augmentation: Augmentation) -> None:
         if crop is None and augmentation.scale != (1.0, 1.0):
-            raise ValueError(f"augmentation scale={augmentation.scale} needs a crop; set crop, or scale to [1, 1]")
+            raise ValueError(
+                f"augmentation scale={augmentation.scale} without a crop; expected a size that all images share: set "
+                "crop, or scale to [1, 1]"
+            )
+        if crop is not None and min(crop) < 1:
+            raise ValueError(f"crop={crop}; expected a positive height and width: correct it")
         self.resolution, self.crop, self.augmentation = resolution, crop, augmentation
 
     def __call__(self, image: Tensor, mask: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -76,7 +83,8 @@ class CropTransform:
         if self.crop is None:
             image, mask = resize(image, mask, (height, width))
         else:
-            image, mask = crop(image, mask, (round(height * factor), round(width * factor)), self.crop, place)
+            working = (max(1, round(height * factor)), max(1, round(width * factor)))
+            image, mask = crop(image, mask, working, self.crop, place)
         if float(torch.rand((), generator=generator)) < self.augmentation.flip:
             image, mask = image.flip(-1), mask.flip(-1)
         if self.augmentation.color > 0:
@@ -86,7 +94,7 @@ class CropTransform:
 
 def resize(image: Tensor, mask: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
     """Image (3, H, W) by antialiased bilinear, mask (H, W) by nearest neighbour (pixel centres), to (height, width)."""
-    if mask.shape != size:
+    if mask.shape != tuple(size):
         image = tv.resize(image, list(size), InterpolationMode.BILINEAR, antialias=True)
         mask = tv.resize(mask[None], list(size), InterpolationMode.NEAREST_EXACT)[0]
     return image, mask
@@ -107,7 +115,7 @@ def crop(
     bounds, inner = [], []
     for whole, full, window, where in zip(working, mask.shape, size, place, strict=True):
         inside = min(window, whole)
-        start = int(where * (whole - inside + 1)) if where < 1 else whole - inside
+        start = min(int(where * (whole - inside + 1)), whole - inside)
         low = round(start * full / whole)
         high = max(low + 1, round((start + inside) * full / whole))
         bounds.append(slice(min(low, full - 1), high))
@@ -121,7 +129,6 @@ def crop(
 
 def jitter(image: Tensor, strength: float, generator: torch.Generator) -> Tensor:
     """Random brightness, contrast and saturation, each a factor in 1 ± strength; (3, H, W) uint8 in and out."""
-    low, high = max(0.0, 1 - strength), 1 + strength
-    image = tv.adjust_brightness(image, _uniform(generator, low, high))
-    image = tv.adjust_contrast(image, _uniform(generator, low, high))
-    return tv.adjust_saturation(image, _uniform(generator, low, high))
+    for adjust in (tv.adjust_brightness, tv.adjust_contrast, tv.adjust_saturation):
+        image = adjust(image, _uniform(generator, 1 - strength, 1 + strength))
+    return image

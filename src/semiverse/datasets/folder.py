@@ -1,23 +1,24 @@
 """Your own folders and a class list: a dataset without code."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 
-from semiverse.data import Record, SegmentationDataset, list_images, pair, read_colors, read_indices
-from semiverse.datasets.remapped import merge
-from semiverse.labels import IGNORE, Color, LabelSpace, transfer_table
+from semiverse.data import ALL, Record, SegmentationDataset, list_images, pair, read_colors, read_indices
+from semiverse.labels import IGNORE, Color, LabelSpace, merge, transfer_table
+
+Coding = Literal["index", "palette", "rgb", "binary", "none"]
 
 
 class Folder(SegmentationDataset):
     """Images and masks of the same name in two folders.
 
-    Looks for ``root/<split>/images`` and ``root/<split>/masks``, or else for ``root/images`` and ``root/masks``, where
-    ``splits`` says which images belong to which split (without it every split is all of them). Sub-folders count as
-    part of the name.
+    Reads ``root/<split>/images`` and ``root/<split>/masks``; or else ``root/images`` and ``root/masks``, of which list
+    files (``splits``) say which images belong to which split. Where neither divides them there is only the split
+    ``all``. Images in sub-folders have the sub-folder in their name.
 
     Args:
         root: The folder.
@@ -28,18 +29,20 @@ class Folder(SegmentationDataset):
         mapping: New name of a class, to rename it, to merge several by giving them one name, or null to ignore it.
         ignore: Raw id that means "no label" (``index``, ``palette``).
         ignore_color: Colour that means "no label" (``rgb``).
-        splits: List file of each split.
+        splits: List file of each split, by its name; a relative path that does not exist is looked for below the root.
         name: Name of the label space.
 
     Raises:
         ValueError: If arguments do not go together.
     """
 
-    def __init__(
+    splits: Mapping[str, Path]
+
+    def __init__(  # noqa: PLR0913  (questions about files that only their owner can answer)
         self,
         root: Path,
         classes: Sequence[str],
-        masks: Literal["index", "palette", "rgb", "binary", "none"] = "index",
+        masks: Coding = "index",
         palette: Sequence[Color] = (),
         mapping: Mapping[str, str | None] | None = None,
         ignore: int = IGNORE,
@@ -50,55 +53,117 @@ class Folder(SegmentationDataset):
         super().__init__(root)
         self.classes, self.masks, self.palette, self.name = tuple(classes), masks, tuple(palette), name
         self.mapping, self.ignore, self.ignore_color = dict(mapping or {}), ignore, ignore_color
-        if masks == "rgb" and not palette:
-            raise ValueError("Folder: masks: rgb needs a palette; give one colour for each class")
-        if masks == "binary" and len(self.classes) != 2:
-            raise ValueError(f"Folder: masks: binary has two values, found {len(self.classes)} classes; name two")
-        self.raw_labels = LabelSpace(name, self.classes, self.palette)
-        self.labels = merge(self.raw_labels, self.mapping)
-        self.lists = {split: Path(path) for split, path in (splits or {}).items()}
-        self._table = torch.from_numpy(transfer_table(self.raw_labels, self.labels, self.mapping))
+        self.splits = {split: Path(path) for split, path in (splits or {}).items()}
+        self.lists = self.splits
+        raw = LabelSpace(name, self.classes, self.palette)
+        self._colors = {color: i for i, color in enumerate(raw.palette)}
+        if ignore_color is not None:
+            red, green, blue = ignore_color
+            self._colors[red, green, blue] = IGNORE
+        self._check_coding()
+        self.labels = merge(raw, self.mapping)
+        self._table = transfer_table(raw, self.labels, self.mapping)
 
-    @property
-    def splits(self) -> tuple[str, ...]:  # type: ignore[override]  # here it depends on the folder
-        """Split folders that exist below the root; train and val (all images each) where there are none."""
-        found = sorted(path.parent.name for path in self.folder.glob("*/images") if path.is_dir())
-        return tuple(found) or ("train", "val")
+    def _check_coding(self) -> None:
+        count = len(self.classes)
+        if self.masks not in get_args(Coding):
+            raise ValueError(f"Folder: masks: {self.masks}; expected {', '.join(get_args(Coding))}: choose one")
+        if self.masks == "rgb" and not self.palette:
+            raise ValueError("Folder: masks: rgb without a palette; expected one colour for each class: list them")
+        if self.masks == "rgb" and len(self._colors) < count + (self.ignore_color is not None):
+            raise ValueError(
+                "Folder: masks: rgb with a colour that stands twice in palette and ignore_color; expected a colour of "
+                "its own for each class: to merge or ignore classes, use mapping"
+            )
+        if self.masks == "binary" and count != 2:
+            raise ValueError(f"Folder: masks: binary with {count} classes; expected two, for 0 and 255: name two")
+        if self.masks in ("index", "palette") and not count <= self.ignore <= 255:
+            raise ValueError(
+                f"Folder: ignore is {self.ignore}; expected {count} to 255, as 0 to {count - 1} are ids of classes: "
+                "to ignore a class, give it null in mapping"
+            )
+
+    def split_names(self) -> tuple[str, ...]:
+        """Split folders below the root; only ``all`` where images and masks lie in the root itself.
+
+        Raises:
+            FileNotFoundError: If there is no folder ``images``.
+            ValueError: If there are split folders and undivided images.
+        """
+        places = [path.parent for path in self.folder.glob("*/images") if path.is_dir()]
+        found = tuple(sorted(place.name for place in places if place.name != "images" and place.name[0] != "."))
+        undivided = (self.folder / "images").is_dir()
+        if found and undivided:
+            raise ValueError(
+                f"Folder: found {self.folder / 'images'} beside {self.folder / found[0] / 'images'}; expected either "
+                "split folders or undivided images: move one of them elsewhere"
+            )
+        if not found and not undivided:
+            raise FileNotFoundError(
+                f"Folder: {self.folder} holds no folder 'images'; expected images/ and masks/, or train/images/, "
+                "train/masks/, val/images/ ...: arrange the files so, or correct the root"
+            )
+        return found or (ALL,)
+
+    def subset(self, split: str) -> list[Record]:
+        """Records of a split folder, a list file, or ``all``.
+
+        Raises:
+            ValueError: If there is no such split; images that nothing divides are never taken for one.
+            FileNotFoundError: If files are missing, or a listed image does not exist.
+        """
+        named = split in self.lists or split == ALL or split.endswith(".txt")
+        if not named and self.split_names() == (ALL,):
+            listed = f"lists only for {', '.join(self.lists)}" if self.lists else "nothing that divides the images"
+            raise ValueError(
+                f"Folder at {self.root}: no split {split!r}, found {listed}; expected list files (splits: {{train: "
+                f"train.txt, val: val.txt}}) or folders {split}/images and {split}/masks: write them, or name the "
+                f"split {ALL!r} to mean every image"
+            )
+        return super().subset(split)
 
     def records(self, split: str) -> list[Record]:
-        """Images in the order of their names."""
-        folder = self.folder / split if (self.folder / split / "images").is_dir() else self.folder
-        images = list_images(folder / "images")
+        """Images of a split folder, or of the root itself, in the order of their names."""
+        folder = self.folder if self.split_names() == (ALL,) else self.folder / split
+        images, masks = list_images(folder / "images"), folder / "masks"
         if self.masks == "none":
-            return [Record(image, None) for image in images.values()]
-        return [Record(image, mask) for image, mask in pair(images, list_images(folder / "masks"), folder / "masks")]
+            return [Record(image, None, name) for name, image in images.items()]
+        return pair(images, list_images(masks), masks)
 
     def read_mask(self, path: Path) -> Tensor:
-        """Train ids, after ``mapping``."""
-        return self._table[self._raw_reader()(path).long()]
+        """Train ids, after ``mapping``; (H, W) uint8."""
+        return torch.from_numpy(self._table[self._read_raw(path).numpy()])
 
-    def _raw_reader(self) -> Callable[[Path], Tensor]:
-        """Reads ids of ``classes``."""
+    def _read_raw(self, path: Path) -> Tensor:
+        """Ids of ``classes``, (H, W) uint8."""
         if self.masks == "rgb":
-            colors = {color: i for i, color in enumerate(self.raw_labels.palette)}
-            if self.ignore_color is not None:
-                colors[tuple(self.ignore_color)] = IGNORE
-            return lambda path: read_colors(path, colors)
+            return read_colors(path, self._colors)
         if self.masks == "binary":
-            return lambda path: read_indices(path, {0: 0, 1: 1, 255: 1}, modes=("L", "1"))
+            return _read_binary(path)
         ids = {i: i for i in range(len(self.classes))} | {self.ignore: IGNORE}
-        return lambda path: read_indices(path, ids, modes=("P",) if self.masks == "palette" else ("L",))
+        return read_indices(path, ids, modes=("P",) if self.masks == "palette" else ("L", "1"))
+
+
+def _read_binary(path: Path) -> Tensor:
+    """0 or 1, (H, W) uint8, where 255 means 1; both in one file would mean that 255 is something else."""
+    mask = read_indices(path, {0: 0, 1: 1, 255: IGNORE}, modes=("L", "1"))
+    if (mask == 1).any() and (mask == IGNORE).any():
+        raise ValueError(
+            f"{path}: the mask holds 1 and 255; expected only one of them beside 0 (masks: binary): if 255 means 'no "
+            "label', say masks: index"
+        )
+    return mask.clamp(max=1)
 
 
 class ImageFolder(SegmentationDataset):
-    """A folder of images without labels, in the label space of the domain it helps.
+    """A folder of images without labels, in the label space of the domain it helps; its only split is ``all``.
 
     Args:
         root: Images lie anywhere below it.
         labels: The label space.
     """
 
-    splits = ("all",)
+    splits = (ALL,)
 
     def __init__(self, root: Path, labels: LabelSpace) -> None:
         super().__init__(root)
@@ -106,6 +171,4 @@ class ImageFolder(SegmentationDataset):
 
     def records(self, split: str) -> list[Record]:  # noqa: ARG002  (there is only one)
         """Every image, in the order of their names."""
-        return [Record(image, None) for image in list_images(self.folder).values()]
-
-
+        return [Record(image, None, name) for name, image in list_images(self.folder).items()]

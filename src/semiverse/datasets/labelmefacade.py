@@ -1,10 +1,11 @@
 """LabelMeFacade: house fronts and streets in 8 classes."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from torch import Tensor
 
-from semiverse.data import Record, SegmentationDataset, list_images, pair, read_colors, read_list
+from semiverse.data import Record, SegmentationDataset, list_images, pair, read_colors, select
 from semiverse.labels import IGNORE, LabelSpace
 
 LISTS = Path(__file__).parent / "lists"
@@ -35,24 +36,20 @@ class LabelMeFacade(SegmentationDataset):
             (0, 0, 128),
         ),
     )
+    source = "https://github.com/cvjena/labelmefacade"
+    terms = "non-commercial research only; single photographs may have further terms (LabelMe)"
+    image_counts = {"train": 100, "test": 845, "train450": 450, "val150": 150}
     splits = ("train", "test")
-    lists = {
+    lists: Mapping[str, Path] = {
         "train450": LISTS / "labelmefacade_train450.txt",
         "val150": LISTS / "labelmefacade_val150.txt",
     }
 
     def records(self, split: str) -> list[Record]:
         """Images of a split in the order of the owner's list."""
-        images, masks = list_images(self.folder / "images"), list_images(self.folder / "labels")
-        names = read_list(self.folder / f"{split}.txt")
-        missing = [name for name in names if name not in images]
-        if missing:
-            raise FileNotFoundError(
-                f"{self.folder / split}.txt: {len(missing)} of {len(names)} listed images are missing in "
-                f"{self.folder / 'images'}, first: {missing[0]}; unpack the archive again"
-            )
-        chosen = {name: images[name] for name in names}
-        return [Record(image, mask) for image, mask in pair(chosen, masks, self.folder / "labels")]
+        images = select(self.folder / f"{split}.txt", list_images(self.folder / "images"), "images of LabelMeFacade")
+        masks = self.folder / "labels"
+        return pair(images, list_images(masks), masks)
 
     def read_mask(self, path: Path) -> Tensor:
         """Train ids; ``various`` becomes ``IGNORE``."""

@@ -39,6 +39,9 @@ class _World(SegmentationDataset):
         size: Height and width in pixels.
     """
 
+    source = "nothing to download: rendered when read"
+    terms = "part of this library (Apache-2.0)"
+    image_counts = {"train": 200, "val": 50, "test": 50}
     splits = ("train", "val", "test")
 
     def __init__(self, world: str, images: int, val_images: int, size: tuple[int, int]) -> None:

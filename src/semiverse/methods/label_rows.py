@@ -16,6 +16,9 @@ from semiverse.mixture import DomainMixture
 from semiverse.models import LabelEmbeddings, SegmentationModel
 from semiverse.pca import Projection, StreamingPCA
 
+FIRST = "first"
+"""Stands for the first domain of the mixture."""
+
 
 @dataclass(frozen=True)
 class LabelRowOptions:
@@ -26,8 +29,9 @@ class LabelRowOptions:
             network, after principal component analysis (appendix A); ``random``: random directions, a control.
         file: Read them from this safetensors file instead: one tensor (C, K, d) named after each domain.
         joint_pca: One principal component analysis for all domains; the paper has one each.
-        project_from_pca: Start the projection from the principal components of ``start`` (or the first domain).
-        start: Start the shared network from this domain's supervised network; None: from its own initialisation.
+        project_from_pca: Start the projection from the principal components of ``start``'s network.
+        start: Start the shared network from the supervised network of this domain, ``first`` being the first one; None:
+            from its own initialisation, as in the paper.
         pixels: Largest number of feature cells of a class that k-means sees.
     """
 
@@ -35,7 +39,7 @@ class LabelRowOptions:
     file: Path | None = None
     joint_pca: bool = False
     project_from_pca: bool = False
-    start: str | None = None
+    start: str | None = "first"
     pixels: int = 50_000
 
 
@@ -51,17 +55,39 @@ def prepare_label_rows(
         networks: Gives the supervised networks; only called if they are needed.
 
     Raises:
-        ValueError: If the file does not fit the model, or ``start`` names no domain.
+        ValueError: If the file does not fit the model.
     """
     embeddings = cast(LabelEmbeddings, model.label_embeddings)
-    if options.start is not None and options.start not in data.domains:
-        raise ValueError(f"rows.start is {options.start!r}; expected one of the domains {', '.join(data.domains)}")
-    if options.start is not None:
-        model.start_from(networks(), options.start)
-    if options.file is not None:
+    computed = options.file is None and options.source == "supervised"
+    trained = networks().eval() if computed or options.start is not None else None
+    if trained is not None and options.start is not None:
+        model.start_from(trained, _domain(model, options.start))
+    if trained is not None and computed:
+        _compute_rows(embeddings, model, data, options, trained)
+    elif options.file is not None:
         _read_rows(embeddings, options.file)
-    elif options.source == "supervised":
-        _compute_rows(embeddings, model, data, options, networks().eval())
+
+
+def check_label_rows(model: SegmentationModel, options: LabelRowOptions, embed_dim: int) -> None:
+    """Refuse options that do not fit a model, before anything is trained.
+
+    Raises:
+        ValueError: If ``start`` names no domain, or the embedding has more dimensions than there are features.
+    """
+    if options.start is not None and options.start not in model.label_spaces:
+        raise ValueError(
+            f"rows.start is {options.start!r}; expected one of the domains {', '.join(model.label_spaces)}"
+        )
+    if options.file is None and options.source == "supervised" and embed_dim > model.feature_channels:
+        raise ValueError(
+            f"embed_dim is {embed_dim}, but the network has {model.feature_channels} feature channels, from which "
+            f"principal components are taken; expected at most as many: lower the method's embed_dim"
+        )
+
+
+def _domain(model: SegmentationModel, start: str | None) -> str:
+    """The domain that ``start`` names."""
+    return next(iter(model.label_spaces)) if start is None or start == FIRST else start
 
 
 def _read_rows(embeddings: LabelEmbeddings, file: Path) -> None:
@@ -97,7 +123,7 @@ def _compute_rows(
         )
         embeddings.set_rows(space, rows.float().cpu(), present.cpu())
     if options.project_from_pca:
-        start = joint or projections[model.space_key(options.start or next(iter(data.domains)))]
+        start = joint or projections[model.space_key(_domain(model, options.start))]
         components, mean = start.components.float().cpu(), start.mean.float().cpu()
         with torch.no_grad():
             embeddings.projection.weight.copy_(components[:, :, None, None])

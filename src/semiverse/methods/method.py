@@ -1,5 +1,6 @@
 """What every method shares: the supervised term, the step, the optimiser, validation."""
 
+import math
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from typing import Any, Literal, cast
@@ -32,6 +33,7 @@ class Method(LightningModule):
         power: Of the polynomial decay.
         decay: Whether the learning rate falls once an epoch (the public code of Kalluri et al.) or every step.
         clip: Largest norm of the gradient; None: no limit.
+        zero_border: Upsample scores as the published frozen transposed convolution does: zero outside the image.
     """
 
     data: DomainMixture
@@ -46,12 +48,13 @@ class Method(LightningModule):
         power: float = 0.9,
         decay: Literal["epoch", "step"] = "epoch",
         clip: float | None = None,
+        zero_border: bool = False,
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
         self.model = model
         self.lr, self.momentum, self.weight_decay = lr, momentum, weight_decay
-        self.power, self.decay, self.clip = power, decay, clip
+        self.power, self.decay, self.clip, self.zero_border = power, decay, clip, zero_border
         self.steps_done, self.total_steps = 0, 1
         self.means, self.by_decoder = Means(), Confusions(model.label_spaces)
         self.scores: dict[str, float] = {}
@@ -83,7 +86,8 @@ class Method(LightningModule):
             sample: With masks (N, H, W).
             domain: Whose head and label space.
         """
-        loss = cross_entropy(self.model.classify(features, domain), sample.mask, total=self.labeled_pixels(sample.mask))
+        logits, total = self.model.classify(features, domain), self.labeled_pixels(sample.mask)
+        loss = cross_entropy(logits, sample.mask, total=total, zero_border=self.zero_border)
         self.means.add(f"{domain}/supervised", loss)
         return loss
 
@@ -156,9 +160,10 @@ class Method(LightningModule):
         self.by_decoder.add(domain, self.model.classify(features, domain), sample.mask)
 
     def on_validation_epoch_end(self) -> None:
-        """Scores of every domain, and their sum."""
+        """Scores of every domain, and their sum over the domains that have labels to validate with."""
         mious = self.by_decoder.take()
-        self.scores = {f"{domain}/miou": miou for domain, miou in mious.items()} | {"sum_miou": sum(mious.values())}
+        total = sum(miou for miou in mious.values() if not math.isnan(miou))
+        self.scores = {f"{domain}/miou": miou for domain, miou in mious.items()} | {"sum_miou": total}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep the position in the training and the state of the random numbers."""

@@ -10,7 +10,7 @@ from semiverse.data import Sample
 from semiverse.losses import assignment_entropy, cross_entropy, entropy
 from semiverse.methods.bookkeeping import Confusions, process_count
 from semiverse.methods.class_means import ClassMeans
-from semiverse.methods.label_rows import LabelRowOptions, prepare_label_rows
+from semiverse.methods.label_rows import LabelRowOptions, check_label_rows, prepare_label_rows
 from semiverse.methods.method import Method
 from semiverse.mixture import TrainBatch
 from semiverse.models import SegmentationModel
@@ -22,12 +22,12 @@ class Universal(Method):
 
     Every pixel is projected into the space of the label embeddings and compared with the labels of its own domain and
     of the others; on unlabelled images the entropy of these similarities is minimised. The paper's own objective is
-    ``anchor: 0, warmup: [0, 0]`` with ``model.batch_norm: shared``.
+    ``alpha: 1, beta: 1, anchor: 0, warmup: [0, 0], rows: {start: null}`` with ``model.batch_norm: shared``.
 
     Args:
         model: The model to train.
-        alpha: Weight of the entropy against the labels of other domains (Eq. 3).
-        beta: Weight of the entropy against the labels of the own domain (Eq. 4).
+        alpha: Weight of the entropy against the labels of other domains (Eq. 3); 1 in the paper.
+        beta: Weight of the entropy against the labels of the own domain (Eq. 4); 1 in the paper.
         centroids: Label embeddings K of each class.
         embed_dim: Channels d of the joint space.
         theta: Share of the old label embeddings in the update after each epoch (Eq. 7); 1: they never change.
@@ -37,7 +37,6 @@ class Universal(Method):
         diversity: Weight of the entropy of the mean assignment, which is maximised; not in the paper.
         normalize_features: Compare directions only (cosine similarity); the paper does not.
         temperature: What similarities are divided by; 1 in the paper.
-        zero_border: Upsample similarities as the published frozen transposed convolution does: zero outside the image.
         rows: How the label embeddings are made.
         options: Those of ``Method``.
     """
@@ -45,23 +44,23 @@ class Universal(Method):
     def __init__(
         self,
         model: SegmentationModel,
-        alpha: float = 1.0,
-        beta: float = 1.0,
+        alpha: float = 0.1,
+        beta: float = 0.1,
         centroids: int = 1,
         embed_dim: int = 128,
         theta: float = 1.0,
         anchor: float = 1.0,
-        warmup: tuple[float, float] = (0.5, 1.0),
+        warmup: tuple[float, float] = (0.3, 0.6),
         diversity: float = 0.0,
         normalize_features: bool = False,
         temperature: float = 1.0,
-        zero_border: bool = False,
         rows: LabelRowOptions = LabelRowOptions(),
         **options: Any,  # noqa: ANN401
     ) -> None:
         super().__init__(model, **options)
         self.alpha, self.beta, self.theta, self.anchor = alpha, beta, theta, anchor
-        self.warmup, self.diversity, self.zero_border, self.rows = warmup, diversity, zero_border, rows
+        self.warmup, self.diversity, self.rows = warmup, diversity, rows
+        check_label_rows(model, rows, embed_dim)
         self.label_embeddings = model.add_label_embeddings(
             embed_dim, centroids, normalize_features=normalize_features, temperature=temperature
         )
@@ -79,19 +78,25 @@ class Universal(Method):
 
     def terms(self, batch: TrainBatch) -> Iterator[Tensor]:
         """L = L_S + anchor L_A + ramp (alpha L_USc + beta L_USw), Eq. 5 with the anchor."""
-        for domain, sample in batch.labeled.items():
-            features = self.model.features(sample.image, domain)
-            loss = self.supervised_loss(features, sample, domain)
-            if self.anchor:
-                loss = loss + self.anchor * self.anchor_loss(features, sample, domain)
-            yield loss
-            if self.theta < 1:
-                self.class_means.add(self.model.space_key(domain), features.detach(), sample.mask)
-        weight = ramp(self.progress, *self.warmup)
-        for domain, sample in batch.unlabeled.items():
-            batches = torch.split(sample.image, self.data.batch_size // process_count())
-            for images in batches:  # the u_d unlabelled batches of a step, one after the other, as in the public code
-                yield weight / len(batches) * self.entropy_loss(images, domain)
+        for domain in self.model.label_spaces:  # in the order of the public code: one domain after the other
+            if domain in batch.labeled:
+                yield self.labeled_loss(batch.labeled[domain], domain)
+            if domain in batch.unlabeled:
+                images = batch.unlabeled[domain].image
+                batches = torch.split(images, self.data.batch_size // process_count())
+                weight = ramp(self.progress, *self.warmup) / len(batches)
+                for part in batches:
+                    yield weight * self.entropy_loss(part, domain)
+
+    def labeled_loss(self, sample: Sample, domain: str) -> Tensor:
+        """Supervised term and anchor of one labelled batch."""
+        features = self.model.features(sample.image, domain)
+        loss = self.supervised_loss(features, sample, domain)
+        if self.anchor:
+            loss = loss + self.anchor * self.anchor_loss(features, sample, domain)
+        if self.theta < 1:
+            self.class_means.add(self.model.space_key(domain), features.detach(), sample.mask)
+        return loss
 
     def anchor_loss(self, features: Tensor, sample: Sample, domain: str) -> Tensor:
         """Cross entropy of the similarities of labelled pixels with their own domain's label rows.
@@ -106,7 +111,7 @@ class Universal(Method):
         return loss
 
     def entropy_loss(self, images: Tensor, domain: str) -> Tensor:
-        """Weighted entropies, alpha H(v_ij) + beta H(v_ii), of unlabelled images (N, 3, H, W) of domain i, Eqs. 3 and 4.
+        """Entropies alpha H(v_ij) + beta H(v_ii) of unlabelled images, (N, 3, H, W), of domain i (Eqs. 3 and 4).
 
         With more than two label spaces the cross-domain entropies are averaged, so that two give the paper's sum.
         """

@@ -61,11 +61,17 @@ class SegmentationModel(nn.Module):
         groups = len(label_spaces) if config.batch_norm == "per_domain" and not config.separate else 1
         self.networks = nn.ModuleDict({name: Network(config, groups) for name in names})
         first = cast(Network, self.networks[names[0]])
-        self.register_buffer("mean", torch.tensor(first.encoder.mean).view(1, 3, 1, 1))
-        self.register_buffer("std", torch.tensor(first.encoder.std).view(1, 3, 1, 1))
+        self.register_buffer(
+            "mean", torch.tensor(first.encoder.mean if config.normalize_images else (0.0,) * 3).view(1, 3, 1, 1)
+        )
+        self.register_buffer(
+            "std", torch.tensor(first.encoder.std if config.normalize_images else (1.0,) * 3).view(1, 3, 1, 1)
+        )
         self.feature_channels = first.decoder.channels
         keys = dict.fromkeys(self.space_key(domain) for domain in label_spaces)
-        self.heads = nn.ModuleDict({key: pointwise(self.feature_channels, len(label_spaces[key])) for key in keys})
+        self.heads = nn.ModuleDict(
+            {key: pointwise(self.feature_channels, len(label_spaces[key]) + config.none_class) for key in keys}
+        )
         self.label_embeddings: LabelEmbeddings | None = None
         if config.weights is not None and config.weights.is_dir():
             log.info("%s", load_weights(self, find_model(config.weights) / WEIGHTS, required="networks."))
@@ -123,7 +129,7 @@ class SegmentationModel(nn.Module):
         return cast(Tensor, self.network(domain).decoder(self.encode(images, domain)))
 
     def classify(self, features: Tensor, domain: str) -> Tensor:
-        """Features, (N, D, h, w) → logits of the domain's classes at their resolution, (N, C, h, w)."""
+        """Features, (N, D, h, w) → logits of the domain's classes (and of a none class), (N, C, h, w)."""
         return cast(Tensor, self.heads[self.space_key(domain)](features))
 
     def forward(self, images: Tensor, domain: str) -> Tensor:

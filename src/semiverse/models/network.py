@@ -37,6 +37,10 @@ class ModelConfig:
         batch_norm: "per_domain" keeps running statistics of each domain, "shared" one for all; scale and shift are
             shared in both.
         separate: One encoder and decoder for each domain, which share nothing (the baseline without transfer).
+        normalize_images: Subtract the mean and divide by the deviation that the encoder was made for; False: only scale
+            images to [0, 1], as the public code of Kalluri et al. does.
+        none_class: Give every head a further channel that is never a target, as that code does; pixels for which it is
+            the largest have no prediction.
 
     Raises:
         ValueError: If a value is none of those listed.
@@ -50,6 +54,8 @@ class ModelConfig:
     weights: Path | None = None
     batch_norm: Statistics = "per_domain"
     separate: bool = False
+    normalize_images: bool = True
+    none_class: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "weights", None if self.weights is None else Path(self.weights))
@@ -62,16 +68,17 @@ class ModelConfig:
 
     @classmethod
     def from_values(cls, values: Mapping[str, Any]) -> Self:
-        """A configuration from the plain values that were saved.
+        """A configuration from the plain values that were saved; what an older version did not save has its default.
 
         Raises:
-            ValueError: If entries are missing or unknown.
+            ValueError: If entries are unknown.
         """
         names = {field.name for field in fields(cls)}
-        if set(values) != names:
+        unknown = sorted(set(values) - names)
+        if unknown:
             raise ValueError(
-                f"a saved configuration has the entries {', '.join(values)}; expected {', '.join(sorted(names))}: use "
-                "the version of this library that saved the model"
+                f"a saved configuration has the entries {', '.join(unknown)}; known are {', '.join(sorted(names))}: "
+                "use the version of this library that saved the model"
             )
         return cls(**values)
 

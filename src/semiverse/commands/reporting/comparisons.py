@@ -4,17 +4,17 @@ from collections.abc import Mapping, Sequence
 from statistics import mean
 from typing import Any
 
-from semiverse.commands.reporting.runs import Protocol, RunFacts, Score, Setting
+from semiverse.commands.reporting.frequencies import Frequencies
+from semiverse.commands.reporting.runs import RunFacts, Setting
+from semiverse.commands.reporting.scores import Protocol, Score, validation_split
 from semiverse.commands.reporting.tables import DAGGER, MISSING, Cell, Column, Row, Table, mark_best, percent_cell
-
-Frequencies = Mapping[str, tuple[float, int]]
-"""Share of all pixels, in [0, 1], and number of images, by class."""
+from semiverse.labels import Color
 
 
 def protocols(settings: Sequence[Setting]) -> dict[str, list[Protocol]]:
     """Protocols of all scores, those that may be added up together: by the words that tell them apart."""
     runs = [run for setting in settings for run in setting.runs]
-    usual = {domain: str(values.get("val", "val")) for run in runs for domain, values in _domains(run).items()}
+    usual = {domain: validation_split(run.config, domain) for run in runs for domain in run.domains}
     order = {domain: i for i, domain in enumerate(dict.fromkeys(domain for run in runs for domain in run.domains))}
     found = {protocol for run in runs for protocol in run.scores}
     grouped: dict[str, list[Protocol]] = {}
@@ -22,11 +22,6 @@ def protocols(settings: Sequence[Setting]) -> dict[str, list[Protocol]]:
         via, *others = _manner(protocol, usual)
         grouped.setdefault(", ".join([f"by {via}", *filter(None, others)]), []).append(protocol)
     return grouped
-
-
-def _domains(run: RunFacts) -> dict[str, dict[str, Any]]:
-    domains: dict[str, dict[str, Any]] = run.config["data"]["domains"]
-    return domains
 
 
 def _manner(protocol: Protocol, usual: Mapping[str, str]) -> tuple[str, str, str, str]:
@@ -43,19 +38,19 @@ def score_table(settings: Sequence[Setting]) -> Table:
     """One row a setting, and one for each of its runs where there are several."""
     runs = [run for setting in settings for run in setting.runs]
     same = len({tuple(run.domains) for run in runs}) == 1
-    columns = [
-        Column("run", "run"),
-        Column("method", "method"),
-        Column("labelled images", "labeled", " + ".join(runs[0].domains) if same else ""),
-    ]
+    columns = [Column("run", "run")]
     blocks = protocols(settings)
-    sums = {manner: members for manner, members in blocks.items() if len(members) > 1}
     for manner, members in blocks.items():
         suffix = "" if manner == "by decoder" else "_" + "".join(c if c.isalnum() else "_" for c in manner)
-        columns += [Column(p.domain, f"{p.domain}/miou{suffix}", manner) for p in members]
-        if manner in sums:
-            columns.append(Column("sum", f"sum_miou{suffix}", manner))
-    columns.append(Column("training", "seconds", "seconds"))
+        detail = manner.removeprefix("by ")
+        columns += [Column(p.domain, f"{p.domain}/miou{suffix}", detail) for p in members]
+        if len(members) > 1:
+            columns.append(Column("sum", f"sum_miou{suffix}", detail))
+    columns += [
+        Column("method", "method"),
+        Column("labelled", "labeled", " + ".join(runs[0].domains) if same else "images"),
+        Column("training", "seconds", "seconds"),
+    ]
     table = Table("scores", "Mean intersection over union (mIoU) in percent; higher is better.", columns)
     for setting in settings:
         repeated = len(setting.runs) > 1
@@ -75,22 +70,27 @@ def _score_cells(setting: Setting, blocks: Mapping[str, Sequence[Protocol]], sam
     budget = " + ".join(
         (str(len(names)) if same else f"{domain} {len(names)}") for domain, names in first.labeled.items()
     )
-    cells = [Cell(title, setting.name), Cell(first.method, first.method), Cell(budget or MISSING, budget)]
+    cells = [Cell(title, title)]
     for members in blocks.values():
-        cells += [_score_cell(setting, [protocol]) for protocol in members]
+        cells += [score_cell(setting, [protocol]) for protocol in members]
         if len(members) > 1:
-            cells.append(_score_cell(setting, members))
+            cells.append(score_cell(setting, members))
+    cells += [Cell(first.method, first.method), Cell(budget or MISSING, budget)]
     seconds = [run.seconds for run in setting.runs if run.seconds is not None]
     cells.append(Cell(f"{mean(seconds):.0f}", mean(seconds)) if seconds else Cell(MISSING))
     return cells
 
 
-def _score_cell(setting: Setting, members: Sequence[Protocol]) -> Cell:
-    """Sum of mIoU over protocols (often one) for the runs that have all of them."""
-    complete = [[run.scores[protocol] for protocol in members if protocol in run.scores] for run in setting.runs]
-    usable = [found for found in complete if len(found) == len(members) and None not in [s.miou for s in found]]
-    marked = any(score.step is not None for found in usable for score in found)
-    return percent_cell([sum(score.miou or 0.0 for score in found) for found in usable], marked)
+def score_cell(setting: Setting, members: Sequence[Protocol]) -> Cell:
+    """Sum of mIoU over protocols, or the mIoU of one: mean and spread over the runs of a setting."""
+    marked = any(run.scores[p].step is not None for run in setting.runs for p in members if p in run.scores)
+    return percent_cell(sums(setting, members), marked)
+
+
+def sums(setting: Setting, members: Sequence[Protocol]) -> list[float]:
+    """Sum of mIoU over protocols (or the mIoU of one), in [0, 1] each, of every run that has all of them."""
+    found = [[run.scores[p].miou for p in members if p in run.scores] for run in setting.runs]
+    return [sum(v or 0.0 for v in values) for values in found if len(values) == len(members) and None not in values]
 
 
 def _progress(run: RunFacts) -> str:
@@ -104,11 +104,13 @@ def _notes(settings: Sequence[Setting]) -> list[str]:
     if any(len(setting.runs) > 1 for setting in settings):
         notes.append("± is the standard deviation over runs that differ only in the seed.")
     if len(settings) > 1 and all(len(setting.runs) == 1 for setting in settings):
-        notes.append("Every setting was run once: small differences may be chance, which repetitions with other seeds show.")
+        notes.append(
+            "Every setting was run once: small differences may be chance, which repetitions with other seeds show."
+        )
     checked = {run.name: score.step for run in runs for score in run.scores.values() if score.step is not None}
     if checked:
         listed = ", ".join(f"{name} (step {step})" for name, step in checked.items())
-        notes.append(f"{DAGGER} Last validation during training, because there is no evaluation yet: {listed}.")
+        notes.append(f"{DAGGER} Last validation during training, because there is no evaluation: {listed}.")
     silent = [run.name for run in runs if not run.scores]
     if silent:
         notes.append(f"Neither evaluated nor validated yet: {', '.join(silent)}.")
@@ -122,8 +124,17 @@ def _notes(settings: Sequence[Setting]) -> list[str]:
     return list(dict.fromkeys(notes))
 
 
-def class_table(domain: str, settings: Sequence[Setting], frequencies: Frequencies | None) -> Table | None:
-    """Intersection over union of each class beside its frequency; None where no run of the domain was evaluated."""
+def class_table(
+    domain: str, settings: Sequence[Setting], frequencies: Frequencies, colors: Mapping[str, Color]
+) -> Table | None:
+    """Intersection over union of each class beside its frequency; None where no run of the domain was evaluated.
+
+    Args:
+        domain: Whose classes.
+        settings: Whose scores.
+        frequencies: Of the classes in the validation masks; empty where these are not there.
+        colors: Of the classes; may be empty.
+    """
     chosen = [
         (setting, protocol, manner)
         for manner, members in protocols(settings).items()
@@ -135,20 +146,20 @@ def class_table(domain: str, settings: Sequence[Setting], frequencies: Frequenci
         return None
     classes = dict.fromkeys(c for setting, p, _ in chosen for score in _evaluations(setting, p) for c in score.iou)
     columns = [Column("class", "class")]
+    columns += [Column(setting.name, f"{setting.name} {manner}", manner) for setting, _, manner in chosen]
     if frequencies:
         columns += [Column("pixels", "pixels", "% of masks"), Column("images", "images", "with the class")]
-    columns += [Column(setting.name, f"{setting.name} {manner}", manner) for setting, _, manner in chosen]
     table = Table(f"classes_{domain}", f"Intersection over union of each class of {domain} in percent.", columns)
     for title in classes:
-        cells = [Cell(title, title)]
+        values = [[score.iou.get(title) for score in _evaluations(setting, p)] for setting, p, _ in chosen]
+        cells = [percent_cell([value for value in found if value is not None]) for found in values]
+        mark_best(cells)
         if frequencies:
             share, images = frequencies.get(title, (0.0, 0))
             cells += [Cell(f"{100 * share:.2f}", share), Cell(str(images), images)]
-        values = [[score.iou.get(title) for score in _evaluations(setting, p)] for setting, p, _ in chosen]
-        reached = [percent_cell([value for value in found if value is not None]) for found in values]
-        mark_best(reached)
-        table.rows.append(Row(cells + reached))
-    table.notes = [f"{MISSING} the class neither occurs in the masks nor was predicted."]
+        table.rows.append(Row([Cell(title, title, color=colors.get(title)), *cells]))
+    if any(cell.value is None for row in table.rows for cell in row.cells):
+        table.notes = [f"{MISSING} the class neither occurs in the masks nor was predicted."]
     return table
 
 
@@ -173,6 +184,8 @@ def _flattened(values: Mapping[str, Any], where: str = "") -> list[tuple[str, st
         leaf
         for key, value in values.items()
         for leaf in (
-            _flattened(value, f"{where}{key}.") if isinstance(value, dict) and value else [(f"{where}{key}", str(value))]
+            _flattened(value, f"{where}{key}.")
+            if isinstance(value, dict) and value
+            else [(f"{where}{key}", str(value))]
         )
     ]

@@ -2,18 +2,18 @@
 
 from argparse import ArgumentError
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any
 
-import numpy as np
 from jsonargparse import ArgumentParser
 from torch import Tensor
 from tqdm import tqdm
 
-from semiverse.commands.reporting.comparisons import Frequencies
+from semiverse.commands.reporting.frequencies import Frequencies, frequencies
 from semiverse.commands.reporting.runs import RunFacts, Setting
-from semiverse.data import Content, Sample
+from semiverse.data import Sample
 from semiverse.labels import LabelSpace
 from semiverse.mixture import DomainMixture
 from semiverse.models import SegmentationModel
@@ -56,7 +56,9 @@ def read_examples(settings: Sequence[Setting], count: int) -> tuple[list[Example
         try:
             found.append(_examples(mixture(run.config["data"]), domain, count))
         except UNREADABLE as error:
-            problems.append(f"No pictures of {domain} and no class frequencies, because its data cannot be read: {error}")
+            problems.append(
+                f"No pictures of {domain} and no class frequencies, because its data cannot be read: {error}"
+            )
     return found, problems
 
 
@@ -70,7 +72,8 @@ def mixture(values: Mapping[str, Any]) -> DomainMixture:
     import_module("semiverse.datasets")  # so that class names are known
     parser = ArgumentParser(exit_on_error=False)
     parser.add_class_arguments(DomainMixture, "data", sub_configs=True)
-    data: DomainMixture = parser.instantiate(parser.parse_object({"data": dict(values)})).data
+    parsed = parser.parse_object({"data": deepcopy(values)})  # which changes what it is given
+    data: DomainMixture = parser.instantiate(parsed).data
     return data
 
 
@@ -87,16 +90,6 @@ def evenly(total: int, count: int) -> list[int]:
     return [int((i + 0.5) * total / count) for i in range(count)]
 
 
-def frequencies(contents: Sequence[Content], labels: LabelSpace) -> Frequencies:
-    """Share of all pixels and number of images of each class; empty without a readable mask."""
-    counted = [content.pixels for content in contents if content.pixels is not None]
-    if not counted:
-        return {}
-    pixels = np.stack(counted)
-    shares, images = pixels.sum(axis=0) / max(1, pixels.sum()), (pixels > 0).sum(axis=0)
-    return {title: (float(shares[i]), int(images[i])) for i, title in enumerate(labels.classes)}
-
-
 def add_predictions(examples: Sequence[Examples], settings: Sequence[Setting], device: str) -> list[str]:
     """Let one run of every setting segment the examples; returns what could not be done."""
     problems: list[str] = []
@@ -104,17 +97,23 @@ def add_predictions(examples: Sequence[Examples], settings: Sequence[Setting], d
     with tqdm(total=total, desc="example pictures", delay=2, leave=False) as bar:
         for setting in settings:
             try:
-                _predict(examples, setting, device, bar)
+                problems += _predict(examples, setting, device, bar)
             except UNREADABLE as error:
                 problems.append(f"No predictions of {setting.name}: {error}")
     return problems
 
 
-def _predict(examples: Sequence[Examples], setting: Setting, device: str, bar: "tqdm[Any]") -> None:
+def _predict(examples: Sequence[Examples], setting: Setting, device: str, bar: "tqdm[Any]") -> list[str]:
+    """Add the predictions of a setting; returns where its classes are others than those of the examples."""
     model = SegmentationModel.load(setting.runs[0].run.folder)
     predictor = Predictor(model, resize=False, device=device)
+    problems = []
     for example in examples:
-        if model.label_spaces.get(example.domain) == example.labels:
+        known = model.label_spaces.get(example.domain)
+        if known == example.labels:
             masks = [predictor(sample.image, example.domain).mask for sample in example.samples]
             example.predictions[setting.name] = masks
+        elif known is not None:
+            problems.append(f"No predictions of {setting.name} for {example.domain}: it was trained on other classes.")
         bar.update(len(example.samples))
+    return problems

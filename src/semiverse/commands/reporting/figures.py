@@ -1,21 +1,26 @@
 """Figures: curves of the training, confusion of classes. Drawn object by object, without pyplot's global state."""
 
 import io
+import logging
 from collections.abc import Mapping, Sequence
 from itertools import cycle
+from typing import Any
 
 import numpy as np
 from matplotlib import rc_context
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from semiverse.commands.reporting.runs import RunFacts, Setting
 
+logging.getLogger("fontTools").setLevel(logging.WARNING)  # it tells of every letter that a PDF does without
+
 COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7a5c2e", "#333333")
 """Okabe and Ito's colours, which people with any colour vision tell apart; yellow is too pale for lines."""
 LINES = ("-", "--", ":", "-.")
-STYLE = {
+STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 9,
     "axes.titlesize": 10,
@@ -41,7 +46,7 @@ Curve = tuple[str, str, Sequence[RunFacts], str]
 """Legend, column of metrics.csv, runs, line style."""
 
 
-def draw(figure: Figure, format: str) -> bytes:  # noqa: A002  (matplotlib's word)
+def draw(figure: Figure, format: str) -> bytes:
     """A figure as the bytes of a PNG or PDF file; the same figure gives the same bytes."""
     FigureCanvasAgg(figure)
     buffer = io.BytesIO()
@@ -94,13 +99,15 @@ def _panels(panels: Mapping[str, tuple[list[Curve], str, float]]) -> Figure:
     down = -(-len(panels) // across)
     with rc_context(STYLE):
         figure = Figure(figsize=(7.2 if across > 1 else 4.6, 2.6 * down + 0.35), layout="constrained")
-        handles: dict[str, object] = {}
+        handles: dict[str, Artist] = {}
         for i, (title, (curves, unit, factor)) in enumerate(panels.items()):
             axes = figure.add_subplot(down, across, i + 1)
             axes.set(title=title, xlabel="training steps", ylabel=unit)
             for color, curve in zip(cycle(COLORS[: max(1, _settings_in(curves))]), curves, strict=False):
                 _plot(axes, curve, color, factor, handles)
-        figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=min(3, len(handles) or 1))
+        figure.legend(
+            handles.values(), handles.keys(), loc="outside lower center", ncols=min(4, len(handles) or 1), fontsize=8
+        )
     return figure
 
 
@@ -109,7 +116,7 @@ def _settings_in(curves: Sequence[Curve]) -> int:
     return min(len(COLORS), len({id(runs) for _, _, runs, _ in curves}))
 
 
-def _plot(axes: Axes, curve: Curve, color: str, factor: float, handles: dict[str, object]) -> None:
+def _plot(axes: Axes, curve: Curve, color: str, factor: float, handles: dict[str, Artist]) -> None:
     legend, column, runs, style = curve
     for run in runs:
         points = [(row["step"], factor * row[column]) for row in run.rows if column in row]
@@ -132,7 +139,7 @@ def confusion_figure(confusion: Mapping[str, Mapping[str, int]], classes: Sequen
     shares = 100 * counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     side = 1.6 + 0.36 * len(classes)
     with rc_context(STYLE | {"axes.grid": False}):
-        figure = Figure(figsize=(side + 0.8, side), layout="constrained")
+        figure = Figure(figsize=(side + 0.8, side), layout="compressed")
         axes = figure.add_subplot()
         picture = axes.imshow(shares, cmap="Blues", vmin=0, vmax=100)
         axes.set_xticks(range(len(classes)), classes, rotation=90)

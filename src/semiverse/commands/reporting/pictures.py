@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-import numpy as np
 import torch
 from matplotlib import rc_context
 from matplotlib.figure import Figure
@@ -11,10 +10,13 @@ from torch import Tensor
 
 from semiverse.commands.reporting.examples import Examples
 from semiverse.commands.reporting.figures import STYLE
-from semiverse.labels import IGNORE, LabelSpace
+from semiverse.labels import IGNORE, Color, LabelSpace
 
+BLACK = (0, 0, 0)
 CELL = 1.9
-"""Width of a picture in inches."""
+"""Width of a column in inches."""
+GAP, CAPTION, LINE = 0.03, 0.16, 0.24
+"""Space beside a picture, below it, and for a line of the heading or legend, in inches."""
 
 
 def example_figure(examples: Examples) -> Figure:
@@ -27,21 +29,21 @@ def example_figure(examples: Examples) -> Figure:
     ]
     shown = [mask for masks in columns for mask in masks]
     headings = ["image", "truth", *examples.predictions]
-    return picture_grid(rows, headings, legend(shown, labels), [sample.id for sample in samples])
+    unlabeled = [("no label", BLACK)] if any((mask == IGNORE).any() for mask in shown) else []
+    return picture_grid(rows, headings, legend(shown, labels) + unlabeled, [[sample.id] for sample in samples])
 
 
-def legend(masks: Sequence[Tensor], labels: LabelSpace) -> list[tuple[str, tuple[int, int, int]]]:
-    """Names and colours of the classes that occur in masks; "no label" is black."""
-    present = {int(value) for mask in masks for value in torch.unique(mask)}
-    entries = [(labels.classes[i], labels.palette[i]) for i in sorted(present - {IGNORE})]
-    return entries + ([("no label", (0, 0, 0))] if IGNORE in present else [])
+def legend(masks: Sequence[Tensor], labels: LabelSpace) -> list[tuple[str, Color]]:
+    """Names and colours of the classes that occur in masks."""
+    present = {int(value) for mask in masks for value in torch.unique(mask)} - {IGNORE}
+    return [(labels.classes[i], labels.palette[i]) for i in sorted(present)]
 
 
 def picture_grid(
     rows: Sequence[Sequence[Tensor]],
     headings: Sequence[str],
-    classes: Sequence[tuple[str, tuple[int, int, int]]],
-    captions: Sequence[str],
+    classes: Sequence[tuple[str, Color]],
+    captions: Sequence[Sequence[str]],
 ) -> Figure:
     """Pictures in rows and columns.
 
@@ -49,27 +51,40 @@ def picture_grid(
         rows: (H, W, 3) uint8 each; rows may be shorter than ``headings``.
         headings: Of the columns.
         classes: Entries of the legend: names and colours.
-        captions: Below the first picture of each row.
+        captions: Of the pictures of each row, as many as there is something to say about.
     """
-    ratio = float(np.median([picture.shape[0] / picture.shape[1] for row in rows for picture in row]))
-    across = max(2, int(CELL * len(headings) / 1.15))
-    below = 0.24 * -(-len(classes) // across) + 0.15
-    size = (CELL * len(headings), (CELL * ratio + 0.2) * len(rows) + 0.25 + below)
+    ratio = max(picture.shape[0] / picture.shape[1] for row in rows for picture in row)
+    width, height = CELL * len(headings), (CELL * ratio + CAPTION) * len(rows)
+    lines = -(-len(classes) // max(1, round(width / 1.2)))
+    below = LINE * (lines + 0.3)
+    total = height + LINE + below
     with rc_context(STYLE | {"axes.grid": False}):
-        figure = Figure(figsize=size, layout="constrained")
-        figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0.01, hspace=0.01)  # type: ignore[union-attr, call-arg]
+        figure = Figure(figsize=(width, total))
         for i, row in enumerate(rows):
+            top = total - LINE - i * (CELL * ratio + CAPTION)
+            for j, caption in enumerate(captions[i]):
+                corner = ((j * CELL + GAP) / width, (top - CELL * ratio) / total)
+                figure.text(*corner, _shortened(caption), va="top", fontsize=6, color="#666666")
             for j, picture in enumerate(row):
-                axes = figure.add_subplot(len(rows), len(headings), i * len(headings) + j + 1)
+                place = (
+                    (j * CELL + GAP) / width,
+                    (top - CELL * ratio) / total,
+                    (CELL - 2 * GAP) / width,
+                    CELL * ratio / total,
+                )
+                axes = figure.add_axes(place, anchor="S")
                 axes.imshow(picture.numpy(), interpolation="nearest" if picture.shape[1] < 300 else "antialiased")
-                axes.set(xticks=[], yticks=[], title=headings[j] if i == 0 else "")
-                axes.spines[:].set_visible(False)
-                if j == 0:
-                    axes.set_xlabel(_shortened(captions[i]), fontsize=6, color="#666666")
-        patches = [Patch(color=tuple(part / 255 for part in color), label=name) for name, color in classes]
-        figure.legend(handles=patches, loc="outside lower center", ncols=min(across, max(1, len(patches))), fontsize=8)
+                axes.set_axis_off()
+        for j, heading in enumerate(headings):
+            middle, height = (j + 0.5) * CELL / width, 1 - 0.5 * LINE / total
+            figure.text(middle, height, _shortened(heading, 24), ha="center", va="center", fontsize=9)
+        patches = [Patch(color=(r / 255, g / 255, b / 255), label=name) for name, (r, g, b) in classes]
+        figure.legend(
+            handles=patches, loc="lower center", ncols=-(-len(patches) // max(1, lines)), fontsize=8, borderpad=0
+        )
     return figure
 
 
-def _shortened(text: str) -> str:
-    return text if len(text) <= 34 else f"…{text[-33:]}"
+def _shortened(text: str, length: int = 34) -> str:
+    """The end of a text that is too long: that is where names differ."""
+    return text if len(text) <= length else f"…{text[1 - length :]}"

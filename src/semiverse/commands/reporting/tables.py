@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from statistics import mean, stdev
 
-MISSING = "–"
+from semiverse.labels import Color
+
+MISSING = "\N{EN DASH}"
 DAGGER = "†"
 """Marks scores of a validation during training, where a run was never evaluated."""
 
@@ -20,7 +22,8 @@ class Cell:
         value: As programs read it: unrounded, scores in [0, 1]; None: nothing to tell.
         spread: Standard deviation over repetitions; None for a single run.
         marked: Bears a dagger.
-        best: The best of its column.
+        best: The best of those it is compared with.
+        color: Of the class that it names.
     """
 
     text: str
@@ -28,6 +31,7 @@ class Cell:
     spread: float | None = None
     marked: bool = False
     best: bool = False
+    color: Color | None = None
 
     @property
     def shown(self) -> str:
@@ -77,12 +81,12 @@ class Table:
 
 
 def mark_best(cells: Sequence[Cell]) -> None:
-    """Mark the highest values: of evaluations, if there are any; equal digits are equally good."""
+    """Mark the highest values: of evaluations, if there are any; equal digits are equally good, zero never is."""
     scored = [cell for cell in cells if isinstance(cell.value, float)]
     rivals = [cell for cell in scored if not cell.marked] or scored
     values = [round(float(cell.value or 0.0), 3) for cell in rivals]
     for cell, value in zip(rivals, values, strict=True):
-        cell.best = len(rivals) > 1 and value == max(values)
+        cell.best = value == max(values) > 0 and len(rivals) > 1
 
 
 def percent_cell(values: Sequence[float], marked: bool = False) -> Cell:
@@ -110,7 +114,7 @@ def as_csv(table: Table) -> str:
         line: list[float | str | None] = []
         for cell, has_spread in zip(row.cells, spread, strict=True):
             line += [cell.value, cell.spread] if has_spread else [cell.value]
-        writer.writerow(["" if value is None else value for value in line])
+        writer.writerow([round(v, 6) if isinstance(v, float) else "" if v is None else v for v in line])
     return out.getvalue()
 
 

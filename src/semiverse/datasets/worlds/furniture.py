@@ -44,6 +44,16 @@ def rounded(width: float, height: float) -> Shape:
     return shape
 
 
+def disc(width: float) -> Shape:
+    """A disc of this width."""
+
+    def shape(u: Array, v: Array) -> Array:
+        x, y = 2 * u / width - 1, 2 * v / width - 1
+        return x * x + y * y < 1
+
+    return shape
+
+
 class Table(NamedTuple):
     """A table: its size in metres, whether it is round, what it is made of."""
 
@@ -59,7 +69,7 @@ class Table(NamedTuple):
         """A random one."""
         wood = planks(dice.color(WOODS), dice.start(), 0.1, 0.25)
         plain = rough(dice.color((*PAINTS, *FABRICS)), dice.start(), 0.05)
-        top = wood if dice.chance(0.7) else plain
+        top = wood if dice.chance(0.85) else plain
         width, low = dice.between(0.8, 1.7), dice.chance(0.25)
         height = dice.between(0.4, 0.5) if low else dice.between(0.7, 0.8)
         return cls(width, dice.between(0.65, 1.0), height, dice.chance(0.3), top, top if dice.chance(0.6) else plain)
@@ -68,12 +78,11 @@ class Table(NamedTuple):
         """Draw it on its place."""
         shadow(canvas, frame, self.width, self.width if self.round else self.depth)
         if self.round:
-            radius = self.width / 2
-            corner = frame.point(-radius, self.height, -radius)
-            disc = Quad(corner, frame.direction(self.width, 0, 0), frame.direction(0, 0, self.width))
-            below = disc._replace(origin=(corner[0], self.height - 0.05, corner[2]))
-            for quad, material in ((disc, self.top), (below, self.legs)):
-                canvas.paint(quad, Room.TABLE, material, lambda u, v: (u - radius) ** 2 + (v - radius) ** 2 < radius**2)
+            corner = frame.point(-self.width / 2, self.height, -self.width / 2)
+            plate = Quad(corner, frame.direction(self.width, 0, 0), frame.direction(0, 0, self.width))
+            below = plate._replace(origin=(corner[0], self.height - 0.05, corner[2]))
+            for quad, material in ((plate, self.top), (below, self.legs)):
+                canvas.paint(quad, Room.TABLE, material, disc(self.width))
             canvas.paint(canvas.upright(frame.origin, 0.12, self.height), Room.TABLE, self.legs)
             canvas.paint(canvas.upright(frame.origin, 0.5, 0.05), Room.TABLE, self.legs)
             return
@@ -105,7 +114,7 @@ class Chair(NamedTuple):
         """A random one."""
         wood, fabric = planks(dice.color(WOODS), dice.start(), 0.1, 0.12), rough(dice.color(FABRICS), dice.start(), 0.1)
         gap = dice.between(0.1, 0.16) if dice.chance(0.5) else 0.0
-        return cls(dice.between(0.8, 1.05), gap, dice.chance(0.25), fabric if dice.chance(0.5) else wood, wood)
+        return cls(dice.between(0.8, 1.05), gap, dice.chance(0.35), fabric if dice.chance(0.5) else wood, wood)
 
     def draw(self, canvas: Canvas, frame: Frame) -> None:
         """Draw it, the sitter looking along the frame's forward."""
@@ -121,9 +130,8 @@ class Chair(NamedTuple):
             return
         canvas.box(frame, (-0.22, 0.42, -0.22), (0.22, 0.48, 0.22), Room.CHAIR, self.seat)
         legs(canvas, frame, (0.19, 0.19), 0.44, Room.CHAIR, self.legs)
-        rest = Quad(
-            frame.point(-0.22, 0.44, -0.2), frame.direction(0.44, 0, 0), frame.direction(0, self.back - 0.44, -0.06)
-        )
+        lean = frame.direction(0, self.back - 0.44, -0.06)
+        rest = Quad(frame.point(-0.22, 0.44, -0.2), frame.direction(0.44, 0, 0), lean)
         canvas.paint(rest, Room.CHAIR, self.legs if self.gap else self.seat, self._slats)
 
     def _slats(self, u: Array, v: Array) -> Array:
@@ -135,7 +143,7 @@ class Chair(NamedTuple):
 
 def lamp(canvas: Canvas, dice: Dice, foot: Vector, height: float, shade: Color) -> None:
     """A lamp of this height on a thin stem; a negative height hangs down from the point."""
-    metal, size = dice.color(METALS, 0.02), dice.between(0.3, 0.55)
+    metal, size = dice.color(METALS, 0.02), dice.between(0.4, 0.65)
     wide, tall, narrow = size, 0.6 * size, dice.between(0.0, 0.8)
     standing, total = height > 0, abs(height)
     base = total - tall if standing else 0.0
@@ -145,7 +153,7 @@ def lamp(canvas: Canvas, dice: Dice, foot: Vector, height: float, shade: Color) 
         return (rise > 0) & (rise < 1) & (np.abs(u - wide / 2) < wide / 2 * (1 - narrow * rise * 0.7))
 
     def shape(u: Array, v: Array) -> Array:
-        stem = np.abs(u - wide / 2) < 0.025
+        stem = np.abs(u - wide / 2) < 0.035
         plate = (v < 0.04) & (np.abs(u - wide / 2) < 0.14) & standing
         return stem | plate | cover(u, v)
 
@@ -163,14 +171,9 @@ def plant(canvas: Canvas, dice: Dice, foot: Vector, height: float) -> None:
     middle = height - radius
     parts = [(1.4 * radius, middle, 0.7 * radius)]
     for _ in range(5):
-        parts.append(
-            (
-                radius * dice.between(0.5, 2.3),
-                middle + radius * dice.between(-0.8, 0.7),
-                radius * dice.between(0.25, 0.45),
-            )
-        )
-    crown, leaf = ragged(parts, start, 0.04), leaves(dice.color(GREENS), start, 0.12, 0.03)
+        x, y, size = dice.between(0.5, 2.3), dice.between(-0.8, 0.7), dice.between(0.25, 0.45)
+        parts.append((x * radius, middle + y * radius, size * radius))
+    crown, leaf = ragged(parts, start, 0.04), leaves(dice.color(GREENS[:3]), start, 0.12, 0.03)
     clay = rough(dice.color((*FABRICS, *PAINTS, (0.6, 0.32, 0.2))), start, 0.08)
 
     def below(u: Array, v: Array) -> Array:

@@ -5,8 +5,6 @@ from typing import NamedTuple
 
 Vector = tuple[float, float, float]
 
-UP: Vector = (0.0, 1.0, 0.0)
-
 
 def add(a: Vector, b: Vector) -> Vector:
     """Sum of two vectors."""

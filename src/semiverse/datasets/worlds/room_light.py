@@ -28,7 +28,7 @@ def illumination(canvas: Canvas, dice: Dice, lamps: Sequence[Vector], windows: S
         light += np.float32(0.6) / (1 + 0.5 * _square_distance((x, y, z), middle))
         light += np.float32(0.5) * _sunny(quad, sun, (x, y, z))
     # A camera exposes for the light there is, so a dark room is hardly darker in a photograph than a bright one.
-    return light * np.float32(dice.between(0.75, 1.15) / light.mean())
+    return light * np.float32(dice.between(0.85, 1.15) / light.mean())
 
 
 def _square_distance(place: tuple[Array, Array, Array], point: Vector) -> Array:

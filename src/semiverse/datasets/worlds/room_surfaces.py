@@ -24,11 +24,11 @@ _GRAIN = 0.08
 def covering(dice: Dice) -> Material:
     """Paint, wallpaper, bricks or panels of a wall."""
     color, start, kind = dice.color(PAINTS), dice.start(), dice.between(0, 1)
-    if kind < 0.25:
+    if kind < 0.2:
         return stripes(color, dice.color(PAINTS), start, 0.5 * _GRAIN, dice.between(0.08, 0.3))
-    if kind < 0.4:
+    if kind < 0.3:
         return bricks(color, dice.color(STONES), start, _GRAIN, (0.3, 0.11))
-    if kind < 0.5:
+    if kind < 0.36:
         return planks(dice.color(WOODS), start, _GRAIN, dice.between(0.12, 0.3))
     return rough(color, start, 0.5 * _GRAIN, 0.05)
 
@@ -86,7 +86,7 @@ def window(dice: Dice, width: float, height: float, outside: float) -> Material:
 
 def door(dice: Dice, width: float, height: float) -> Material:
     """A door of this size with panels, a handle and a frame."""
-    color, frame = dice.color((*WOODS, *PAINTS)), dice.color((*WOODS, *PAINTS[:1]))
+    color, frame = dice.color(WOODS), dice.color((*WOODS, *PAINTS[:1]))
     wood = planks(color, dice.start(), 0.7 * _GRAIN, 0.6)
     rows, columns = dice.count(1, 3), dice.count(1, 2)
     hinge = 0.85 if dice.chance(0.5) else 0.15

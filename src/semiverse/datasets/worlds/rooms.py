@@ -13,18 +13,10 @@ from semiverse.datasets.worlds.materials import Color, rough
 from semiverse.datasets.worlds.palettes import FABRICS, PAINTS, WOODS
 from semiverse.datasets.worlds.photo import Photo
 from semiverse.datasets.worlds.room_light import illumination
-from semiverse.datasets.worlds.room_surfaces import (
-    cornered,
-    covering,
-    door,
-    flooring,
-    overhead,
-    picture,
-    window,
-)
+from semiverse.datasets.worlds.room_surfaces import cornered, covering, door, flooring, overhead, picture, window
 from semiverse.labels import IGNORE
 
-_PHOTO = Photo(exposure=(0.8, 1.2), cast=0.1, saturation=(0.75, 1.2), uneven=0.1, blur=0.18, noise=0.035)
+_PHOTO = Photo(exposure=(0.85, 1.15), cast=0.08, saturation=(0.75, 1.2), uneven=0.1, blur=0.18, noise=0.03)
 
 
 class RoomScene:
@@ -37,11 +29,11 @@ class RoomScene:
 
     def __init__(self, rng: np.random.Generator, size: tuple[int, int]) -> None:
         dice = self.dice = Dice(rng)
-        width, self.depth, self.height = dice.between(3.2, 5.5), dice.between(3.6, 6.5), dice.between(2.4, 3.1)
+        width, self.depth, self.height = dice.between(3.0, 4.6), dice.between(3.6, 5.4), dice.between(2.3, 2.8)
         self.side = width / 2
         position = (dice.between(-0.25, 0.25) * width, dice.between(1.2, 1.8), 0.3)
-        turn, tilt, roll = dice.between(-0.45, 0.45), dice.between(-0.02, 0.28), 0.02 * float(rng.standard_normal())
-        camera = Camera.looking(position, turn, tilt, roll, dice.between(0.55, 0.8))
+        turn, tilt, roll = dice.between(-0.35, 0.35), dice.between(0.05, 0.32), 0.02 * float(rng.standard_normal())
+        camera = Camera.looking(position, turn, tilt, roll, dice.between(0.6, 0.85))
         bright = unit((dice.between(-1, 1), dice.between(0.2, 1), dice.between(-1, 0)))
 
         def light(normal: Vector) -> Vector:
@@ -54,7 +46,7 @@ class RoomScene:
             Wall((-self.side, 0, 0), (0, 0, 1), (1, 0, 0), self.depth),
             Wall((self.side, 0, 0), (0, 0, 1), (-1, 0, 0), self.depth),
         )
-        self.outside = dice.between(1.0, 1.5) if dice.chance(0.75) else dice.between(0.08, 0.25)
+        self.outside = dice.between(1.0, 1.5) if dice.chance(0.8) else dice.between(0.08, 0.25)
         self.lamps: list[Vector] = []
         self.openings: list[Quad] = []
         self.taken: list[tuple[float, float, float]] = []
@@ -79,40 +71,43 @@ class RoomScene:
             material = covering(dice) if i == special else usual
             quad = Quad(wall.corner, scale(wall.along, wall.length), (0.0, self.height, 0.0))
             canvas.paint(quad, Room.WALL, cornered(material, wall.length, self.height))
-            canvas.paint(
-                wall.patch(0, 0, wall.length, dice.between(0.06, 0.14)), Room.WALL, rough(dice.color(WOODS), 0)
-            )
+            board = wall.patch(0, 0, wall.length, dice.between(0.06, 0.14))
+            canvas.paint(board, Room.WALL, rough(dice.color(WOODS), dice.start()))
         if dice.chance(0.5):
             x, z = dice.between(-0.5, 0.3) * self.side, dice.between(0.3, 0.5) * self.depth
             rug = Quad((x, 0.002, z), (dice.between(1, 2.2), 0, 0), (0, 0, dice.between(0.8, 1.8)))
             canvas.paint(rug, Room.FLOOR, covering(dice) if dice.chance(0.5) else flooring(dice))
 
     def hangings(self) -> None:
-        """Windows, doors and pictures, side by side on the walls; pictures belong to the wall."""
-        dice, canvas = self.dice, self.canvas
+        """Windows, doors and pictures, side by side on the walls."""
+        dice = self.dice
         for i, wall in enumerate(self.walls):
             at = dice.between(0.1, 0.5) if i == 0 else dice.between(0.3, 0.45) * wall.length
-            while True:
-                kind = dice.between(0, 1)
-                if kind < 0.4:
-                    wide, tall, bottom = dice.between(0.8, 1.9), dice.between(0.9, 1.4), dice.between(0.7, 0.95)
-                elif kind < 0.7:
-                    wide, tall, bottom = dice.between(0.8, 1.0), dice.between(1.95, 2.1), 0.0
-                else:
-                    wide, tall, bottom = dice.between(0.4, 1.0), dice.between(0.4, 0.8), dice.between(1.1, 1.4)
-                if at + wide > wall.length - 0.1:
-                    break
-                patch = wall.patch(at, bottom, wide, tall)
-                if kind < 0.4:
-                    canvas.paint(patch, Room.WINDOW, window(dice, wide, tall, self.outside))
-                    self.openings += [patch] if self.outside > 0.5 else []
-                elif kind < 0.7:
-                    canvas.paint(patch, Room.DOOR, door(dice, wide, tall))
-                else:
-                    canvas.paint(patch, Room.WALL, picture(dice, wide, tall))
-                at += wide + dice.between(0.15, 1.2)
+            while at < wall.length:
+                at += self.hang(wall, at) + dice.between(0.15, 1.2)
 
-    def spot(self, radius: float, near: float = 1.4) -> Vector | None:
+    def hang(self, wall: Wall, at: float) -> float:
+        """Put a window, a door or a picture, which belongs to the wall, there if it fits; returns its width."""
+        dice, canvas, kind = self.dice, self.canvas, self.dice.between(0, 1)
+        if kind < 0.4:
+            wide, tall, bottom = dice.between(0.8, 1.9), dice.between(0.9, 1.4), dice.between(0.7, 0.95)
+        elif kind < 0.7:
+            wide, tall, bottom = dice.between(0.8, 1.0), dice.between(1.95, 2.1), 0.0
+        else:
+            wide, tall, bottom = dice.between(0.4, 1.0), dice.between(0.4, 0.8), dice.between(1.1, 1.4)
+        patch = wall.patch(at, bottom, wide, tall)
+        if at + wide > wall.length - 0.1:
+            return wide
+        if kind < 0.4:
+            canvas.paint(patch, Room.WINDOW, window(dice, wide, tall, self.outside))
+            self.openings += [patch] if self.outside > 0.5 else []
+        elif kind < 0.7:
+            canvas.paint(patch, Room.DOOR, door(dice, wide, tall))
+        else:
+            canvas.paint(patch, Room.WALL, picture(dice, wide, tall))
+        return wide
+
+    def spot(self, radius: float, near: float = 1.8) -> Vector | None:
         """A free place on the floor for something of this radius, which is taken from then on."""
         dice = self.dice
         for _ in range(6):
@@ -131,30 +126,25 @@ class RoomScene:
             if (place := self.spot(0.4)) is not None:
                 chair.draw(self.canvas, Frame(place, dice.between(0, 6.28)))
         self.lights()
-        for _ in range(dice.count(0, 2)):
-            if (place := self.spot(0.3)) is not None:
-                plant(self.canvas, dice, place, dice.between(0.5, 1.6))
+        for _ in range(dice.count(1, 2)):
+            if (place := self.spot(0.35, near=2.2)) is not None:
+                plant(self.canvas, dice, place, dice.between(0.7, 1.6))
         if dice.chance(0.4) and (place := self.spot(0.35)) is not None:
             self.clutter(place, dice.between(0.15, 0.35))
 
     def dinner(self, chair: Chair) -> None:
         """A table with chairs on some of its sides and something on it."""
         dice, table = self.dice, Table.drawn(self.dice)
-        place = self.spot(max(table.width, table.depth) / 2 + 0.2, near=1.9)
+        place = self.spot(max(table.width, table.depth) / 2 + 0.2, near=2.2)
         if place is None:
             return
         frame = Frame(place, dice.between(-0.5, 0.5))
         table.draw(self.canvas, frame)
         x, z = table.width / 2 + 0.1, (table.width if table.round else table.depth) / 2 + 0.1
-        for right, forward, angle in (
-            (-x, 0.0, math.pi / 2),
-            (x, 0.0, -math.pi / 2),
-            (0.0, -z, 0.0),
-            (0.0, z, math.pi),
-        ):
+        for quarter, (right, forward) in enumerate(((0.0, -z), (-x, 0.0), (0.0, z), (x, 0.0))):
             if dice.chance(0.45):
-                seat = frame.point(right, 0, forward)
-                chair.draw(self.canvas, Frame(seat, frame.angle + angle + dice.between(-0.2, 0.2)))
+                seat, turn = frame.point(right, 0, forward), frame.angle + quarter * math.pi / 2
+                chair.draw(self.canvas, Frame(seat, turn + dice.between(-0.2, 0.2)))
                 self.taken.append((seat[0], seat[2], 0.35))
         on = frame.point(dice.between(-0.25, 0.25), table.height, dice.between(-0.15, 0.15))
         kind = dice.between(0, 1)
@@ -175,16 +165,16 @@ class RoomScene:
     def lights(self) -> None:
         """Lamps on the floor and from the ceiling."""
         dice = self.dice
-        if dice.chance(0.5) and (place := self.spot(0.25)) is not None:
+        if dice.chance(0.6) and (place := self.spot(0.25)) is not None:
             self.light(place, dice.between(1.2, 1.8))
-        if dice.chance(0.6):
+        if dice.chance(0.7):
             x, z = dice.between(-0.5, 0.5) * self.side, dice.between(0.4, 0.8) * self.depth
             self.light((x, self.height, z), -dice.between(0.4, 1.0))
 
     def light(self, foot: Vector, height: float) -> None:
         """A lamp, more often on when it is dark outside."""
         on = self.dice.chance(0.9 if self.outside < 0.5 else 0.3)
-        shade: Color = (1.7, 1.45, 1.05) if on else self.dice.color((*PAINTS, *FABRICS))
+        shade: Color = (1.7, 1.45, 1.05) if on else self.dice.color(PAINTS[:2])
         lamp(self.canvas, self.dice, foot, height, shade)
         if on:
             self.lamps.append((foot[0], foot[1] + height, foot[2]))

@@ -77,11 +77,11 @@ def pole(kind: int, height: float, color: Color, sign: Color) -> Sprite:
         return (np.abs(x) < 0.22) & (np.abs(y + 0.55) < 0.55)
 
     def shape(u: Array, v: Array) -> Array:
-        return (np.abs(u - width / 2) < 0.11) | board(u, v)
+        return (np.abs(u - width / 2) < 0.13) | board(u, v)
 
     def material(u: Array, v: Array) -> Array:
         x, y = u - width / 2, v - height
-        result = tint(color, 0.9 + 2.0 * x * (np.abs(x) < 0.11))
+        result = tint(color, 0.9 + 2.0 * x * (np.abs(x) < 0.13))
         if kind == 0:
             return choose(board(u, v) & (x > 0.45), result, sign)
         result = choose(board(u, v), result, sign if kind < 3 else (0.08, 0.08, 0.09))

@@ -55,14 +55,14 @@ STYLES = {
         vivid=1.0, photo=Photo(),
     ),
     "dusk": Style(
-        sun=(0.0, 0.3), height=(0.25, 0.6), ambient=(0.28, 0.45), warm=(1.0, 0.55, 0.3), zenith=(0.3, 0.32, 0.62),
+        sun=(0.0, 0.3), height=(0.25, 0.6), ambient=(0.33, 0.5), warm=(1.0, 0.55, 0.3), zenith=(0.3, 0.32, 0.62),
         horizon=(1.5, 0.95, 0.7), clouds=(0.1, 0.8), fog=(0.0, 0.01), wet=(0.0, 0.15), rain=0.0, lit=0.4, grain=0.1,
         vivid=0.9, photo=Photo(exposure=(0.85, 1.25), cast=0.12, noise=0.06),
     ),
     "rain": Style(
-        sun=(0.0, 0.0), height=(1.0, 2.0), ambient=(0.55, 0.75), warm=(1.0, 1.0, 1.0), zenith=(0.6, 0.64, 0.7),
+        sun=(0.0, 0.0), height=(1.0, 2.0), ambient=(0.65, 0.85), warm=(1.0, 1.0, 1.0), zenith=(0.6, 0.64, 0.7),
         horizon=(0.8, 0.83, 0.87), clouds=(0.6, 1.0), fog=(0.01, 0.035), wet=(0.25, 0.55), rain=0.16, lit=0.15,
-        grain=0.1, vivid=0.6, photo=Photo(exposure=(0.75, 1.05), saturation=(0.6, 0.9), blur=0.25, noise=0.045),
+        grain=0.1, vivid=0.6, photo=Photo(exposure=(0.85, 1.1), saturation=(0.6, 0.9), blur=0.25, noise=0.045),
     ),
     "game": Style(
         sun=(0.55, 0.8), height=(0.8, 2.0), ambient=(0.5, 0.6), warm=(1.0, 0.95, 0.8), zenith=(0.2, 0.5, 1.0),

@@ -1,0 +1,165 @@
+"""What can be set: options of functions and classes, read from their signatures and docstrings."""
+
+import dataclasses
+import inspect
+import types
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
+from importlib import import_module
+from typing import Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
+
+from docstring_parser import parse
+
+REQUIRED = inspect.Parameter.empty
+
+
+class Option(NamedTuple):
+    """One thing that can be set.
+
+    Args:
+        hint: Its type.
+        default: Its value if it is not set; ``REQUIRED`` if it has to be.
+        text: What it means.
+    """
+
+    hint: Any
+    default: Any
+    text: str
+
+
+@cache
+def options(target: Callable[..., Any]) -> dict[str, Option]:
+    """Options of a function or class by name; a class that hands ``**options`` on has those of its base as well."""
+    found: dict[str, Option] = {}
+    for function, text in _sources(target):
+        hints = get_type_hints(function)
+        meanings = {parameter.arg_name: parameter.description for parameter in parse(text).params}
+        parameters = inspect.signature(function).parameters.values()
+        for parameter in parameters:
+            if parameter.name != "self" and parameter.kind is not inspect.Parameter.VAR_KEYWORD:
+                option = Option(hints.get(parameter.name, Any), parameter.default, meanings.get(parameter.name) or "")
+                found.setdefault(parameter.name, option)
+        if not any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters):
+            break
+    return found
+
+
+def _sources(target: Callable[..., Any]) -> Iterator[tuple[Callable[..., Any], str]]:
+    """Signatures that options come from, with the docstring of each."""
+    if not isinstance(target, type):
+        yield target, target.__doc__ or ""
+        return
+    for kind in target.__mro__:
+        if "__init__" in vars(kind):
+            yield vars(kind)["__init__"], kind.__doc__ or ""
+
+
+class ClassHint(NamedTuple):
+    """A type that stands for an object to be built.
+
+    Args:
+        base: Its class, or the class that its own is derived from.
+        waiting: Names of arguments that are not set by the user, such as the model that a method waits for.
+    """
+
+    base: type
+    waiting: tuple[str, ...]
+
+    @property
+    def choices(self) -> dict[str, type]:
+        """Classes that can be named in short, by name."""
+        import_module("semiverse.datasets")  # so that they are known; a method's base class brings the methods with it
+        ours = [kind for kind in _descendants(self.base) if kind.__module__.startswith("semiverse.")]
+        return {kind.__name__: kind for kind in ours if not kind.__name__.startswith("_")} or {
+            self.base.__name__: self.base
+        }
+
+    def options(self, kind: type) -> dict[str, Option]:
+        """Options of one of the classes."""
+        return {name: option for name, option in options(kind).items() if name not in self.waiting}
+
+
+def class_hint(hint: Any) -> ClassHint | None:  # noqa: ANN401  (a type hint has no type)
+    """A type as a class to be built, or None if it is none: values, dictionaries, unions."""
+    if get_origin(hint) is Callable or str(get_origin(hint)) == "<class 'collections.abc.Callable'>":
+        given, base = get_args(hint)
+        waiting = tuple(inspect.signature(base).parameters)[: len(given)]
+        return ClassHint(base, waiting)
+    if isinstance(hint, type) and hint.__module__.startswith("semiverse") and get_origin(hint) is None:
+        return ClassHint(hint, ())
+    return None
+
+
+def find_class(name: str, hint: ClassHint) -> type | None:
+    """The class of this short name or import path, or None if there is none."""
+    if "." not in name:
+        return hint.choices.get(name)
+    module, _, title = name.rpartition(".")
+    try:
+        found = getattr(import_module(module), title, None)
+    except ImportError:
+        return None
+    return found if isinstance(found, type) and issubclass(found, hint.base) else None
+
+
+def alternatives(hint: Any) -> tuple[Any, ...]:  # noqa: ANN401
+    """The types of a union, or the type itself."""
+    return get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
+
+
+def item_hint(hint: Any) -> Any:  # noqa: ANN401
+    """Type of the values of a mapping, or None if it is no mapping."""
+    origin = get_origin(hint)
+    return get_args(hint)[1] if isinstance(origin, type) and issubclass(origin, Mapping) else None
+
+
+def type_name(hint: Any) -> str:  # noqa: ANN401
+    """A type in words that users understand."""
+    names = {
+        int: "whole number",
+        float: "number",
+        str: "text",
+        bool: "true or false",
+        type(None): "null",
+        Any: "anything",
+    }
+    if hint in names:
+        return names[hint]
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin is Literal:
+        return ", ".join(map(str, arguments))
+    if len(alternatives(hint)) > 1:
+        return " or ".join(type_name(part) for part in alternatives(hint))
+    if item_hint(hint) is not None:
+        return f"mapping of names to {type_name(item_hint(hint))}"
+    built = class_hint(hint)
+    if built is not None:
+        return built.base.__name__
+    if origin is tuple and Ellipsis not in arguments:
+        return f"[{', '.join(type_name(part) for part in arguments)}]"
+    if isinstance(origin, type):
+        return f"list of {type_name(arguments[0])}" if arguments else "list"
+    return "path" if getattr(hint, "__name__", "") == "Path" else getattr(hint, "__name__", str(hint))
+
+
+def default_text(option: Option) -> str:
+    """A default as it would be written in YAML; empty if there is nothing short to say."""
+    value = option.default
+    if value is REQUIRED:
+        return "required"
+    if isinstance(value, type):
+        return value.__name__
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple | list):
+        return str(list(value))
+    return "" if dataclasses.is_dataclass(value) or "factory" in repr(value) else str(value)
+
+
+def _descendants(kind: type) -> Iterator[type]:
+    children: list[type] = kind.__subclasses__()
+    for child in children:
+        yield child
+        yield from _descendants(child)

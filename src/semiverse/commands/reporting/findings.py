@@ -1,0 +1,104 @@
+"""What a check of data found, as values and as text."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from semiverse.commands.reporting.frequencies import frequencies
+from semiverse.data import Content, Record, SegmentationDataset
+
+
+@dataclass
+class Part:
+    """One split of a domain, read: its records, and what each holds."""
+
+    records: Sequence[Record]
+    contents: Sequence[Content]
+
+
+@dataclass
+class Findings:
+    """What a check found in a domain.
+
+    Args:
+        dataset: The dataset.
+        parts: Its splits, by name.
+        problems: What has to be put right before training.
+        remarks: What to know, although nothing is wrong with it.
+    """
+
+    dataset: SegmentationDataset
+    parts: dict[str, Part] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+
+
+def as_values(findings: Findings) -> dict[str, Any]:
+    """Findings as plain values; shares in [0, 1]."""
+    dataset = findings.dataset
+    return {
+        "dataset": type(dataset).__name__,
+        "root": str(dataset.root),
+        "classes": list(dataset.labels.classes),
+        "splits": {split: _part_values(part, dataset) for split, part in findings.parts.items()},
+        "problems": findings.problems,
+        "remarks": findings.remarks,
+    }
+
+
+def _part_values(part: Part, dataset: SegmentationDataset) -> dict[str, Any]:
+    counted = frequencies(part.contents, dataset.labels)
+    sizes = Counter(content.size for content in part.contents if content.size is not None)
+    return {
+        "images": len(part.records),
+        "masks": sum(record.mask is not None for record in part.records),
+        "problems": sum(content.problem is not None for content in part.contents),
+        "sizes": [{"height": h, "width": w, "images": count} for (h, w), count in sizes.most_common()],
+        "ignored": round(1 - sum(share for share, _ in counted.values()), 6) if counted else None,
+        "frequencies": {
+            title: {"pixels": round(share, 6), "images": images} for title, (share, images) in counted.items()
+        },
+    }
+
+
+def described(name: str, findings: Findings) -> list[str]:
+    """Findings as lines of text."""
+    values = as_values(findings)
+    splits: Mapping[str, Any] = values["splits"]
+    rows = [["split", "images", "masks", "without label", "problems", "width x height"]]
+    for split, part in splits.items():
+        ignored = "-" if part["ignored"] is None else f"{100 * part['ignored']:.1f} %"
+        rows.append([split, part["images"], part["masks"], ignored, part["problems"], _sizes(part["sizes"])])
+    masked = {split: part["frequencies"] for split, part in splits.items() if part["frequencies"]}
+    classes = [["class", *(word for split in masked for word in (f"{split} pixels", "images"))]]
+    for title in values["classes"]:
+        counts = [(part[title]["pixels"], part[title]["images"]) for part in masked.values()]
+        classes.append([title, *(word for share, images in counts for word in (f"{100 * share:.2f} %", images))])
+    lines = [f"{name}: {values['dataset']} at {values['root']}, {len(values['classes'])} classes", ""]
+    lines += [*_aligned(rows), "", *(_aligned(classes) if masked else ["no masks"]), ""]
+    lines += [f"  remark   {remark}" for remark in findings.remarks]
+    lines += [f"  PROBLEM  {problem}" for problem in findings.problems]
+    return [*lines, ""] if findings.remarks or findings.problems else lines
+
+
+def _sizes(sizes: Sequence[Mapping[str, int]]) -> str:
+    listed = [f"{size['width']}x{size['height']}" for size in sizes]
+    if len(listed) > 3:
+        return f"{listed[0]} ({sizes[0]['images']}) and {len(listed) - 1} other sizes"
+    return ", ".join(
+        f"{text} ({size['images']})" if len(listed) > 1 else text for text, size in zip(listed, sizes, strict=True)
+    )
+
+
+def _aligned(rows: Sequence[Sequence[object]]) -> list[str]:
+    """Words in columns, the first to the left, the others to the right."""
+    widths = [max(len(str(row[i])) for row in rows) for i in range(len(rows[0]))]
+    lines = [
+        "  ".join(
+            f"{word!s:<{width}}" if i == 0 else f"{word!s:>{width}}"
+            for i, (word, width) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in rows
+    ]
+    return [f"  {line}".rstrip() for line in lines]

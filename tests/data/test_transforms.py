@@ -1,0 +1,187 @@
+"""Image and mask change together, and a mask is never interpolated."""
+
+import pytest
+import torch
+
+from semiverse.data import Augmentation, CropTransform, ResizeTransform
+from semiverse.data.transforms import crop, jitter
+from semiverse.labels import IGNORE
+from semiverse.resolution import Resolution
+
+HEIGHT, WIDTH = 48, 64
+BLOCK = 8
+PLAIN = Augmentation(flip=0.0)
+
+
+def coordinates(height=HEIGHT, width=WIDTH):
+    """An image whose pixels hold 4 times their row, 4 times their column and 7; a mask of 8 x 8 blocks."""
+    rows, columns = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
+    image = torch.stack([4 * rows, 4 * columns, torch.full_like(rows, 7)]).to(torch.uint8)
+    return image, block_of(rows, columns)
+
+
+def block_of(rows, columns):
+    """The label of a place, up to 48 of them."""
+    return ((rows // BLOCK) * (WIDTH // BLOCK) + columns // BLOCK).to(torch.uint8)
+
+
+def seeded(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def agreement(image, mask):
+    """Share of labelled pixels, leaving out a pixel along the borders of blocks, whose label is that of their place."""
+    rows, columns = image[0].float() / 4, image[1].float() / 4
+    clear = mask != IGNORE
+    for place in (rows, columns):
+        within = (place + 0.5) % BLOCK
+        clear &= (within >= 1.5) & (within <= BLOCK - 1.5)
+    right = mask == block_of(rows.round().long(), columns.round().long())
+    assert clear.any()
+    return float(right[clear].float().mean())
+
+
+@pytest.mark.parametrize("place", [[0.0, 0.0], [0.3, 0.8], [0.999999, 0.999999], [1.0, 1.0]])
+@pytest.mark.parametrize("size", [(1, 1), (10, 13), (48, 5), (48, 64)])
+def test_a_crop_at_scale_1_is_a_plain_slice(size, place):
+    image, mask = coordinates()
+    top, left = (
+        min(int(p * (whole - part + 1)), whole - part) for p, whole, part in zip(place, mask.shape, size, strict=True)
+    )
+    cut_image, cut_mask = crop(image, mask, (HEIGHT, WIDTH), size, place)
+    assert torch.equal(cut_image, image[:, top : top + size[0], left : left + size[1]])
+    assert torch.equal(cut_mask, mask[top : top + size[0], left : left + size[1]])
+
+
+def test_every_place_of_a_crop_is_drawn():
+    transform = CropTransform(Resolution(), (46, 62), PLAIN)
+    generator = seeded()
+    corners = {tuple(transform(*coordinates(), generator)[0][:2, 0, 0].tolist()) for _ in range(200)}
+    assert corners == {(4 * top, 4 * left) for top in range(3) for left in range(3)}
+
+
+@pytest.mark.parametrize("scale", [0.3, 0.5, 0.77, 1.0, 1.6, 2.0])
+@pytest.mark.parametrize("size", [(1, 1), (7, 100), (33, 20), (120, 9), (200, 200)])
+def test_a_crop_of_any_size_keeps_image_and_mask_together_and_labels_nothing_outside(size, scale):
+    transform = CropTransform(Resolution(scale), size, PLAIN)
+    image, mask = transform(*coordinates(), seeded(1))
+    assert image.dtype == mask.dtype == torch.uint8
+    assert image.is_contiguous() and mask.is_contiguous()
+    assert image.shape == (3, *size)
+    assert mask.shape == size
+    height, width = (min(part, round(whole * scale)) for part, whole in zip(size, (HEIGHT, WIDTH), strict=True))
+    outside = torch.ones(size, dtype=torch.bool)
+    outside[:height, :width] = False
+    assert torch.equal(mask == IGNORE, outside)
+    assert torch.equal((image == 0).all(0), outside)
+
+
+@pytest.mark.parametrize("flip", [0.0, 1.0])
+@pytest.mark.parametrize("scale", [(0.5, 0.5), (0.6, 1.7), (2.0, 2.0)])
+def test_labels_stay_where_the_image_shows_them(scale, flip):
+    transform = CropTransform(Resolution(), (30, 40), Augmentation(scale=scale, flip=flip))
+    for seed in range(8):
+        assert agreement(*transform(*coordinates(), seeded(seed))) > 0.99
+
+
+def test_the_measure_of_the_test_above_sees_a_shift_of_two_pixels():
+    image, mask = coordinates()
+    assert agreement(image, mask) == 1.0
+    assert agreement(image, mask.roll(2, dims=1)) < 0.99
+    assert agreement(image, mask.flip(-1)) < 0.5
+
+
+def test_a_mask_is_never_interpolated():
+    torch.manual_seed(0)
+    image = torch.randint(0, 256, (3, HEIGHT, WIDTH), dtype=torch.uint8)
+    mask = torch.tensor([0, 90, IGNORE], dtype=torch.uint8)[torch.randint(0, 3, (HEIGHT, WIDTH))]
+    augmentation = Augmentation(scale=(0.4, 2.0), color=0.5)
+    for seed in range(20):
+        _, found = CropTransform(Resolution(0.7), (50, 30), augmentation)(image, mask, seeded(seed))
+        assert set(found.unique().tolist()) <= {0, 90, IGNORE}
+    _, found = ResizeTransform(Resolution(size=(31, 77)))(image, mask, seeded())
+    assert set(found.unique().tolist()) <= {0, 90, IGNORE}
+
+
+def test_a_flip_mirrors_both():
+    plain = CropTransform(Resolution(), None, PLAIN)(*coordinates(), seeded())
+    flipped = CropTransform(Resolution(), None, Augmentation(flip=1.0))(*coordinates(), seeded())
+    assert torch.equal(plain[0], coordinates()[0])
+    for left, right in zip(plain, flipped, strict=True):
+        assert torch.equal(left.flip(-1), right)
+
+
+def test_half_of_the_views_are_flipped_at_probability_one_half():
+    transform = CropTransform(Resolution(), None, Augmentation(flip=0.5))
+    generator = seeded()
+    flipped = sum(int(transform(*coordinates(), generator)[1][0, 0] != 0) for _ in range(400))
+    assert 150 < flipped < 250
+
+
+def test_views_depend_on_the_generator_alone():
+    transform = CropTransform(Resolution(), (20, 20), Augmentation(scale=(0.5, 2.0), color=0.4))
+    first, again, other = (transform(*coordinates(), seeded(seed)) for seed in (5, 5, 6))
+    for one, two, three in zip(first, again, other, strict=True):
+        assert torch.equal(one, two)
+        assert not torch.equal(one, three)
+
+
+@pytest.mark.parametrize("size", [(24, 32), (48, 64), (97, 33), (1, 9)])
+def test_an_evaluation_view_has_the_working_size_and_keeps_places(size):
+    image, mask = ResizeTransform(Resolution(size=size))(*coordinates(), seeded())
+    assert mask.shape == image.shape[1:] == size
+    if min(size) > 20:
+        assert agreement(image, mask) > 0.99
+
+
+def test_a_third_of_the_size_keeps_the_label_in_the_middle_of_every_3_pixels():
+    image, _ = coordinates()
+    mask = torch.arange(9 * 27).reshape(9, 27).to(torch.uint8)
+    _, third = ResizeTransform(Resolution(1 / 3))(image[:, :9, :27], mask, seeded())
+    assert torch.equal(third, mask[1::3, 1::3])
+
+
+def test_an_evaluation_view_at_its_own_size_is_the_image_itself():
+    image, mask = coordinates()
+    same_image, same_mask = ResizeTransform(Resolution())(image, mask, seeded())
+    assert torch.equal(same_image, image) and torch.equal(same_mask, mask)
+
+
+def test_a_tiny_image_survives_a_small_scale():
+    transform = CropTransform(Resolution(), (4, 4), Augmentation(scale=(0.01, 0.01)))
+    image, mask = transform(*coordinates(3, 200), seeded())  # would be 0 x 2
+    assert image.shape == (3, 4, 4)
+    assert (mask != IGNORE).sum() == 2
+
+
+def test_colours_change_within_their_strength_and_masks_do_not():
+    image = torch.full((3, 8, 8), 100, dtype=torch.uint8)
+    brightness = {float(jitter(image, 0.3, seeded(seed)).float().mean()) / 100 for seed in range(50)}
+    assert 0.67 <= min(brightness) < 0.8  # every step rounds down
+    assert 1.2 < max(brightness) <= 1.3
+    _, mask = CropTransform(Resolution(), None, Augmentation(flip=0.0, color=1.0))(*coordinates(), seeded())
+    assert torch.equal(mask, coordinates()[1])
+
+
+def test_without_strength_colours_stay():
+    image, _ = coordinates()
+    assert torch.equal(jitter(image, 0.0, seeded()), image)
+
+
+@pytest.mark.parametrize(
+    "options", [{"scale": (0.0, 1.0)}, {"scale": (1.2, 1.0)}, {"flip": 1.5}, {"flip": -0.1}, {"color": 2.0}]
+)
+def test_augmentation_out_of_range_is_refused(options):
+    with pytest.raises(ValueError, match=rf"augmentation .*{next(iter(options))}.*expected"):
+        Augmentation(**options)
+
+
+def test_a_random_scale_needs_a_crop():
+    with pytest.raises(ValueError, match=r"scale=\(0\.5, 1\.0\) without a crop.*set crop, or scale"):
+        CropTransform(Resolution(), None, Augmentation(scale=(0.5, 1.0)))
+
+
+@pytest.mark.parametrize("size", [(0, 10), (10, -1)])
+def test_a_crop_that_is_not_positive_is_refused(size):
+    with pytest.raises(ValueError, match="expected a positive height and width"):
+        CropTransform(Resolution(), size, PLAIN)
