@@ -214,7 +214,9 @@ def test_several_centroids_give_several_rows_a_class():
 def test_random_rows_need_no_networks_and_are_the_same_for_a_seed():
     def rows():
         data = mixture()
-        method = learner(lambda model: Universal(model, embed_dim=8, rows=LabelRowOptions(source="random")), data)
+        method = learner(
+            lambda model: Universal(model, embed_dim=8, rows=LabelRowOptions(source="random", start=None)), data
+        )
         method.prepare(lambda: pytest.fail("random rows asked for networks"))
         return method.label_embeddings.rows("streets")
 

@@ -50,18 +50,12 @@ def _counted(number: int, noun: str) -> str:
 
 
 def refuse_problems(data: DomainMixture) -> None:
-    """Read every file that a training would use.
+    """Read every file that a training would use, images without masks included.
 
     Raises:
         ValueError: If files are bad; the message lists them.
     """
-    problems = [
-        f"{name} {split}: {content.problem}"
-        for name, domain in data.domains.items()
-        for split in dict.fromkeys((domain.train, domain.val))
-        for content in data.contents(name, split)
-        if content.problem
-    ]
+    problems = [f"{name} {problem}" for name in data.domains for problem in examine_domain(data, name).problems]
     if problems:
         listed = "\n  ".join(problems[:20])
         more = f"\n  and {len(problems) - 20} more" if len(problems) > 20 else ""

@@ -4,6 +4,7 @@ import json
 import math
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -96,8 +97,8 @@ def _score(
         confusion.update(predictor(sample.image, name).mask[None], sample.mask[None])
     if not confusion.matrix.any():
         raise ValueError(
-            f"domain {name}: no image of split {split or data.domains[name].val!r} has a labelled pixel; expected masks "
-            "to score against: choose another --split"
+            f"domain {name}: no image of split {split or data.domains[name].val!r} has a labelled pixel; expected "
+            "masks to score against: choose another --split"
         )
     scores: Scores = confusion.compute()
     return {
@@ -105,7 +106,17 @@ def _score(
         "miou": _number(miou(confusion.matrix, variant)),
         "pixel_accuracy": _number(scores.pixel_accuracy),
         "iou": {title: _number(float(value)) for title, value in zip(space.classes, scores.iou, strict=True)},
+        "confusion": _counts(confusion.matrix.tolist(), space.classes),
         "split": split or data.domains[name].val,
+        "full_resolution": full_resolution,
+    }
+
+
+def _counts(matrix: list[list[int]], classes: Sequence[str]) -> dict[str, dict[str, int]]:
+    """Pixels by true class and predicted class, those that were predicted as no class left out."""
+    return {
+        title: {other: count for other, count in zip(classes, row, strict=False) if count}
+        for title, row in zip(classes, matrix, strict=True)
     }
 
 

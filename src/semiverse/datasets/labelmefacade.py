@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import ClassVar
 
 from torch import Tensor
 
@@ -38,7 +39,7 @@ class LabelMeFacade(SegmentationDataset):
     )
     source = "https://github.com/cvjena/labelmefacade"
     terms = "non-commercial research only; single photographs may have further terms (LabelMe)"
-    image_counts = {"train": 100, "test": 845, "train450": 450, "val150": 150}
+    image_counts: ClassVar[Mapping[str, int]] = {"train": 100, "test": 845, "train450": 450, "val150": 150}
     splits = ("train", "test")
     lists: Mapping[str, Path] = {
         "train450": LISTS / "labelmefacade_train450.txt",

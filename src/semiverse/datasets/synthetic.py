@@ -1,8 +1,9 @@
 """Rendered worlds with exact masks, for first runs, tests and adaptation: nothing to download."""
 
 import functools
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 import torch
@@ -41,7 +42,7 @@ class _World(SegmentationDataset):
 
     source = "nothing to download: rendered when read"
     terms = "part of this library (Apache-2.0)"
-    image_counts = {"train": 200, "val": 50, "test": 50}
+    image_counts: ClassVar[Mapping[str, int]] = {"train": 200, "val": 50, "test": 50}
     splits = ("train", "val", "test")
 
     def __init__(self, world: str, images: int, val_images: int, size: tuple[int, int]) -> None:

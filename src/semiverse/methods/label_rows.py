@@ -74,10 +74,9 @@ def check_label_rows(model: SegmentationModel, options: LabelRowOptions, embed_d
     Raises:
         ValueError: If ``start`` names no domain, or the embedding has more dimensions than there are features.
     """
-    if options.start is not None and options.start not in model.label_spaces:
-        raise ValueError(
-            f"rows.start is {options.start!r}; expected one of the domains {', '.join(model.label_spaces)}"
-        )
+    if options.start not in (None, FIRST, *model.label_spaces):
+        known = ", ".join([FIRST, *model.label_spaces])
+        raise ValueError(f"rows.start is {options.start!r}; expected null or one of {known}: name one of them")
     if options.file is None and options.source == "supervised" and embed_dim > model.feature_channels:
         raise ValueError(
             f"embed_dim is {embed_dim}, but the network has {model.feature_channels} feature channels, from which "
