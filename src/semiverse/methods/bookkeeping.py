@@ -1,7 +1,7 @@
 """What a method counts while it trains and validates."""
 
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -58,16 +58,3 @@ class Confusions(nn.Module):
 def process_count() -> int:
     """Number of processes that train together."""
     return torch.distributed.get_world_size() if torch.distributed.is_initialized() else 1
-
-
-def random_state() -> dict[str, Any]:
-    """State of torch's random numbers on every device."""
-    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
-    return {"cpu": torch.get_rng_state(), "cuda": cuda}
-
-
-def set_random_state(state: Mapping[str, Any]) -> None:
-    """Go on drawing from a state that ``random_state`` gave."""
-    torch.set_rng_state(state["cpu"])
-    if state["cuda"] and torch.cuda.is_available():
-        torch.cuda.set_rng_state_all(state["cuda"])

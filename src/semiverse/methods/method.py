@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader
 from semiverse.data import Sample
 from semiverse.labels import IGNORE
 from semiverse.losses import cross_entropy
-from semiverse.methods.bookkeeping import Confusions, Means, process_count, random_state, set_random_state
+from semiverse.methods.bookkeeping import Confusions, Means, process_count
 from semiverse.mixture import DomainMixture, TrainBatch
 from semiverse.models import SegmentationModel
 from semiverse.schedules import polynomial
@@ -166,13 +166,12 @@ class Method(LightningModule):
         self.scores = {f"{domain}/miou": miou for domain, miou in mious.items()} | {"sum_miou": total}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep the position in the training and the state of the random numbers."""
+        """Keep the position in the training; what is drawn in a step depends on it alone."""
         means = {"sums": self.means.sums, "counts": self.means.counts}
-        checkpoint["semiverse"] = {"steps_done": self.steps_done, "random": random_state(), "means": means}
+        checkpoint["semiverse"] = {"steps_done": self.steps_done, "means": means}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Go on from there."""
         state = checkpoint["semiverse"]
         self.steps_done = state["steps_done"]
         self.means.sums, self.means.counts = state["means"]["sums"], state["means"]["counts"]
-        set_random_state(state["random"])
