@@ -162,12 +162,19 @@ def _as_partial(value: object) -> object:
 def _messages(debug: bool) -> Iterator[None]:
     """Our own messages and warnings without ornament; those of others only where errors are looked for."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    logging.getLogger("semiverse").setLevel(logging.DEBUG if debug else logging.INFO)
+    ours = logging.getLogger("semiverse")
+    level = ours.level
+    ours.setLevel(logging.DEBUG if debug else logging.INFO)
     with warnings.catch_warnings():
         if not debug:
+            warnings.filterwarnings("always", module="semiverse")
             warnings.filterwarnings("ignore", module="(?!semiverse)")
+            warnings.filterwarnings("ignore", category=FutureWarning)  # of other libraries, about how we call them
             warnings.showwarning = _show_warning
-        yield
+        try:
+            yield
+        finally:
+            ours.setLevel(level)
 
 
 def _show_warning(message: Warning | str, *_: object, **__: object) -> None:

@@ -71,10 +71,12 @@ def train(
     config["data"] = config["data"]["init_args"]
     run.refuse_another(config)
     if run.finished:
-        log.info("%s is finished: nothing to do", run.folder)
+        if is_first_process():
+            log.info("%s is finished: nothing to do", run.folder)
         return run.folder
     if check and is_first_process():
         refuse_problems(data)
+        refuse_mixed_sizes(data)
         data.warn_of_missing_classes()
     learner = build_learner(data, method, model, options, seed)
     recorder = Recorder(run, keep, validate_every or -(-learner.total_steps // 10))
@@ -89,6 +91,25 @@ def train(
         )
     fit(learner, options, run, recorder, seed)
     return run.folder
+
+
+def refuse_mixed_sizes(data: DomainMixture) -> None:
+    """Whole images of one batch have to be of one size.
+
+    Raises:
+        ValueError: If training images of a domain are not, and nothing cuts them.
+    """
+    if data.crop is not None or data.batch_size == 1:
+        return
+    for name, domain in data.domains.items():
+        known = [content.size for content in data.contents(name, domain.train) if content.size is not None]
+        sizes = sorted({domain.resolution.of(*size) for size in known})
+        if len(sizes) > 1:
+            first, last = sizes[0], sizes[-1]
+            raise ValueError(
+                f"domain {name}: training images have {len(sizes)} sizes (height, width), such as {first} and {last}; "
+                f"expected one, as whole images form a batch: set data.crop, or data.domains.{name}.resolution.size"
+            )
 
 
 def build_learner(
@@ -159,6 +180,7 @@ def supervised_networks(
         for name in ("lr", "momentum", "weight_decay", "power", "decay", "clip", "zero_border")
     }
     config = replace(learner.model.config, separate=True, batch_norm="per_domain", none_class=False)
-    log.info("supervised networks of every domain, to start from: %s", folder)
+    if is_first_process():
+        log.info("supervised networks of every domain, to start from: %s", folder)
     train(learner.data, partial(Supervised, **same), config, trainer, folder, seed, keep, validate_every, check=False)
     return SegmentationModel.load(folder)

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import cast
 
-import torch
 from torch import Tensor, nn
 
 from semiverse.labels import LabelSpace
@@ -53,8 +52,3 @@ class Confusions(nn.Module):
         for matrix in self.matrices.values():
             cast(ConfusionMatrix, matrix).reset()
         return scores
-
-
-def process_count() -> int:
-    """Number of processes that train together."""
-    return torch.distributed.get_world_size() if torch.distributed.is_initialized() else 1

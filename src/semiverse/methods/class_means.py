@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.distributed import all_reduce
 
 from semiverse.embeddings import class_sums
-from semiverse.methods.bookkeeping import process_count
+from semiverse.methods.processes import process_count
 from semiverse.models.label_embeddings import LabelEmbeddings, LabelRows
 
 

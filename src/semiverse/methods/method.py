@@ -16,7 +16,8 @@ from torch.utils.data import DataLoader
 from semiverse.data import Sample
 from semiverse.labels import IGNORE
 from semiverse.losses import cross_entropy
-from semiverse.methods.bookkeeping import Confusions, Means, process_count
+from semiverse.methods.bookkeeping import Confusions, Means
+from semiverse.methods.processes import average_gradients, process_count, unsynchronized
 from semiverse.mixture import DomainMixture, TrainBatch
 from semiverse.models import SegmentationModel
 from semiverse.schedules import polynomial
@@ -104,10 +105,12 @@ class Method(LightningModule):
         for group in optimizer.param_groups:
             group["lr"] = self.learning_rate
         optimizer.zero_grad()
-        for term in self.terms(batch):
-            if not torch.isfinite(term):
-                raise FloatingPointError(self._not_finite(term, batch))
-            self.manual_backward(term)
+        with unsynchronized(self.trainer.strategy):
+            for term in self.terms(batch):
+                if not torch.isfinite(term):
+                    raise FloatingPointError(self._not_finite(term, batch))
+                self.manual_backward(term)
+        average_gradients(self.parameters())
         if self.clip is not None:
             torch.nn.utils.clip_grad_norm_(self.parameters(), self.clip)
         optimizer.step()

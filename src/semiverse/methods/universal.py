@@ -8,10 +8,11 @@ from torch import Tensor
 
 from semiverse.data import Sample
 from semiverse.losses import assignment_entropy, cross_entropy, entropy
-from semiverse.methods.bookkeeping import Confusions, process_count
+from semiverse.methods.bookkeeping import Confusions
 from semiverse.methods.class_means import ClassMeans
 from semiverse.methods.label_rows import LabelRowOptions, check_label_rows, prepare_label_rows
 from semiverse.methods.method import Method
+from semiverse.methods.processes import process_count
 from semiverse.mixture import TrainBatch
 from semiverse.models import SegmentationModel
 from semiverse.schedules import ramp

@@ -1,0 +1,36 @@
+"""Several processes that train as one."""
+
+from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
+
+import torch
+from pytorch_lightning.strategies import ParallelStrategy, Strategy
+from torch import nn
+from torch.distributed import all_reduce
+
+
+def process_count() -> int:
+    """Number of processes that train together."""
+    return torch.distributed.get_world_size() if torch.distributed.is_initialized() else 1
+
+
+def unsynchronized(strategy: Strategy) -> AbstractContextManager[None]:
+    """Keep a strategy from exchanging gradients.
+
+    Every term of an objective is back-propagated by itself and reaches only some parameters; what distributed data
+    parallelism exchanges after each backward pass is then not the gradient of the sum.
+    """
+    return strategy.block_backward_sync() if isinstance(strategy, ParallelStrategy) else nullcontext()
+
+
+def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
+    """Replace gradients by their mean over processes, all in one exchange; every process has the same of them."""
+    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+    if process_count() == 1 or not gradients:
+        return
+    together = torch.cat([gradient.flatten() for gradient in gradients])
+    all_reduce(together)
+    together /= process_count()
+    means = torch.split(together, [gradient.numel() for gradient in gradients])
+    for gradient, mean in zip(gradients, means, strict=True):
+        gradient.copy_(mean.view_as(gradient))
