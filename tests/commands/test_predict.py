@@ -1,0 +1,144 @@
+"""Masks for files and folders of images."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from semiverse.cli import main
+from semiverse.commands.predict import find_images
+from semiverse.labels import IGNORE
+from semiverse.models import SegmentationModel
+from semiverse.predict import Predictor
+from tests.commands.tiny import contents
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """Three images of different sizes and kinds, one in a sub-folder."""
+    generator = np.random.default_rng(0)
+    for name, size in (("a.png", (33, 47)), ("b.jpg", (20, 70)), ("more/c.bmp", (64, 64))):
+        path = tmp_path / "photos" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(generator.integers(0, 256, (*size, 3), dtype=np.uint8)).save(path)
+    return tmp_path / "photos"
+
+
+def words(run, *rest):
+    return ["predict", str(run), *map(str, rest), "--device", "cpu"]
+
+
+def test_folder_gives_masks_overlays_and_a_list(trained, photos, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert main(words(trained, photos, "--domain", "rooms", "--out", out, "--confidence")) == 0
+    kinds = [f"{stem}{end}" for stem in "abc" for end in (".png", "_confidence.png", "_overlay.jpg")]
+    assert sorted(contents(out)) == sorted([*kinds, "predictions.json"])
+    assert Image.open(out / "b.png").size == Image.open(out / "b_overlay.jpg").size == (70, 20)
+    facts = json.loads((out / "predictions.json").read_text())
+    assert facts["images"].keys() == {"a", "b", "c"} and facts["problems"] == {}
+    assert (facts["domain"], facts["labels"], facts["via"]) == ("rooms", "rooms", "decoder")
+    assert len(facts["classes"]) == 9
+    assert capsys.readouterr().out.startswith("3 of 3 masks written to ")
+
+
+def test_mask_is_a_palette_image_whose_indices_are_the_predicted_ids(trained, photos, tmp_path):
+    assert main(words(trained, photos / "a.png", "--domain", "rooms", "--out", tmp_path / "out")) == 0
+    model = SegmentationModel.load(trained)
+    image = torch.from_numpy(np.asarray(Image.open(photos / "a.png")).copy()).permute(2, 0, 1)
+    expected = Predictor(model, device="cpu")(image, "rooms").mask.numpy()
+    mask = Image.open(tmp_path / "out" / "a.png")
+    assert mask.mode == "P"
+    assert np.array_equal(np.asarray(mask), expected)
+    palette = np.array(mask.getpalette()).reshape(-1, 3)
+    assert palette[: len(model.label_spaces["rooms"])].tolist() == [
+        list(c) for c in model.label_spaces["rooms"].palette
+    ]
+    assert palette[IGNORE].tolist() == [0, 0, 0]
+
+
+def test_bad_file_is_left_out_and_the_others_are_done(trained, photos, tmp_path, capsys):
+    (photos / "aa.png").write_bytes(b"")
+    (photos / "more" / "d.jpg").write_bytes(b"no image")
+    out = tmp_path / "out"
+    assert main(words(trained, photos, "--domain", "streets", "--out", out)) == 1
+    assert {"a.png", "b.png", "c.png"} <= contents(out).keys()
+    problems = json.loads((out / "predictions.json").read_text())["problems"]
+    assert list(problems) == [str(photos / "aa.png"), str(photos / "more" / "d.jpg")]
+    said = capsys.readouterr().out
+    assert "3 of 5 masks" in said and said.count("left out: ") == 2 and "aa.png" in said
+
+
+def test_results_are_replaced_only_if_asked(trained, photos, tmp_path, capsys):
+    call = words(trained, photos, "--domain", "streets", "--out", tmp_path / "out")
+    assert main(call) == 0
+    before = contents(tmp_path / "out")
+    assert main(call) == 2
+    assert "already holds 3 results" in (said := capsys.readouterr().err) and "--overwrite true" in said
+    assert contents(tmp_path / "out") == before
+    assert main([*call, "--overwrite", "true", "--via", "embedding"]) == 0
+    assert contents(tmp_path / "out") != before
+
+
+def test_embedding_answers_in_another_label_space(trained, photos, tmp_path):
+    options = ["--domain", "streets", "--labels", "rooms", "--via", "embedding", "--overlay", "false"]
+    assert main(words(trained, photos / "a.png", "--out", tmp_path / "out", *options)) == 0
+    facts = json.loads((tmp_path / "out" / "predictions.json").read_text())
+    assert (facts["domain"], facts["labels"]) == ("streets", "rooms")
+    assert facts["classes"][0] == "wall"
+
+
+@pytest.mark.parametrize(
+    ("change", "parts"),
+    [
+        ({"domain": None}, ["streets, rooms", "--domain"]),
+        ({"domain": "sea"}, ["'sea'", "streets, rooms"]),
+        ({"labels": "sea"}, ["'sea'", "streets, rooms"]),
+        ({"window": "[100, 100]"}, ["multiples of 64"]),
+        ({"images": "nowhere.png"}, ["nowhere.png", "no such file or folder"]),
+        ({"run": "nowhere"}, ["no saved model", "nowhere"]),
+        ({"via": "embeding"}, ["via is 'embeding'", "did you mean 'embedding'"]),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else None,
+)
+def test_wrong_call_is_refused_before_anything_is_written(change, parts, trained, photos, tmp_path, capsys):
+    options = {"run": trained, "images": photos, "domain": "rooms", "out": tmp_path / "out"} | change
+    run, images = options.pop("run"), options.pop("images")
+    named = [word for name, value in options.items() if value is not None for word in (f"--{name}", str(value))]
+    assert main(["predict", str(run), str(images), *named]) == 2
+    said = capsys.readouterr().err
+    assert all(part in said for part in parts) and "Traceback" not in said, said
+    assert not (tmp_path / "out").exists()
+
+
+def test_two_images_with_one_stem_are_refused(trained, photos, tmp_path, capsys):
+    (photos / "more" / "a.jpg").write_bytes((photos / "b.jpg").read_bytes())
+    assert main(words(trained, photos, "--domain", "rooms", "--out", tmp_path / "out")) == 2
+    said = capsys.readouterr().err
+    assert str(photos / "a.png") in said and str(photos / "more" / "a.jpg") in said and "one name" in said
+    assert not (tmp_path / "out").exists()
+
+
+def test_places_are_searched_in_order(photos):
+    assert list(find_images([photos / "more", photos / "a.png"])) == ["c", "a"]
+    with pytest.raises(FileNotFoundError, match="no image found"):
+        (photos / "empty").mkdir()
+        find_images([photos / "empty"])
+
+
+@pytest.mark.slow
+def test_lightning_is_never_imported(trained, photos, tmp_path):
+    code = f"""
+import sys
+from semiverse.cli import main
+code = main({words(trained, photos, "--domain", "rooms", "--out", tmp_path / "out")!r})
+unwanted = ("pytorch_lightning", "lightning_fabric", "matplotlib", "tensorboard", "sklearn")
+found = [name for name in sys.modules if name.split(".")[0] in unwanted]
+sys.exit(f"imported {{found[:5]}}" if found or code else 0)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""

@@ -1,0 +1,147 @@
+"""A run that is stopped anywhere and called again ends as if it had never stopped, bit for bit."""
+
+import os
+import resource
+import signal
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from semiverse.commands import train as training
+from semiverse.commands.recorder import Recorder
+from semiverse.run import Run
+from tests.commands.tiny import UNIVERSAL, at_step, command_in_child, needs_fork, result, train_words
+
+pytestmark = needs_fork
+
+METHODS = {
+    "supervised": {"model.decoder": "aspp"},  # with dropout: the only random numbers of a step
+    "universal": {"method": UNIVERSAL, "networks_trainer": {"max_steps": 5, "accelerator": "cpu"}},
+}
+LENGTH = {"trainer": {"max_steps": 20, "accelerator": "cpu"}, "validate_every": 7, "data.domains.streets.labeled": 6}
+"""An epoch has three steps; checkpoints are written after steps 4, 7, 8, 12, 14, 16, 20."""
+
+
+def save_often() -> None:
+    """Checkpoints every four steps, in this process."""
+    training.Recorder = partial(Recorder, save_every=4)
+
+
+def die() -> None:
+    """End this process as a power cut would."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def kill_at(kind: str, step: int) -> Callable[[], None]:
+    """End this process when a method of this class begins a step."""
+
+    def prepare() -> None:
+        save_often()
+        at_step(kind, step, die)()
+
+    return prepare
+
+
+def kill_before_rename(number: int) -> None:
+    """End this process before this many files or folders have taken their final names."""
+    seen = []
+
+    def counted(rename):
+        def renamed(self, target):
+            seen.append(target)
+            if len(seen) == number:
+                die()
+            return rename(self, target)
+
+        return renamed
+
+    Path.replace, Path.rename = counted(Path.replace), counted(Path.rename)
+
+
+@pytest.fixture(scope="module", params=METHODS)
+def whole(request, tmp_path_factory):
+    """Changes to the tiny experiment, and its run without a stop."""
+    folder, changes = tmp_path_factory.mktemp(request.param), LENGTH | METHODS[request.param]
+    assert command_in_child(train_words(folder, changes), save_often) == 0
+    return changes, folder / "run"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("step", "workers"),
+    [
+        pytest.param(2, 0, id="before-the-first-checkpoint"),
+        pytest.param(13, 0, id="right-after-an-epoch"),
+        pytest.param(10, 2, id="within-an-epoch"),
+        pytest.param(15, 0, id="right-after-a-validation"),
+        pytest.param(19, 2, id="in-the-last-epoch"),
+    ],
+)
+def test_killed_run_ends_like_the_whole_one(whole, step, workers, tmp_path):
+    changes, reference = whole
+    words = train_words(tmp_path, changes | {"data.workers": workers})
+    kind = "Universal" if "networks_trainer" in changes else "Supervised"
+    assert command_in_child(words, kill_at(kind, step)) == -signal.SIGKILL
+    assert not Run(tmp_path / "run").finished
+    assert command_in_child(words, save_often) == 0
+    assert result(tmp_path / "run") == result(reference)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("step", [0, 3], ids=lambda step: f"step{step}")
+@pytest.mark.parametrize("whole", ["universal"], indirect=True)
+def test_run_killed_while_its_networks_train_ends_like_the_whole_one(whole, step, tmp_path):
+    changes, reference = whole
+    words = train_words(tmp_path, changes)
+    assert command_in_child(words, kill_at("Supervised", step)) == -signal.SIGKILL
+    assert command_in_child(words, save_often) == 0
+    assert result(tmp_path / "run") == result(reference)
+    assert result(tmp_path / "run" / "networks") == result(reference / "networks")
+
+
+@pytest.mark.slow
+def test_run_killed_before_any_file_takes_its_place_ends_like_the_whole_one(tmp_path):
+    changes = {"trainer": {"max_steps": 3, "accelerator": "cpu"}, "validate_every": 2}
+    assert command_in_child(train_words(tmp_path, changes, "whole")) == 0
+    codes = []
+    while 0 not in codes:
+        number = len(codes) + 1
+        words = train_words(tmp_path, changes, f"run{number}")
+        codes.append(command_in_child(words, partial(kill_before_rename, number)))
+        assert command_in_child(words) == 0
+        assert result(tmp_path / f"run{number}") == result(tmp_path / "whole"), number
+    assert codes[:-1] == [-signal.SIGKILL] * (len(codes) - 1)
+    assert len(codes) > 10
+
+
+def test_interrupted_run_says_so_and_can_go_on(tmp_path, capfd):
+    changes = {"trainer": {"max_steps": 4, "accelerator": "cpu"}, "validate_every": 2}
+    words = train_words(tmp_path, changes)
+    assert command_in_child(words, at_step("Supervised", 3, lambda: os.kill(os.getpid(), signal.SIGINT))) == 130
+    said = capfd.readouterr().err
+    assert said.strip().splitlines() == ["semiverse train: stopped; the same call goes on from the last checkpoint"]
+    assert command_in_child(words) == 0
+    assert command_in_child(train_words(tmp_path, changes, "whole")) == 0
+    assert result(tmp_path / "run") == result(tmp_path / "whole")
+
+
+def test_full_disk_leaves_the_previous_checkpoint(tmp_path, capfd):
+    changes = {"trainer": {"max_steps": 6, "accelerator": "cpu"}, "validate_every": 2}
+    words = train_words(tmp_path, changes)
+    assert command_in_child(words, at_step("Supervised", 3, lambda: os.kill(os.getpid(), signal.SIGKILL))) < 0
+    checkpoint = Run(tmp_path / "run").last.read_bytes()
+
+    def fill_disk() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+
+    capfd.readouterr()
+    assert command_in_child(words, fill_disk) == 2
+    said = capfd.readouterr().err
+    assert "cannot be written" in said and "File too large" in said and "expected free space" in said
+    assert "Traceback" not in said
+    assert Run(tmp_path / "run").last.read_bytes() == checkpoint
+    assert command_in_child(words) == 0
+    assert command_in_child(train_words(tmp_path, changes, "whole")) == 0
+    assert result(tmp_path / "run") == result(tmp_path / "whole")
