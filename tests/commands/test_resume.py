@@ -116,6 +116,18 @@ def test_run_killed_before_any_file_takes_its_place_ends_like_the_whole_one(tmp_
     assert len(codes) > 10
 
 
+@pytest.mark.slow
+def test_killed_run_of_two_processes_ends_like_the_whole_one(tmp_path):
+    several = {"devices": 2, "strategy": "ddp_fork_find_unused_parameters_true"}
+    changes = LENGTH | METHODS["universal"] | {"trainer": LENGTH["trainer"] | several}
+    assert command_in_child(train_words(tmp_path, changes, "whole"), save_often) == 0
+    words = train_words(tmp_path, changes)
+    assert command_in_child(words, kill_at("Universal", 10)) != 0
+    assert Run(tmp_path / "run").last.is_file() and not Run(tmp_path / "run").finished
+    assert command_in_child(words, save_often) == 0
+    assert result(tmp_path / "run") == result(tmp_path / "whole")
+
+
 def test_interrupted_run_says_so_and_can_go_on(tmp_path, capfd):
     changes = {"trainer": {"max_steps": 4, "accelerator": "cpu"}, "validate_every": 2}
     words = train_words(tmp_path, changes)

@@ -1,7 +1,16 @@
 """What a training leaves behind and says."""
 
+import contextlib
 import csv
+import fcntl
 import json
+import os
+import pty
+import re
+import signal
+import struct
+import sys
+import termios
 from functools import partial
 
 import pytest
@@ -15,7 +24,7 @@ from semiverse.datasets import SyntheticRooms, SyntheticStreets
 from semiverse.methods import Supervised
 from semiverse.mixture import Domain, DomainMixture
 from semiverse.run import Run
-from tests.commands.tiny import UNIVERSAL, contents, result, train_words
+from tests.commands.tiny import UNIVERSAL, at_step, command_in_child, contents, needs_fork, result, train_words
 
 
 def test_run_folder_holds_what_is_promised(trained):
@@ -127,3 +136,33 @@ def test_seed_changes_weights_and_nothing_else_does(tmp_path):
     for name, seed in (("one", 0), ("two", 1)):
         assert main(train_words(tmp_path, {"seed": seed}, name)) == 0
     assert result(tmp_path / "one")[0] != result(tmp_path / "two")[0]
+
+
+@needs_fork
+def test_bar_shows_steps_and_losses_and_starts_where_training_does(tmp_path):
+    changes = {"trainer": {"max_steps": 12, "accelerator": "cpu"}, "validate_every": 6}
+    words = train_words(tmp_path, changes)
+    assert command_in_child(words, at_step("Supervised", 8, lambda: os.kill(os.getpid(), signal.SIGKILL))) < 0
+    terminal, screen = pty.openpty()
+    fcntl.ioctl(screen, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
+
+    def on_screen() -> None:
+        sys.stdout = sys.stderr = os.fdopen(screen, "w", buffering=1)
+
+    assert command_in_child(words, on_screen) == 0
+    os.close(screen)
+    shown = read_all(terminal)
+    first, *_, last = [part for part in re.split(r"[\r\n]+", shown) if part.startswith("run: ")]
+    assert " 6/12 " in first and " 12/12 " in last
+    assert "supervised=" in last
+    assert "\rstep     12 of 12: streets/miou" in shown  # above the bar, on a line of its own
+    assert shown.splitlines()[-1].startswith(f"{tmp_path / 'run' / 'model'}: best weights")
+
+
+def read_all(terminal: int) -> str:
+    """Everything that was written to a terminal whose other end is closed."""
+    read = b""
+    with contextlib.suppress(OSError):  # the end
+        while more := os.read(terminal, 65536):
+            read += more
+    return read.decode()

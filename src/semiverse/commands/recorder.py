@@ -14,6 +14,7 @@ from safetensors import SafetensorError
 from tqdm import tqdm
 
 from semiverse.methods import Method
+from semiverse.methods.bookkeeping import Means
 from semiverse.mixture import TrainBatch
 from semiverse.models import SegmentationModel
 from semiverse.run import FULL_DISK, Run, write_atomically
@@ -102,13 +103,15 @@ class Recorder(Callback):
             bar.set_postfix(short_means(method), refresh=False)
         trainer.should_stop = method.steps_done >= method.total_steps
         if method.steps_done % self.save_every == 0 and method.steps_done % self.every and not trainer.should_stop:
+            share_means(trainer, method.means)  # every process goes on from the one checkpoint
             trainer.save_checkpoint(self.run.last, weights_only=False)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write a row of scores, the model if it is the best so far, and checkpoints."""
         method = cast(Method, pl_module)
         seconds = time.perf_counter() - self._since
-        row = {"step": method.steps_done, **mean_over_processes(trainer, method.means.take()), **method.scores}
+        share_means(trainer, method.means)
+        row = {"step": method.steps_done, **method.means.take(), **method.scores}
         row |= {"learning_rate": method.learning_rate, "images_per_second": self._images / max(seconds, 1e-9)}
         improved = method.scores["sum_miou"] > self.best
         if improved:
@@ -188,10 +191,8 @@ def short_means(method: Method) -> dict[str, str]:
     return {kind: f"{sum(values) / len(values):.3f}" for kind, values in of_kind.items()}
 
 
-def mean_over_processes(trainer: Trainer, means: dict[str, float]) -> dict[str, float]:
-    """Losses of one process as those of all: each is normalised so that the mean over processes is the batch's."""
-    if trainer.world_size == 1 or not means:
-        return means
-    values = torch.tensor(list(means.values()), dtype=torch.float64, device=trainer.strategy.root_device)
-    reduced = cast(torch.Tensor, trainer.strategy.reduce(values, reduce_op="mean"))
-    return dict(zip(means, reduced.tolist(), strict=True))
+def share_means(trainer: Trainer, means: Means) -> None:
+    """Make losses of one process those of all: each is normalised so that the mean over processes is the batch's."""
+    if trainer.world_size > 1 and means.sums:
+        together = trainer.strategy.reduce(torch.stack(list(means.sums.values())), reduce_op="mean")
+        means.sums = dict(zip(means.sums, cast(torch.Tensor, together).unbind(), strict=True))
