@@ -166,9 +166,9 @@ def test_theta_update_equals_class_means_by_brute_force(theta):
 def test_epochs_start_with_empty_means():
     method, data = universal(theta=0.0)
     list(method.terms(first_batch(data)))
-    method.on_train_epoch_end()
+    method.end_epoch()
     once = method.label_embeddings.spaces["streets"].accumulator.clone()
-    method.on_train_epoch_end()  # nothing seen: nothing moves
+    method.end_epoch()  # nothing seen: nothing moves
     assert torch.equal(once, method.label_embeddings.spaces["streets"].accumulator)
 
 

@@ -32,6 +32,9 @@ class ClassMeans(nn.Module):
         sums, counts = self.get_buffer(f"sums_{space}"), self.get_buffer(f"counts_{space}")
         projected = self.embeddings[0].projection(features)
         more, pixels = class_sums(projected, mask, len(counts))
+        if process_count() > 1:  # now, not at the end of the epoch: a checkpoint holds one process's buffers
+            all_reduce(more)
+            all_reduce(pixels)
         sums += more
         counts += pixels
 
@@ -40,9 +43,6 @@ class ClassMeans(nn.Module):
         """Move the rows, and start counting anew."""
         for space in self.embeddings[0].spaces:
             sums, counts = self.get_buffer(f"sums_{space}"), self.get_buffer(f"counts_{space}")
-            if process_count() > 1:
-                all_reduce(sums)
-                all_reduce(counts)
             means = sums / counts.clamp(min=1)[:, None]
             self.embeddings[0].update(space, means.float(), counts > 0, theta)
             sums.zero_()

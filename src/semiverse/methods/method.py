@@ -74,6 +74,9 @@ class Method(LightningModule):
             networks: Gives supervised networks of their own for every domain, trained first if need be.
         """
 
+    def end_epoch(self) -> None:
+        """What happens each time the labelled images have been seen once."""
+
     @property
     def unlabeled_from(self) -> int | None:
         """The step from which on unlabelled images are used; None: never. Before it they are not even read."""
@@ -105,7 +108,7 @@ class Method(LightningModule):
         for group in optimizer.param_groups:
             group["lr"] = self.learning_rate
         optimizer.zero_grad()
-        with unsynchronized(self.trainer.strategy):
+        with unsynchronized(self):
             for term in self.terms(batch):
                 if not torch.isfinite(term):
                     raise FloatingPointError(self._not_finite(term, batch))
@@ -115,6 +118,8 @@ class Method(LightningModule):
             torch.nn.utils.clip_grad_norm_(self.parameters(), self.clip)
         optimizer.step()
         self.steps_done += 1
+        if self.steps_done % self.data.steps_per_epoch == 0:
+            self.end_epoch()  # part of the step: a checkpoint after it holds what it did
 
     def _not_finite(self, term: Tensor, batch: TrainBatch) -> str:
         images = {name: sample.id for name, sample in [*batch.labeled.items(), *batch.unlabeled.items()]}

@@ -4,7 +4,8 @@ from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
-from pytorch_lightning.strategies import ParallelStrategy, Strategy
+from pytorch_lightning import LightningModule
+from pytorch_lightning.strategies import ParallelStrategy
 from torch import nn
 from torch.distributed import all_reduce
 
@@ -14,12 +15,15 @@ def process_count() -> int:
     return torch.distributed.get_world_size() if torch.distributed.is_initialized() else 1
 
 
-def unsynchronized(strategy: Strategy) -> AbstractContextManager[None]:
-    """Keep a strategy from exchanging gradients.
+def unsynchronized(learner: LightningModule) -> AbstractContextManager[None]:
+    """Keep what trains a learner from exchanging gradients.
 
     Every term of an objective is back-propagated by itself and reaches only some parameters; what distributed data
     parallelism exchanges after each backward pass is then not the gradient of the sum.
     """
+    if process_count() == 1:
+        return nullcontext()
+    strategy = learner.trainer.strategy
     return strategy.block_backward_sync() if isinstance(strategy, ParallelStrategy) else nullcontext()
 
 

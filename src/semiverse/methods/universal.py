@@ -135,7 +135,7 @@ class Universal(Method):
         total: Tensor = loss - self.diversity * assigned
         return total
 
-    def on_train_epoch_end(self) -> None:
+    def end_epoch(self) -> None:
         """Move the label embeddings to the class means of this epoch (Eq. 7)."""
         if self.theta < 1:
             self.class_means.update(self.theta)
