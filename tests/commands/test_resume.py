@@ -1,8 +1,9 @@
 """A run that is stopped anywhere and called again ends as if it had never stopped, bit for bit."""
 
 import os
-import resource
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -116,15 +117,35 @@ def test_run_killed_before_any_file_takes_its_place_ends_like_the_whole_one(tmp_
     assert len(codes) > 10
 
 
+MORTAL = """
+import sys
+from semiverse.cli import main
+from tests.commands.test_resume import kill_at
+
+kill_at("Universal", int(sys.argv[1]))()
+sys.exit(main(sys.argv[2:]))
+"""
+
+
 @pytest.mark.slow
 def test_killed_run_of_two_processes_ends_like_the_whole_one(tmp_path):
-    several = {"devices": 2, "strategy": "ddp_fork_find_unused_parameters_true"}
-    changes = LENGTH | METHODS["universal"] | {"trainer": LENGTH["trainer"] | several}
-    assert command_in_child(train_words(tmp_path, changes, "whole"), save_often) == 0
-    words = train_words(tmp_path, changes)
-    assert command_in_child(words, kill_at("Universal", 10)) != 0
+    script = tmp_path / "mortal.py"  # a file, as the second process is started by calling it again
+    script.write_text(MORTAL)
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
+    trainers = {
+        "trainer": {"max_steps": 9, "accelerator": "cpu", "devices": 2},
+        "networks_trainer": {"max_steps": 1, "accelerator": "cpu"},
+    }
+    changes = LENGTH | METHODS["universal"] | trainers
+
+    def code(step: int, out: str) -> int:
+        words = [sys.executable, str(script), str(step), *train_words(tmp_path, changes, out)]
+        return subprocess.run(words, env=environment, capture_output=True).returncode
+
+    assert code(-1, "whole") == 0
+    assert code(6, "run") == -signal.SIGKILL
     assert Run(tmp_path / "run").last.is_file() and not Run(tmp_path / "run").finished
-    assert command_in_child(words, save_often) == 0
+    assert code(-1, "run") == 0
     assert result(tmp_path / "run") == result(tmp_path / "whole")
 
 
@@ -140,6 +161,7 @@ def test_interrupted_run_says_so_and_can_go_on(tmp_path, capfd):
 
 
 def test_full_disk_leaves_the_previous_checkpoint(tmp_path, capfd):
+    resource = pytest.importorskip("resource")
     changes = {"trainer": {"max_steps": 6, "accelerator": "cpu"}, "validate_every": 2}
     words = train_words(tmp_path, changes)
     assert command_in_child(words, at_step("Supervised", 3, lambda: os.kill(os.getpid(), signal.SIGKILL))) < 0

@@ -2,15 +2,11 @@
 
 import contextlib
 import csv
-import fcntl
 import json
 import os
-import pty
 import re
 import signal
-import struct
 import sys
-import termios
 from functools import partial
 
 import pytest
@@ -140,11 +136,12 @@ def test_seed_changes_weights_and_nothing_else_does(tmp_path):
 
 @needs_fork
 def test_bar_shows_steps_and_losses_and_starts_where_training_does(tmp_path):
+    fcntl, pty, termios = (pytest.importorskip(name) for name in ("fcntl", "pty", "termios"))
     changes = {"trainer": {"max_steps": 12, "accelerator": "cpu"}, "validate_every": 6}
     words = train_words(tmp_path, changes)
     assert command_in_child(words, at_step("Supervised", 8, lambda: os.kill(os.getpid(), signal.SIGKILL))) < 0
     terminal, screen = pty.openpty()
-    fcntl.ioctl(screen, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
+    fcntl.ioctl(screen, termios.TIOCSWINSZ, bytes([40, 0, 120, 0, 0, 0, 0, 0]))
 
     def on_screen() -> None:
         sys.stdout = sys.stderr = os.fdopen(screen, "w", buffering=1)
