@@ -7,7 +7,7 @@ from pathlib import Path
 
 from benchmarks.measure import machine
 
-NAMES = ("entropy", "confusion", "argmax", "centroids", "training_step")
+NAMES = ("entropy", "conditional_entropy", "confusion", "argmax", "centroids", "training_step", "data_loading")
 
 
 def main() -> None:

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from semiverse.cli import COMMANDS
+from semiverse.cli import COMMANDS, main
 from semiverse.configuration import load_yaml
+from tests.own_images import FOLDERS
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -33,6 +34,26 @@ def test_python_block_runs(code, tmp_path):
 @pytest.mark.parametrize("text", [pytest.param(text, id=name) for name, text in blocks("yaml")])
 def test_yaml_block_is_readable(text):
     assert isinstance(load_yaml(text), dict)
+
+
+OWN_IMAGES = [(name, text) for name, text in blocks("yaml") if name.startswith("docs/guides/your_own_images.md")]
+
+
+@pytest.mark.parametrize("text", [pytest.param(text, id=name.rpartition("/")[2]) for name, text in OWN_IMAGES])
+def test_configuration_of_own_images_fits_the_folders_that_it_names(text, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SEMIVERSE_CACHE", str(tmp_path / "cache"))
+    named = re.findall(r"(?:root|unlabeled_folder): (\w+)", text)
+    for folder in named:
+        FOLDERS[folder](Path(folder))
+    file = re.match(r"# (\w+\.yaml)\n", text)[1]
+    Path(file).write_text(text, encoding="utf-8")
+    assert main(["check", "--config", file]) == 0, capsys.readouterr()
+    assert named
+
+
+def test_folders_of_own_images_are_all_in_the_guide():
+    assert set(FOLDERS) == {name for _, text in OWN_IMAGES for name in re.findall(r"(?:root|_folder): (\w+)", text)}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

@@ -1,13 +1,15 @@
 """Domains, label budgets and what the mixture says about them."""
 
+import json
 import math
 from pathlib import Path
 
 import pytest
 import torch
 
-from semiverse.data import Augmentation
+from semiverse.data import Augmentation, digest
 from semiverse.datasets import Folder, ImageFolder, Remapped
+from semiverse.domain import labeling_facts, labeling_rule
 from semiverse.labels import IGNORE
 from semiverse.mixture import Domain, DomainMixture
 from semiverse.resolution import Resolution
@@ -73,7 +75,7 @@ def test_a_budget_of_zero_leaves_no_label():
 def test_a_budget_beyond_the_dataset_is_refused(labeled):
     data = mixture({"one": Domain(Numbered(10, masked=6), labeled=labeled)})
     with pytest.raises(
-        ValueError, match=rf"domain one: a budget of {labeled} .*'train' has 6 with masks; .*0 to 6: change"
+        ValueError, match=rf"a budget of {labeled} labelled images.*6 with masks; .*0 to 6.*data\.domains\.one\.labeled"
     ):
         _ = data.labeled
 
@@ -294,3 +296,99 @@ def test_validation_is_shared_by_processes_without_an_image_lost_or_doubled():
     sample = next(iter(shares[0][0]))
     assert sample.image.shape == (1, 3, 4, 6)
     assert torch.equal(sample.mask, torch.zeros(1, 4, 6, dtype=torch.uint8))
+
+
+# Shares, groups and verifiable lists.
+
+
+@pytest.mark.parametrize("labeled, images", [("1/8", 5), (0.125, 5), ("1/4", 10), (0.5, 20), (7, 7)])
+def test_a_share_of_the_masked_images_keeps_its_labels(labeled, images):
+    domain = Domain(Numbered(50, masked=40), labeled=labeled)
+    assert len(mixture({"one": domain}).labeled["one"]) == images
+
+
+def test_shares_are_nested():
+    def chosen(labeled):
+        return numbers(mixture({"one": Domain(Numbered(40), labeled=labeled)}).labeled["one"])
+
+    assert chosen("1/8") == chosen("1/4")[:5] == chosen(0.125)
+
+
+@pytest.mark.parametrize("labeled", ["many", "8/8", "1/0", 0.0, 1.0, 4.0])
+def test_what_is_neither_a_number_nor_a_share_is_refused_at_once(labeled):
+    with pytest.raises(ValueError, match=r"labeled is .*; expected a whole number of images such as 100, or a share"):
+        Domain(Numbered(), labeled=labeled)
+
+
+def test_a_share_of_less_than_one_image_is_refused_with_its_domain():
+    data = mixture({"one": Domain(Numbered(6), labeled="1/8")})
+    with pytest.raises(ValueError, match=r"1/8 of 6 images with masks is less than one.*data\.domains\.one\.labeled"):
+        _ = data.labeled
+
+
+def test_labels_go_to_one_group_after_another_and_the_rest_of_the_last_one_stays_unlabelled():
+    drives = r"_(\d)\d$"  # the tens of 40 numbers: 10..19, 20..29, 30..39; below 10 there is none
+    with pytest.raises(ValueError, match="finds no group in 10 of 40 ids, first: 'train_0'"):
+        _ = mixture({"one": Domain(Numbered(40), labeled=15, groups=drives)}).labeled
+    tens = r"_(\d?)\d$|_()"
+    with pytest.raises(ValueError, match="finds no group in 10 of 40"):
+        _ = mixture({"one": Domain(Numbered(40), labeled=15, groups=tens)}).labeled
+    last_digit = r"\d$"
+    for cover_classes in (False, True):
+        domain = Domain(Numbered(40), labeled=10, groups=last_digit, cover_classes=cover_classes, exclude_labeled=True)
+        data = mixture({"one": domain})
+        groups = [number % 10 for number in numbers(data.labeled["one"])]
+        assert len(set(groups)) == 3 and sorted(map(groups.count, set(groups))) == [2, 4, 4]
+        assert groups[:4] == groups[:1] * 4
+        assert sorted(numbers(data.labeled["one"]) + numbers(data.unlabeled["one"])) == list(range(40))
+
+
+def test_groups_that_are_no_regular_expression_are_refused_at_once():
+    with pytest.raises(ValueError, match=r"groups is '\(', no regular expression"):
+        Domain(Numbered(), groups="(")
+
+
+def test_a_labelled_list_that_changed_since_it_was_drawn_is_refused(tmp_path):
+    file = write_list(tmp_path, "train_4", "train_1")
+    (tmp_path / "split.json").write_text(
+        json.dumps({"lists": {"labeled.txt": {"sha256": digest(["train_4", "train_1"])}}})
+    )
+    assert numbers(mixture({"one": Domain(Numbered(), labeled_list=file)}).labeled["one"]) == [4, 1]
+    write_list(tmp_path, "train_4", "train_2")
+    with pytest.raises(
+        ValueError, match=r"labeled\.txt: its 2 images are not those .*expected the list as it was drawn"
+    ):
+        _ = mixture({"one": Domain(Numbered(), labeled_list=file)}).labeled
+
+
+def test_a_split_by_a_list_that_changed_since_it_was_drawn_is_refused(tmp_path):
+    own, _ = write_folder(tmp_path, layout="lists")
+    (tmp_path / "split.json").write_text(json.dumps({"lists": {"train.txt": {"sha256": digest(["b", "a_b"])}}}))
+    assert [record.id for record in own.subset("train")] == ["b", "a_b"]
+    (tmp_path / "train.txt").write_text("b\n")
+    for split in ("train", str(tmp_path / "train.txt")):
+        with pytest.raises(ValueError, match=r"train\.txt: its 1 images are not those"):
+            own.subset(split)
+
+
+def test_the_public_form_of_a_list_names_images_wherever_a_list_is_taken(tmp_path):
+    own, _ = write_folder(tmp_path, layout="lists")
+    (tmp_path / "train.txt").write_text(
+        "# image label\r\nimages/b.jpg masks/b.png\r\nimages\\a_b.jpg masks\\a_b.png  \r\n"
+    )
+    (tmp_path / "few.txt").write_text("\ufeffimages/a_b.jpg masks/a_b.png\n", encoding="utf-8")
+    data = mixture({"own": Domain(own, labeled_list=Path("few.txt"), val=str(tmp_path / "few.txt"))})
+    assert [record.id for record in own.subset("train")] == ["b", "a_b"]
+    assert [record.id for record in data.labeled["own"]] == ["a_b"]
+    assert data.evaluation("own")[0].id == "a_b"
+
+
+def test_what_a_run_keeps_about_its_labels():
+    drawn = Domain(Numbered(8), labeled="1/4", groups=r"\d$")
+    (facts,) = (labeling_facts(drawn, records, 3) for records in mixture({"one": drawn}, seed=3).labeled.values())
+    assert len(facts["ids"]) == 2 and facts["sha256"] == digest(facts["ids"]) and facts["seed"] == 3
+    for words in ("1/4 of the images of train", "by the seed", r"group by group (\d$ in the id)", "a group that shows"):
+        assert words in facts["rule"]
+    assert labeling_rule(Domain(Numbered())) == "all images of train with masks"
+    assert labeling_rule(Domain(Numbered(), labeled_list=Path("few.txt"))) == "those that few.txt lists"
+    assert labeling_rule(Domain(Numbered(), labeled=3, cover_classes=False)).endswith("permutation by the seed")

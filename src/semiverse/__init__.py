@@ -16,9 +16,11 @@ _HOMES = {
     "Predictor": "semiverse.predict",
     "SegmentationModel": "semiverse.models",
     "check": "semiverse.commands.check",
+    "download": "semiverse.commands.download",
     "evaluate": "semiverse.commands.evaluate",
     "predict": "semiverse.commands.predict",
     "report": "semiverse.commands.report",
+    "split": "semiverse.commands.split",
     "train": "semiverse.commands.train",
 }
 

@@ -1,7 +1,9 @@
 """The batch of each training step: a pure function of the seed and the step."""
 
+import os
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -12,10 +14,17 @@ from semiverse.data import Sample, Split
 
 
 class TrainBatch(NamedTuple):
-    """Samples of one step, by domain name; each batched, (N, 3, H, W) images and (N, H, W) masks, uint8."""
+    """Samples of one step, by domain name; each batched, (N, 3, H, W) images and (N, H, W) masks, uint8.
+
+    Args:
+        labeled: Labelled images.
+        unlabeled: Images whose masks nobody looks at.
+        ground_truth: Labelled images drawn once more, for whoever compares predictions with true label maps.
+    """
 
     labeled: dict[str, Sample]
     unlabeled: dict[str, Sample]
+    ground_truth: Mapping[str, Sample] = MappingProxyType({})
 
 
 class EpochSteps(Sampler[int]):
@@ -76,6 +85,7 @@ class StepBatches(Dataset[TrainBatch]):
         share: Places in a batch that are this process's.
         unlabeled_batches: Unlabelled batches of each domain in a step.
         unlabeled_from: First step with unlabelled images; None: no step has any.
+        ground_truth: Labelled images that are drawn once more, by domain.
     """
 
     def __init__(
@@ -86,7 +96,9 @@ class StepBatches(Dataset[TrainBatch]):
         share: range,
         unlabeled_batches: Mapping[str, int],
         unlabeled_from: int | None,
+        ground_truth: Mapping[str, Stream] = MappingProxyType({}),
     ) -> None:
+        self.ground_truth = dict(ground_truth)
         self.labeled, self.unlabeled, self.batch_size, self.share = labeled, unlabeled, batch_size, share
         self.unlabeled_batches, self.unlabeled_from = unlabeled_batches, unlabeled_from
 
@@ -96,6 +108,7 @@ class StepBatches(Dataset[TrainBatch]):
         return TrainBatch(
             {name: self._draw(stream, step, 1) for name, stream in self.labeled.items()},
             {name: self._draw(stream, step, self.unlabeled_batches[name]) for name, stream in unlabeled.items()},
+            {name: self._draw(stream, step, 1) for name, stream in self.ground_truth.items()},
         )
 
     def _draw(self, stream: Stream, step: int, batches: int) -> Sample:
@@ -124,3 +137,9 @@ def collate(samples: Sequence[Sample]) -> Sample:
         )
     images, masks, names = zip(*samples, strict=True)
     return Sample(torch.stack(images), torch.stack(masks), list(names))  # type: ignore[arg-type]
+
+
+def loading_processes(processes: int) -> int:
+    """How many processes should load for each of some training processes: one a core, at most 4."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(4, cores // processes))

@@ -27,6 +27,8 @@ class Command:
 COMMANDS = {
     "demo": Command("demo", "train the embedded worlds in a few minutes and show what was learned"),
     "datasets": Command("datasets", "list the known datasets: classes, licence terms, how to obtain them"),
+    "download": Command("download", "fetch openly available datasets, verify and unpack them", ("names...",)),
+    "split": Command("split", "divide images into training and validation, draw labelled ones; write verifiable lists"),
     "check": Command("check", "is the data on disk what the configuration says it is?"),
     "train": Command("train", "train a model; the same call resumes an unfinished run"),
     "evaluate": Command("evaluate", "score a trained model", ("run",)),

@@ -11,7 +11,7 @@ from warnings import warn
 import torch
 from torch.utils.data import DataLoader, Subset
 
-from semiverse.batches import EpochSteps, StepBatches, Stream, TrainBatch
+from semiverse.batches import EpochSteps, StepBatches, Stream, TrainBatch, loading_processes
 from semiverse.data import Augmentation, Content, CropTransform, Record, ResizeTransform, Sample, Split, survey
 from semiverse.domain import Domain, choose_labeled, choose_unlabeled
 from semiverse.labels import LabelSpace
@@ -30,7 +30,7 @@ class DomainMixture:
         augmentation: Random changes of training views.
         unlabeled_batches: Unlabelled batches of a domain in each step; None: as many as it takes to see all its
             unlabelled images about once an epoch.
-        workers: Processes that load; 0: load in the training process.
+        workers: Processes that load; 0: load in the training process; None: one a core, at most 4.
         seed: Of the label budgets, the order of the images and the augmentation.
 
     Raises:
@@ -44,7 +44,7 @@ class DomainMixture:
         crop: tuple[int, int] | None = None,
         augmentation: Augmentation = Augmentation(),
         unlabeled_batches: int | None = 1,
-        workers: int = 2,
+        workers: int | None = None,
         seed: int = 0,
     ) -> None:
         if not domains:
@@ -59,7 +59,9 @@ class DomainMixture:
                 raise ValueError(f"{option} is {value}; expected at least {minimum}: raise data.{option}")
         self.domains, self.batch_size, self.crop, self.augmentation = domains, batch_size, crop, augmentation
         self.unlabeled_batches, self.workers, self.seed = unlabeled_batches, workers, seed
-        self._views = {name: CropTransform(domain.resolution, crop, augmentation) for name, domain in domains.items()}
+        self._views = {
+            name: CropTransform(domain.resolution_left, crop, augmentation) for name, domain in domains.items()
+        }
         self._contents: dict[tuple[str, str], list[Content]] = {}
 
     @property
@@ -72,11 +74,17 @@ class DomainMixture:
         """Working size of each domain."""
         return {name: domain.resolution for name, domain in self.domains.items()}
 
-    def contents(self, name: str, split: str) -> list[Content]:
-        """What the files of a domain's split hold, in its order; every file is read once and remembered."""
+    def contents(self, name: str, split: str, fresh: bool = False) -> list[Content]:
+        """What the files of a domain's split hold, in its order; every file is read once and remembered.
+
+        Args:
+            name: The domain.
+            split: One of its dataset's splits or a list file.
+            fresh: Read also files that have not changed since an earlier run read them.
+        """
         if (name, split) not in self._contents:
             dataset = self.domains[name].dataset
-            self._contents[name, split] = survey(dataset, dataset.subset(split), f"{name} {split}")
+            self._contents[name, split] = survey(dataset, dataset.subset(split), f"{name} {split}", fresh=fresh)
         return self._contents[name, split]
 
     @cached_property
@@ -140,7 +148,12 @@ class DomainMixture:
         return max(1, longest // self.batch_size)
 
     def training(
-        self, position: Callable[[], int], unlabeled_from: int | None = 0, rank: int = 0, processes: int = 1
+        self,
+        position: Callable[[], int],
+        unlabeled_from: int | None = 0,
+        rank: int = 0,
+        processes: int = 1,
+        ground_truth: bool = False,
     ) -> DataLoader[TrainBatch]:
         """Batches of an epoch, one a step, from the position that training has reached.
 
@@ -149,6 +162,7 @@ class DomainMixture:
             unlabeled_from: First step with unlabelled images; None: no step has any.
             rank: Of this process.
             processes: Number of processes; each gets its share of every batch.
+            ground_truth: Draw labelled images once more in every step.
 
         Raises:
             ValueError: If the processes cannot share a batch evenly.
@@ -159,6 +173,7 @@ class DomainMixture:
                 "change data.batch_size"
             )
         unlabeled = self._streams("unlabeled", self.unlabeled) if unlabeled_from is not None else {}
+        workers = loading_processes(processes) if self.workers is None else self.workers
         batches = StepBatches(
             self._streams("labeled", self.labeled),
             unlabeled,
@@ -166,20 +181,23 @@ class DomainMixture:
             range(rank, self.batch_size, processes),
             {name: self._batches_a_step(len(stream)) for name, stream in unlabeled.items()},
             unlabeled_from,
+            self._streams("ground truth", self.labeled) if ground_truth else {},
         )
         return DataLoader(
             batches,
             batch_size=None,
             sampler=EpochSteps(self.steps_per_epoch, position),
-            num_workers=self.workers,
-            persistent_workers=self.workers > 0,  # epochs of few labels are short
+            num_workers=workers,
+            persistent_workers=workers > 0,  # epochs of few labels are short
             pin_memory=torch.cuda.is_available(),
         )
 
     def _streams(self, kind: str, chosen: Mapping[str, list[Record]]) -> dict[str, Stream]:
         """Training views of the records of each domain that has any."""
+        for name, records in chosen.items():
+            self.domains[name].fill_cache(records, f"{name}, {kind}")
         return {
-            name: Stream(Split(self.domains[name].dataset, records, self._views[name]), self.seed, f"{kind} {name}")
+            name: Stream(Split(self.domains[name].reader, records, self._views[name]), self.seed, f"{kind} {name}")
             for name, records in chosen.items()
             if records
         }
@@ -199,11 +217,15 @@ class DomainMixture:
             full_resolution: Leave images and masks at the owner's size instead of the working size.
         """
         domain = self.domains[name]
-        resolution = Resolution() if full_resolution else domain.resolution
-        return Split(domain.dataset, domain.dataset.subset(split or domain.val), ResizeTransform(resolution))
+        records = domain.dataset.subset(split or domain.val)
+        if full_resolution:
+            return Split(domain.dataset, records, ResizeTransform(Resolution()))
+        return Split(domain.reader, records, ResizeTransform(domain.resolution_left))
 
     def validation(self, rank: int = 0, processes: int = 1) -> list[DataLoader[Sample]]:
         """One loader a domain, in order, single images; each process gets its share, none twice."""
         splits = [self.evaluation(name) for name in self.domains]
+        for (name, domain), split in zip(self.domains.items(), splits, strict=True):
+            domain.fill_cache(split.records, f"{name}, validation")
         shares = [Subset(split, range(rank, len(split), processes)) for split in splits]
-        return [DataLoader(share, batch_size=1, num_workers=min(1, self.workers)) for share in shares]
+        return [DataLoader(share, batch_size=1, num_workers=0 if self.workers == 0 else 1) for share in shares]

@@ -62,7 +62,9 @@ def truncate(root):
 
 
 def sixteen_bits(root):
-    save(root / "masks" / "b.png", np.zeros((32, 40), dtype=np.uint16))
+    mask = np.zeros((32, 40), dtype=np.uint16)
+    mask[5, 7] = 700
+    save(root / "masks" / "b.png", mask)
 
 
 def wrong_value(root):
@@ -112,7 +114,7 @@ def rgb_masks(root):
         pytest.param(rgb_masks, RGB, ["b.png", "(1, 2, 3)", "x=4", "y=3", "palette"], id="colour-outside"),
         pytest.param(palette_mask, {"masks": "index"}, ["b.png", "palette", "expected"], id="palette-for-index"),
         pytest.param(rgb_mask, {"masks": "index"}, ["b.png", "RGB", "expected"], id="rgb-for-index"),
-        pytest.param(sixteen_bits, {}, ["b.png", "16", "expected class ids", "convert"], id="sixteen-bits"),
+        pytest.param(sixteen_bits, {}, ["b.png", "700", "x=7", "y=5", "0, 1"], id="sixteen-bits"),
         pytest.param(truncate, {}, ["b.jpg", "cannot be decoded", "expected", "again"], id="truncated"),
         pytest.param(
             lambda root: (root / "images" / "b.png").write_bytes(b""), {}, ["b.png", "empty", "again"], id="zero-bytes"
@@ -147,7 +149,7 @@ STREETS = "data.domains.streets"
     [
         ({f"{STREETS}.labeled": 99}, ["streets", "99", "0 to 6", f"{STREETS}.labeled"]),
         ({f"{STREETS}.labelled": 2}, [f"{STREETS}.labelled", "no option", "did you mean 'labeled'"]),
-        ({f"{STREETS}.labeled": "many"}, [f"{STREETS}.labeled", "'many'", "expected whole number or null"]),
+        ({f"{STREETS}.labeled": "many"}, ["labeled is 'many'", "expected a whole number of images", "1/8"]),
         ({f"{STREETS}.train": "trian"}, ["'trian'", "expected one of train, val"]),
         (
             {f"{STREETS}.dataset.class_path": "SyntheticStreet"},

@@ -64,8 +64,8 @@ def test_good_data_is_counted_and_passes(meadow: Path, tmp_path: Path, capsys: p
 
 
 def test_class_that_no_mask_shows_is_a_remark(meadow: Path, tmp_path: Path) -> None:
-    remarks = findings(meadow, tmp_path)["remarks"]
-    assert "train: no mask shows water" in remarks and "val: no mask shows water" in remarks
+    remarks = "\n".join(findings(meadow, tmp_path)["remarks"])
+    assert "train: no mask shows water;" in remarks and "val: no mask shows water;" in remarks
 
 
 def test_contact_sheet_shows_images_beside_masks_in_their_colours(meadow: Path, tmp_path: Path) -> None:
@@ -119,19 +119,20 @@ def test_budget_larger_than_the_dataset_is_a_problem(meadow: Path, tmp_path: Pat
 def test_classes_that_the_labelled_images_do_not_show_are_a_remark(meadow: Path, tmp_path: Path) -> None:
     write_pair(meadow / "train", "pond", np.full((6, 8), 2, dtype=np.uint8), seed=8)
     # One image cannot show all; the rarest class comes first (covering draw), and only the pond has water.
-    assert "the 1 labelled images do not show grass, stone" in findings(meadow, tmp_path, labeled=1)["remarks"]
+    remarks = "\n".join(findings(meadow, tmp_path, labeled=1)["remarks"])
+    assert "train: the 1 labelled images do not show grass, stone;" in remarks
 
 
 def test_image_of_both_splits_is_a_remark_whatever_its_name(meadow: Path, tmp_path: Path) -> None:
     twin = (meadow / "train" / "images" / "b.png").read_bytes()
     (meadow / "val" / "images" / "c.png").write_bytes(twin)
     remark = next(remark for remark in findings(meadow, tmp_path)["remarks"] if "flatter" in remark)
-    assert remark.startswith("1 images of val are in train too") and "c.png is" in remark and "b.png" in remark
+    assert remark.startswith("val: 1 images of val are in train too") and "c.png is" in remark and "b.png" in remark
 
 
 def test_mask_without_a_labelled_pixel_is_a_remark(meadow: Path, tmp_path: Path) -> None:
     write_pair(meadow / "val", "blank", np.full((6, 8), 255, dtype=np.uint8), seed=9)
-    assert "val: 1 masks have no labelled pixel, first: blank" in findings(meadow, tmp_path)["remarks"]
+    assert "val: 1 masks have no labelled pixel, first: blank;" in "\n".join(findings(meadow, tmp_path)["remarks"])
 
 
 def test_further_images_without_masks_are_read_too(meadow: Path, tmp_path: Path) -> None:
@@ -151,7 +152,7 @@ def test_rendered_worlds_need_no_files() -> None:
 def test_refusal_names_bad_files_before_training(meadow: Path) -> None:
     refuse_problems(mixture(meadow))
     (meadow / "val" / "images" / "c.png").write_bytes(b"no image")
-    with pytest.raises(ValueError, match=r"1 files cannot be used:\n  meadow val: .*c\.png"):
+    with pytest.raises(ValueError, match=r"the data cannot be used, 1 problem:\n  meadow val: .*c\.png"):
         refuse_problems(mixture(meadow))
 
 
@@ -173,3 +174,71 @@ def test_file_without_data_is_refused(tmp_path: Path, capsys: pytest.CaptureFixt
     (tmp_path / "bad.yaml").write_text("seed: 3")
     assert main(["check", "--config", str(tmp_path / "bad.yaml")]) == 2
     assert "data is missing" in capsys.readouterr().err
+
+
+def test_page_shows_findings_bars_sizes_and_examples_and_needs_no_other_file(meadow: Path, tmp_path: Path) -> None:
+    write_pair(meadow / "train", "strange", np.full((6, 8), 7, dtype=np.uint8), seed=5)
+    check(mixture(meadow), tmp_path / "out")
+    page = (tmp_path / "out" / "index.html").read_text()
+    assert "1 problem: a training with this data will not start" in page
+    assert "Problem: unknown-value" in page and "strange.png" in page and "x=0, y=0" in page
+    assert "8 x 6" in page and '<td class="bar"><i' in page and 'src="data:image/png;base64,' in page
+    assert "http://" not in page and "https://" not in page and "<script" not in page
+
+
+def test_names_of_files_cannot_inject_anything_into_the_page(meadow: Path, tmp_path: Path) -> None:
+    write_pair(meadow / "train", "<b>x&", np.full((6, 8), 7, dtype=np.uint8), seed=5)
+    check(mixture(meadow), tmp_path / "out")
+    page = (tmp_path / "out" / "index.html").read_text()
+    assert "<b>x" not in page and "&lt;b&gt;x&amp;" in page
+
+
+def test_findings_are_listed_with_kind_files_and_remedy(meadow: Path, tmp_path: Path) -> None:
+    write_pair(meadow / "train", "strange", np.full((6, 8), 7, dtype=np.uint8), seed=5)
+    (found,) = [entry for entry in findings(meadow, tmp_path)["findings"] if entry["severity"] == "problem"]
+    assert (found["kind"], found["where"]) == ("unknown-value", "train")
+    assert found["files"] == [str(meadow / "train" / "masks" / "strange.png")]
+    assert found["remedy"] == "map it to a class or to ignore, or correct the file"
+    assert found["unfixable"]
+
+
+@pytest.mark.parametrize("kind", ["folder", "file"])
+def test_fix_never_writes_over_something(meadow: Path, tmp_path: Path, kind: str) -> None:
+    goal = tmp_path / "fixed"
+    if kind == "folder":
+        goal.mkdir()
+    precious = goal / "precious.txt" if kind == "folder" else goal
+    precious.write_text("mine")
+    with pytest.raises(ValueError, match=r"fixed is not empty; expected a new folder.*choose another --fix"):
+        check(mixture(meadow), fix=goal)
+    assert precious.read_text() == "mine"
+
+
+def test_fix_of_data_in_order_writes_nothing(meadow: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert check(mixture(meadow), fix=tmp_path / "fixed") == 0
+    assert "nothing to correct" in capsys.readouterr().out
+    assert not (tmp_path / "fixed").exists()
+
+
+def test_fix_says_how_many_pixels_were_guessed(
+    meadow: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    palette = [(0, 128, 0), (140, 140, 140), (0, 0, 200)]
+    for path in meadow.glob("*/masks/*.png"):
+        mask = np.array([*palette, (0, 0, 0)], dtype=np.uint8)[np.asarray(Image.open(path)).clip(max=3)]
+        mask[2, :3] = [(1, 126, 2), (9, 120, 3), (5, 121, 1)]
+        Image.fromarray(mask).save(path)
+    data = Folder(meadow, CLASSES, masks="rgb", palette=palette, ignore_color=(0, 0, 0))
+    check(DomainMixture({"meadow": Domain(data)}, workers=0), fix=tmp_path / "fixed")
+    said = capsys.readouterr().out
+    assert "meadow train: 2 images written" in said and "2 of them corrected, 6 pixels set" in said
+    first = np.asarray(Image.open(tmp_path / "fixed" / "meadow" / "train" / "masks" / "a.png"))
+    assert first.tolist() == [[0] * 8] * 3 + [[1] * 8] * 2 + [[255] * 8]
+
+
+def test_options_of_the_command_reach_check(meadow: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    dataset = f"{{class_path: Folder, init_args: {{root: {meadow}, classes: [grass, stone, water]}}}}"
+    (tmp_path / "c.yaml").write_text(f"data:\n  domains:\n    meadow: {{dataset: {dataset}}}\n")
+    words = ["check", "--config", str(tmp_path / "c.yaml"), "--fresh", "true", "--fix", str(tmp_path / "fixed")]
+    assert main(words) == 0
+    assert "nothing to correct" in capsys.readouterr().out

@@ -32,7 +32,7 @@ def test_run_folder_holds_what_is_promised(trained):
     assert not [name for name in files if name.endswith(".part")]
     assert set(json.loads((trained / "environment.json").read_text())) >= {"command", "seed", "versions", "revision"}
     labeled = json.loads((trained / "labeled.json").read_text())
-    assert {name: len(images) for name, images in labeled.items()} == {"streets": 4, "rooms": 3}
+    assert {name: len(facts["ids"]) for name, facts in labeled.items()} == {"streets": 4, "rooms": 3}
 
 
 def test_columns_of_metrics_are_step_losses_scores_rate_and_speed(tmp_path):

@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 
 from semiverse.data import read_colors, read_indices
+from semiverse.data.masks import read_binary
 from semiverse.labels import IGNORE
 from tests.fakes import draw, write_mask
 
@@ -94,9 +95,84 @@ def test_colours_are_refused_where_ids_were_promised(tmp_path):
     refused_as_index(write_mask(tmp_path / "m.png", np.zeros((2, 2, 3))), "RGB colours", "say so .*rgb")
 
 
-def test_16_bit_values_are_refused_where_ids_were_promised(tmp_path):
+def test_16_bit_values_are_refused_where_8_bits_were_promised(tmp_path):
     Image.fromarray(np.array([[0, 1]], dtype=np.uint16)).save(tmp_path / "m.png")
-    refused_as_index(tmp_path / "m.png", "values of 16 or 32 bits", "convert it")
+    refused_as_index(tmp_path / "m.png", "16-bit grey values", "say so")
+
+
+@pytest.mark.parametrize("dtype", [np.int32, np.float32])
+def test_32_bit_values_are_refused(tmp_path, dtype):
+    Image.fromarray(np.array([[0, 1]], dtype=dtype)).save(tmp_path / "m.tif")
+    refused_as_index(tmp_path / "m.tif", "values of 32 bits", "convert it", modes=("L", "I;16"))
+
+
+@pytest.mark.parametrize("extension, order", [("png", "<"), ("tif", "<"), ("tif", ">")])
+def test_16_bit_values_are_ids(tmp_path, extension, order):
+    raw = np.array([[0, 255, 256], [65535, 511, 0]], dtype=f"{order}u2")
+    Image.fromarray(raw).save(tmp_path / f"m.{extension}")
+    mask = read_indices(tmp_path / f"m.{extension}", {0: 4, 255: 3, 256: 2, 511: 1, 65535: IGNORE})
+    assert mask.tolist() == [[4, 3, 2], [IGNORE, 1, 4]]
+
+
+def test_ids_beyond_8_bits_do_not_wrap_in_an_8_bit_mask(tmp_path):
+    assert read_indices(write_mask(tmp_path / "m.png", [[0, 1]]), {0: 5, 1: 6, 256: 7, 257: 8}).tolist() == [[5, 6]]
+
+
+def test_a_16_bit_value_that_nobody_named_is_refused_with_its_place(tmp_path):
+    Image.fromarray(np.array([[0, 300]], dtype=np.uint16)).save(tmp_path / "m.png")
+    with pytest.raises(ValueError, match=r"mask value 300 at pixel \(x=1, y=0\).*found: 0, 300"):
+        read_indices(tmp_path / "m.png", IDS)
+
+
+def test_values_and_colours_that_nobody_named_can_be_ignored(tmp_path):
+    file = write_mask(tmp_path / "m.png", [[0, 77, 2]])
+    assert read_indices(file, IDS, others="ignore").tolist() == [[0, IGNORE, 2]]
+    file = write_mask(tmp_path / "c.png", [[(128, 0, 0), (129, 0, 0), (0, 0, 128)]])
+    assert read_colors(file, COLORS, others="ignore").tolist() == [[0, IGNORE, 1]]
+
+
+def as_palette(values, colors):
+    picture = Image.fromarray(np.asarray(values, dtype=np.uint8))
+    picture.putpalette([part for color in colors for part in color])
+    return picture
+
+
+BLACK, WHITE = (0, 0, 0), (255, 255, 255)
+BINARY = {
+    "grey-255": Image.fromarray(np.array([[0, 255]], dtype=np.uint8)),
+    "grey-1": Image.fromarray(np.array([[0, 1]], dtype=np.uint8)),
+    "one-bit": Image.fromarray(np.array([[0, 255]], dtype=np.uint8)).convert("1"),
+    "16-bit": Image.fromarray(np.array([[0, 65535]], dtype=np.uint16)),
+    "rgb": Image.fromarray(np.array([[BLACK, WHITE]], dtype=np.uint8)),
+    "rgba": Image.fromarray(np.array([[(*BLACK, 9), (*WHITE, 0)]], dtype=np.uint8)),
+    "grey-alpha": Image.fromarray(np.array([[0, 255]], dtype=np.uint8)).convert("LA"),
+    "palette": as_palette([[0, 1]], [BLACK, WHITE]),
+    "palette-turned-round": as_palette([[1, 0]], [WHITE, BLACK]),
+}
+
+
+@pytest.mark.parametrize("picture", BINARY.values(), ids=BINARY.keys())
+def test_black_and_white_are_two_classes_in_every_mode(tmp_path, picture):
+    picture.save(tmp_path / "m.png")
+    assert read_binary(tmp_path / "m.png").tolist() == [[0, 1]]
+
+
+def test_a_third_value_of_a_binary_mask_is_refused_or_ignored(tmp_path):
+    file = write_mask(tmp_path / "m.png", [[0, 128, 255]])
+    with pytest.raises(ValueError, match="mask value 128 at pixel"):
+        read_binary(file)
+    assert read_binary(file, others="ignore").tolist() == [[0, IGNORE, 1]]
+
+
+def test_a_mask_is_turned_only_by_an_exif_tag_of_its_own(tmp_path):
+    raw = np.array([[0, 1, 2], [2, 2, 255]], dtype=np.uint8)
+    tags = Image.Exif()
+    tags[0x0112] = 6  # turn clockwise by 90 degrees to see it upright
+    Image.fromarray(raw).save(tmp_path / "m.png", exif=tags)
+    assert np.array_equal(read_indices(tmp_path / "m.png", IDS).numpy(), np.rot90(raw, -1))
+    as_palette(raw, [(i, 0, 0) for i in range(256)]).save(tmp_path / "p.png", exif=tags)
+    assert np.array_equal(read_indices(tmp_path / "p.png", IDS).numpy(), np.rot90(raw, -1))
+    assert np.array_equal(read_indices(write_mask(tmp_path / "n.png", raw), IDS).numpy(), raw)
 
 
 @pytest.mark.parametrize("read, known", [(read_indices, IDS), (read_colors, COLORS)])

@@ -1,14 +1,11 @@
 """Is the data on disk what its class says it is?"""
 
-import hashlib
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
-from semiverse.commands.reporting.findings import Findings, Part, as_values, described
-from semiverse.commands.reporting.frequencies import frequencies
-from semiverse.data import SegmentationDataset, survey
-from semiverse.domain import choose_labeled, choose_unlabeled
+from semiverse.commands.examination import examine_domain
+from semiverse.commands.fixing import write_fixed
+from semiverse.commands.reporting.findings import Findings, as_values, described
 from semiverse.mixture import DomainMixture
 from semiverse.run import write_atomically
 
@@ -16,37 +13,56 @@ SHEET = 12
 """Images of a contact sheet."""
 
 
-def check(data: DomainMixture, out: Path | None = None) -> int:
+def check(data: DomainMixture, out: Path | None = None, fix: Path | None = None, fresh: bool = False) -> int:
     """Read every image and mask that a training would use: print what is there, and everything that is wrong.
+
+    Files that were found in order before and have not changed since are not read again ($SEMIVERSE_CACHE).
 
     Args:
         data: The domains.
-        out: Folder for check.json, the same in numbers, and for a picture of examples of each domain; None: only print.
+        out: Folder for check.json, for index.html, and for a picture of examples of each domain; None: only print.
+        fix: New folder for corrected copies of domains with problems, as far as these can be corrected safely; the
+            files that were read stay as they are. None: correct nothing.
+        fresh: Read every file again.
 
     Returns:
         0, or 1 if there are problems.
 
     Raises:
-        OSError: If the folder cannot be written.
+        ValueError: If the folder for corrected copies is not empty.
+        OSError: If a folder cannot be written.
     """
-    found = {name: examine_domain(data, name) for name in data.domains}
+    if fix is not None and fix.exists() and (not fix.is_dir() or any(fix.iterdir())):
+        raise ValueError(f"{fix} is not empty; expected a new folder, as nothing is overwritten: choose another --fix")
+    found = {name: examine_domain(data, name, fresh) for name in data.domains}
     for name, findings in found.items():
         print("\n".join(described(name, findings)))
     problems = sum(len(findings.problems) for findings in found.values())
     images = sum(len(part.records) for findings in found.values() for part in findings.parts.values())
     print(f"{images} images in {_counted(len(found), 'domain')}: {_counted(problems, 'problem')}")
     if out is not None:
-        facts = {"problems": problems, "domains": {name: as_values(findings) for name, findings in found.items()}}
-        write_atomically(out / "check.json", json.dumps(facts, indent=1) + "\n")
-        for name, findings in found.items():
-            if any(content.size for part in findings.parts.values() for content in part.contents):
-                write_atomically(out / f"contact_sheet_{name.replace('/', '_')}.png", contact_sheet(findings))
-        print(f"written: {out / 'check.json'} and a contact sheet of each domain")
+        _write(out, found, problems)
+    if fix is not None:
+        print("\n".join(write_fixed(data, found, fix)))
     return 1 if problems else 0
 
 
 def _counted(number: int, noun: str) -> str:
     return f"{number or 'no'} {noun}{'' if number == 1 else 's'}"
+
+
+def _write(out: Path, found: dict[str, Findings], problems: int) -> None:
+    """Values, pictures and the page."""
+    # Only now: training checks its data too, and has no use for libraries that draw.
+    from semiverse.commands.reporting.check_page import render_check
+
+    facts = {"problems": problems, "domains": {name: as_values(findings) for name, findings in found.items()}}
+    write_atomically(out / "check.json", json.dumps(facts, indent=1) + "\n")
+    sheets = {name: sheet for name, findings in found.items() if (sheet := contact_sheet(findings))}
+    for name, sheet in sheets.items():
+        write_atomically(out / f"contact_sheet_{name.replace('/', '_')}.png", sheet)
+    write_atomically(out / "index.html", render_check(found, sheets))
+    print(f"written: {out / 'index.html'}, {out / 'check.json'} and a contact sheet of each domain")
 
 
 def refuse_problems(data: DomainMixture) -> None:
@@ -55,98 +71,20 @@ def refuse_problems(data: DomainMixture) -> None:
     Raises:
         ValueError: If files are bad; the message lists them.
     """
-    problems = [f"{name} {problem}" for name in data.domains for problem in examine_domain(data, name).problems]
+    found = [(name, finding) for name in data.domains for finding in examine_domain(data, name).found]
+    problems = [(name, finding) for name, finding in found if finding.severity == "problem"]
     if problems:
-        listed = "\n  ".join(problems[:20])
+        listed = "\n  ".join(f"{name} {finding}" for name, finding in problems[:20])
         more = f"\n  and {len(problems) - 20} more" if len(problems) > 20 else ""
-        raise ValueError(f"{len(problems)} files cannot be used:\n  {listed}{more}")
+        raise ValueError(f"the data cannot be used, {_counted(len(problems), 'problem')}:\n  {listed}{more}")
 
 
-def examine_domain(data: DomainMixture, name: str) -> Findings:
-    """Read the splits of a domain, and its further images without masks."""
-    domain, findings = data.domains[name], Findings(data.domains[name].dataset)
-    for split in dict.fromkeys((domain.train, domain.val)):
-        try:
-            part = Part(domain.dataset.subset(split), data.contents(name, split))
-        except (OSError, ValueError) as error:
-            findings.problems.append(f"{split}: {error}")
-        else:
-            findings.parts[split] = part
-            findings.problems += [f"{split}: {content.problem}" for content in part.contents if content.problem]
-    if domain.train in findings.parts:
-        _examine_training(data, name, findings)
-    _compare_splits(findings, domain.train, domain.val)
-    for split, part in findings.parts.items():
-        findings.remarks += _remarks_on(split, part, findings.dataset)
-    return findings
-
-
-def _examine_training(data: DomainMixture, name: str, findings: Findings) -> None:
-    """The label budget, and images that are used without masks."""
-    domain, train = data.domains[name], findings.parts[data.domains[name].train]
-    try:
-        labeled = {record.image for record in choose_labeled(name, domain, data.seed, lambda: train.contents)}
-        known = {record.image for record in train.records}
-        further = [record for record in choose_unlabeled(name, domain, []) if record.image not in known]
-    except (OSError, ValueError) as error:
-        findings.problems.append(f"{domain.train}: {error}")
-        return
-    if further:
-        part = Part(further, survey(domain.dataset, further, f"{name} unlabelled"))
-        findings.parts["unlabelled"] = part
-        findings.problems += [f"unlabelled: {content.problem}" for content in part.contents if content.problem]
-    chosen = [content for record, content in zip(train.records, train.contents, strict=True) if record.image in labeled]
-    seen = frozenset[int]().union(*(content.classes for content in chosen))
-    missing = [title for i, title in enumerate(domain.dataset.labels.classes) if i not in seen]
-    if labeled and missing and len(labeled) < len(known):
-        findings.remarks.append(f"the {len(labeled)} labelled images do not show {', '.join(missing)}")
-
-
-def _compare_splits(findings: Findings, train: str, val: str) -> None:
-    """Images that stand in training and validation: equal files under whatever name."""
-    if train == val or not {train, val} <= set(findings.parts):
-        return
-    sizes: dict[int, list[Path]] = {}
-    for path in {record.image for record in findings.parts[train].records}:
-        if path.is_file():  # rendered worlds have none
-            sizes.setdefault(path.stat().st_size, []).append(path)
-    shared = [
-        (record.image, twin)
-        for record in findings.parts[val].records
-        if record.image.is_file()
-        for twin in sizes.get(record.image.stat().st_size, [])
-        if _digest(record.image) == _digest(twin)
-    ]
-    if shared:
-        findings.remarks.append(
-            f"{len(shared)} images of {val} are in {train} too, so scores flatter; first: {shared[0][0]} "
-            f"is {shared[0][1]}"
-        )
-
-
-def _digest(path: Path) -> bytes:
-    return hashlib.sha256(path.read_bytes()).digest()
-
-
-def _remarks_on(split: str, part: Part, dataset: SegmentationDataset) -> Iterator[str]:
-    """Classes that never occur, and masks without a labelled pixel."""
-    counted = frequencies(part.contents, dataset.labels)
-    unseen = [title for title, (_, images) in counted.items() if images == 0]
-    if unseen:
-        yield f"{split}: no mask shows {', '.join(unseen)}"
-    empty = [content.id for content in part.contents if content.pixels is not None and not content.classes]
-    if empty:
-        yield f"{split}: {len(empty)} masks have no labelled pixel, first: {empty[0]}"
-
-
-def contact_sheet(findings: Findings) -> bytes:
-    """Examples of every split, each beside its mask laid over it, as a PNG."""
-    # Only now: training checks its data too, and has no use for a library that draws.
+def contact_sheet(findings: Findings) -> bytes | None:
+    """Examples of every split, each beside its mask laid over it, as a PNG; None where nothing can be read."""
     from semiverse.commands.reporting.contact_sheet import draw_sheet
 
-    dataset = findings.dataset
     readable = {
         split: [record for record, content in zip(part.records, part.contents, strict=True) if not content.problem]
         for split, part in findings.parts.items()
     }
-    return draw_sheet(dataset, readable, SHEET)
+    return draw_sheet(findings.dataset, readable, SHEET) if any(readable.values()) else None

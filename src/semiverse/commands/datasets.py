@@ -1,15 +1,13 @@
 """The known datasets: classes, images, terms, where they come from."""
 
 import inspect
-import re
 import shutil
 import textwrap
-from importlib import import_module
 from pathlib import Path
 
+from semiverse.commands.catalogue import has_root, known_datasets, open_archive, source_of, usual_folder
 from semiverse.data import SegmentationDataset
 
-SOURCE = re.compile(r"^Source:\s*(\S+)", re.MULTILINE)
 UNKNOWN_TERMS = "not recorded here: read them at the source before use"
 
 
@@ -20,7 +18,7 @@ def datasets() -> int:
         0
     """
     kinds = known_datasets()
-    corpora = [kind for kind in kinds if hasattr(kind, "labels")]
+    corpora = [kind for kind in kinds if hasattr(kind, "labels") or hasattr(kind, "source")]
     rows = [("dataset", "classes", "images of each split"), *(_row(kind) for kind in corpora)]
     widths = [max(len(row[i]) for row in rows) for i in range(2)]
     width = min(110, shutil.get_terminal_size((100, 24)).columns)
@@ -35,48 +33,41 @@ def datasets() -> int:
     return 0
 
 
-def known_datasets() -> list[type[SegmentationDataset]]:
-    """Every dataset that the library exports, in alphabetical order."""
-    package = import_module("semiverse.datasets")
-    members = (getattr(package, name) for name in sorted(package.__all__))
-    return [kind for kind in members if isinstance(kind, type) and issubclass(kind, SegmentationDataset)]
-
-
 def _row(kind: type[SegmentationDataset]) -> tuple[str, str, str]:
     """Name, number of classes, and images of each split where the class says them."""
     counts = getattr(kind, "image_counts", {})
     splits = dict.fromkeys([*kind.splits, *kind.lists])
     images = ", ".join(f"{split} {counts[split]}" if split in counts else split for split in splits)
-    return kind.__name__, str(len(kind.labels)), images
+    return kind.__name__, str(len(_classes(kind))), images
 
 
 def _details(kind: type[SegmentationDataset], width: int) -> list[str]:
     """What it shows, its classes, its terms, and how to obtain it."""
     entries = {
         "": _first_sentence(kind),
-        "classes": ", ".join(kind.labels.classes),
-        "terms": getattr(kind, "terms", UNKNOWN_TERMS if _has_root(kind) else "those of this library"),
+        "classes": ", ".join(_classes(kind)) or "none: it helps a domain that has some",
+        "terms": getattr(kind, "terms", UNKNOWN_TERMS if has_root(kind) else "those of this library"),
         "obtain": _how_to_obtain(kind),
     }
     return [_folded(title, text, width, indent=4, column=9) for title, text in entries.items()]
 
 
 def _how_to_obtain(kind: type[SegmentationDataset]) -> str:
-    """Its source, and where the files go, or where they are already."""
-    stated = SOURCE.search(inspect.getdoc(kind) or "")
-    source = getattr(kind, "source", stated[1] if stated else "")
-    if not _has_root(kind):
+    """Its source, where the files go, or where they are already, and how to get them there."""
+    source = source_of(kind)
+    if not has_root(kind):
         return source or "nothing to download: it is made when it is read"
-    root = Path(kind.__name__.lower())
+    root = Path(usual_folder(kind))
+    does = "fetches it" if open_archive(kind) else "lists the steps to get it by hand"
     try:
         place = f"found at {kind(root).folder.absolute()}"
     except FileNotFoundError:
         place = f"expected at $SEMIVERSE_DATA/{root}, or wherever root says"
-    return "; ".join(filter(None, [source, place]))
+    return "; ".join(filter(None, [source, place, f"`semiverse download {root}` {does}"]))
 
 
-def _has_root(kind: type[SegmentationDataset]) -> bool:
-    return "root" in inspect.signature(kind).parameters
+def _classes(kind: type[SegmentationDataset]) -> tuple[str, ...]:
+    return kind.labels.classes if hasattr(kind, "labels") else ()
 
 
 def _first_sentence(kind: type[SegmentationDataset]) -> str:

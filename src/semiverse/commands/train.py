@@ -1,6 +1,5 @@
 """Train a model on a mixture of domains."""
 
-import json
 import logging
 import signal
 import threading
@@ -14,13 +13,14 @@ from pytorch_lightning import seed_everything
 from pytorch_lightning.loggers import TensorBoardLogger
 
 from semiverse.commands.check import refuse_problems
+from semiverse.commands.labeled import note_labeled, refuse_other_labels
 from semiverse.commands.recorder import AtomicCheckpoints, Recorder, StepSeeds
 from semiverse.commands.trainer import build_trainer, is_first_process, quiet, total_steps, trainer_options
 from semiverse.configuration import describe
 from semiverse.methods import Method, Supervised
 from semiverse.mixture import DomainMixture
 from semiverse.models import ModelConfig, SegmentationModel
-from semiverse.run import Run, write_atomically
+from semiverse.run import Run
 
 log = logging.getLogger(__name__)
 
@@ -79,6 +79,8 @@ def train(
         refuse_mixed_sizes(data)
         data.warn_of_missing_classes()
     learner = build_learner(data, method, model, options, seed)
+    if run.last.is_file():
+        refuse_other_labels(run, data)
     recorder = Recorder(run, keep, validate_every or -(-learner.total_steps // 10))
     if is_first_process():
         run.claim(config)
@@ -137,8 +139,7 @@ def build_learner(
 def note_start(run: Run, data: DomainMixture, seed: int) -> None:
     """Write what the run starts from."""
     run.note_environment(seed)
-    listed = {name: [record.id for record in records] for name, records in data.labeled.items()}
-    write_atomically(run.folder / "labeled.json", json.dumps(listed, indent=1) + "\n")
+    note_labeled(run, data)
 
 
 def fit(learner: Method, options: dict[str, Any], run: Run, recorder: Recorder, seed: int = 0) -> None:
@@ -177,10 +178,12 @@ def supervised_networks(
     """
     same = {
         name: getattr(learner, name)
-        for name in ("lr", "momentum", "weight_decay", "power", "decay", "clip", "zero_border")
+        for name in ("lr", "momentum", "weight_decay", "power", "decay", "clip", "head_lr", "zero_border")
     }
     config = replace(learner.model.config, separate=True, batch_norm="per_domain", none_class=False)
     if is_first_process():
         log.info("supervised networks of every domain, to start from: %s", folder)
+    if Run(folder).finished:
+        refuse_other_labels(Run(folder), learner.data)
     train(learner.data, partial(Supervised, **same), config, trainer, folder, seed, keep, validate_every, check=False)
     return SegmentationModel.load(folder)

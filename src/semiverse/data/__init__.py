@@ -1,29 +1,42 @@
 """From files to tensors: reading, pairing, label budgets, transforms."""
 
-from semiverse.data.budget import labeling_order
-from semiverse.data.dataset import ALL, Sample, SegmentationDataset, Split
+from semiverse.data.budget import Budget, budget_size, check_pattern, group_names, labeling_order, share_of
+from semiverse.data.cache import CachedReader
+from semiverse.data.content import Content
+from semiverse.data.dataset import ALL, Reader, Sample, SegmentationDataset, Split
 from semiverse.data.masks import read_colors, read_indices
 from semiverse.data.pairing import Record, list_images, pair, select
 from semiverse.data.places import find_folder
-from semiverse.data.survey import Content, survey
+from semiverse.data.splits import digest, divide, refuse_changed
+from semiverse.data.survey import survey
 from semiverse.data.transforms import Augmentation, CropTransform, ResizeTransform
 
 __all__ = [
     "ALL",
     "Augmentation",
+    "Budget",
+    "CachedReader",
     "Content",
     "CropTransform",
+    "Reader",
     "Record",
     "ResizeTransform",
     "Sample",
     "SegmentationDataset",
     "Split",
+    "budget_size",
+    "check_pattern",
+    "digest",
+    "divide",
     "find_folder",
+    "group_names",
     "labeling_order",
     "list_images",
     "pair",
     "read_colors",
     "read_indices",
+    "refuse_changed",
     "select",
+    "share_of",
     "survey",
 ]

@@ -1,34 +1,147 @@
 """Which images keep their labels when labels are few."""
 
+import re
 from collections import Counter
 from collections.abc import Sequence
+from fractions import Fraction
 
 import numpy as np
 
+Budget = int | float | str
+"""A number of images, or a share of them: a number between 0 and 1, or a fraction such as ``1/8``."""
 
-def labeling_order(count: int, seed: int, classes: Sequence[frozenset[int]] | None = None) -> list[int]:
+LARGEST_DENOMINATOR = 1_000_000
+"""Below it a number is taken for the fraction that it stands for: 0.29 of 100 images are 29, not 28.999..."""
+
+
+def share_of(budget: float | str, option: str) -> Fraction:
+    """The share of the images that a budget means.
+
+    Args:
+        budget: A number, or text such as ``1/8``.
+        option: What it was given for, for the message.
+
+    Raises:
+        ValueError: If it is not between 0 and 1, or no number at all.
+    """
+    try:
+        share = Fraction(budget).limit_denominator(LARGEST_DENOMINATOR)
+    except (ValueError, OverflowError, ZeroDivisionError):
+        share = Fraction(0)
+    if not 0 < share < 1:
+        raise ValueError(
+            f"{option} is {budget!r}; expected a whole number of images such as 100, or a share of them between 0 and "
+            "1 such as 1/8 or 0.125: correct it"
+        )
+    return share
+
+
+def budget_size(budget: Budget, count: int, option: str) -> int:
+    """Number of images of a budget: int(f * count) for a share f (as in the code of Hung et al., BMVC 2018).
+
+    Args:
+        budget: The budget.
+        count: Number of images with masks, which it is drawn from.
+        option: What it was given for, for messages.
+
+    Raises:
+        ValueError: If there are fewer images, or a share is less than one image, or no share.
+    """
+    size = int(share_of(budget, option) * count) if isinstance(budget, float | str) else budget
+    if size == 0 and size != budget:
+        raise ValueError(
+            f"a budget of {budget} of {count} images with masks is less than one; expected at least one: raise "
+            f"{option}, or say 0"
+        )
+    if not 0 <= size <= count:
+        raise ValueError(
+            f"a budget of {size} labelled images, but there are {count} with masks; expected 0 to {count}, or a share "
+            f"between 0 and 1: change {option}"
+        )
+    return size
+
+
+def check_pattern(pattern: str) -> None:
+    """Refuse what cannot name groups.
+
+    Raises:
+        ValueError: If it is no regular expression.
+    """
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        raise ValueError(
+            f"groups is {pattern!r}, no regular expression ({error}); expected one that finds the name of the group in "
+            "the id of an image, such as '^[^_]+' for what stands before the first underscore: correct it"
+        ) from error
+
+
+def group_names(ids: Sequence[str], pattern: str) -> list[str]:
+    """The group of each image: its drive, its scene, its patient.
+
+    Args:
+        ids: Of the images.
+        pattern: Regular expression that is searched in an id; its first group names the group of the image, or the
+            whole match if it has none.
+
+    Raises:
+        ValueError: If it is no regular expression, or finds nothing in some id.
+    """
+    check_pattern(pattern)
+    matches = [re.search(pattern, name) for name in ids]
+    names = [match and match[1 if match.re.groups else 0] for match in matches]
+    missing = [name for name, group in zip(ids, names, strict=True) if not group]
+    if missing:
+        raise ValueError(
+            f"groups {pattern!r} finds no group in {len(missing)} of {len(ids)} ids, first: {missing[0]!r}; expected "
+            "one in each: correct the expression, such as '^[^_]+' for what stands before the first underscore"
+        )
+    return [str(group) for group in names]
+
+
+def labeling_order(
+    count: int, seed: int, classes: Sequence[frozenset[int]] | None = None, groups: Sequence[str] | None = None
+) -> list[int]:
     """The order in which images receive labels; a budget of k images is its first k, so budgets are nested.
 
     The order is a seeded permutation. With ``classes``, images that show a class for the first time come first, the
     rarest class before all: small budgets miss few classes, and stay prefixes of larger ones.
 
+    With ``groups``, the groups are ordered so instead, by the classes that any of their images shows, and the images of
+    a group follow each other, ordered so among themselves. A budget then takes whole groups, except for the last,
+    which it cuts.
+
     Args:
         count: Number of images.
         seed: Of the permutation.
         classes: Train ids that occur in each image; None leaves the permutation as it is.
+        groups: Name of the group of each image; None: every image stands alone.
 
     Returns:
         A permutation of 0..count-1.
     """
     permutation: list[int] = np.random.default_rng(seed).permutation(count).tolist()
+    if groups is None:
+        return _covering_first(permutation, classes)
+    members: dict[str, list[int]] = {name: [] for name in sorted(set(groups))}
+    for index in permutation:
+        members[groups[index]].append(index)
+    units = list(members.values())
+    shown = classes and [frozenset[int]().union(*(classes[index] for index in unit)) for unit in units]
+    order = labeling_order(len(units), seed, shown)
+    return [index for i in order for index in _covering_first(units[i], classes)]
+
+
+def _covering_first(order: list[int], classes: Sequence[frozenset[int]] | None) -> list[int]:
+    """The same images, those that show a class for the first time before the others."""
     if classes is None:
-        return permutation
-    frequency = Counter(label for present in classes for label in present)
+        return order
+    frequency = Counter(label for index in order for label in classes[index])
     first: list[int] = []
     covered: set[int] = set()
     for label in sorted(frequency, key=lambda label: (frequency[label], label)):
         if label not in covered:
-            first.append(next(index for index in permutation if label in classes[index]))
+            first.append(next(index for index in order if label in classes[index]))
             covered |= classes[first[-1]]
     taken = set(first)
-    return first + [index for index in permutation if index not in taken]
+    return first + [index for index in order if index not in taken]

@@ -4,16 +4,17 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from semiverse.data.images import read_image
+from semiverse.data.images import is_quarter_turned, read_image
 from semiverse.data.masks import read_indices
 from semiverse.data.pairing import Record, select
 from semiverse.data.places import expand, find_folder
+from semiverse.data.splits import refuse_changed
 from semiverse.labels import IGNORE, LabelSpace
 
 ALL = "all"
@@ -85,11 +86,14 @@ class SegmentationDataset(ABC):
         """Records of one of the owner's splits, of a named list, of a list file (``.txt``), or of ``all``.
 
         Raises:
-            ValueError: If there is no such split, or a list means two images by one name.
+            ValueError: If there is no such split, or a list means two images by one name, or is not as it was drawn.
             FileNotFoundError: If files are missing, or a listed image does not exist.
         """
         if split in self.lists or split.endswith(".txt"):
-            return self._listed_anywhere(self.lists.get(split, Path(split)))
+            list_file = self.lists.get(split, Path(split))
+            records = self._listed_anywhere(list_file)
+            refuse_changed(self.find_list(list_file), [record.id for record in records])
+            return records
         known = self.split_names()
         if split in known:
             return list(self.records(split))
@@ -118,7 +122,7 @@ class SegmentationDataset(ABC):
             raise
 
     def listed(self, list_file: Path, records: Sequence[Record]) -> list[Record]:
-        """Those of some records that a list file names, in its order.
+        """Those of some records that a list file names, by id or by image file, in its order.
 
         The file is looked for as given, then below the dataset's folder.
 
@@ -126,9 +130,10 @@ class SegmentationDataset(ABC):
             FileNotFoundError: If there is no such list, or a listed image is not among the records.
             ValueError: If a listed name means two of the records, or stands twice.
         """
-        path = self._find_list(list_file)
+        path = self.find_list(list_file)
         by_id = {record.id: record for record in records}
-        chosen = select(path, by_id, f"images of {type(self).__name__} at {self.root}")
+        files = {record.id: record.image for record in records}
+        chosen = select(path, by_id, f"images of {type(self).__name__} at {self.root}", files)
         for record in records:
             if record.id in chosen and chosen[record.id].image != record.image:
                 raise ValueError(
@@ -137,7 +142,8 @@ class SegmentationDataset(ABC):
                 )
         return list(chosen.values())
 
-    def _find_list(self, given: Path) -> Path:
+    def find_list(self, given: Path) -> Path:
+        """Where a list file is: as given, or below the dataset's folder."""
         path = expand(given)
         if not path.is_file():
             with suppress(FileNotFoundError):  # a dataset that is rendered has no folder
@@ -168,24 +174,37 @@ class SegmentationDataset(ABC):
             return image, torch.full(image.shape[1:], IGNORE, dtype=torch.uint8)
         mask = self.read_mask(record.mask)
         if mask.shape != image.shape[1:]:
+            remedy = "export the mask again at the image's size"
+            if is_quarter_turned(record.image) != is_quarter_turned(record.mask):
+                remedy = (
+                    "only one of the two has an EXIF tag that turns it upright, so export the mask from the upright "
+                    "image, or remove the tag"
+                )
             raise ValueError(
                 f"{record.mask}: the mask is {mask.shape[1]}x{mask.shape[0]} pixels, its image {record.image} is "
-                f"{image.shape[2]}x{image.shape[1]}; expected equal sizes: export the mask again at the image's size"
+                f"{image.shape[2]}x{image.shape[1]}; expected equal sizes: {remedy}"
             )
         return image, mask
+
+
+class Reader(Protocol):
+    """Gives the pixels of records: a dataset, or what it is read through."""
+
+    def read(self, record: Record) -> tuple[Tensor, Tensor]:
+        """Image (3, H, W) and mask (H, W) of a record, both uint8; ``IGNORE`` everywhere if it has no mask."""
 
 
 class Split(Dataset[Sample]):
     """Some records of a dataset as samples, transformed.
 
     Args:
-        dataset: Where the records are from.
+        reader: The records' dataset, or what it is read through.
         records: Which of them; without mask for images whose labels must not be seen.
         transform: Changes image and mask together; it gets a generator of random numbers.
     """
 
-    def __init__(self, dataset: SegmentationDataset, records: Sequence[Record], transform: Transform) -> None:
-        self.dataset, self.records, self.transform = dataset, records, transform
+    def __init__(self, reader: Reader, records: Sequence[Record], transform: Transform) -> None:
+        self.reader, self.records, self.transform = reader, records, transform
 
     def __len__(self) -> int:
         return len(self.records)
@@ -196,6 +215,6 @@ class Split(Dataset[Sample]):
     def draw(self, index: int, generator: torch.Generator) -> Sample:
         """Sample ``index``, its transform fed from this generator, so that it can be drawn again bit for bit."""
         record = self.records[index]
-        image, mask = self.dataset.read(record)
+        image, mask = self.reader.read(record)
         image, mask = self.transform(image, mask, generator)
         return Sample(image, mask, record.id)

@@ -4,10 +4,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
-IMAGE_EXTENSIONS = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
+IMAGE_EXTENSIONS = (".png", ".jpg", ".jpeg", ".jfif", ".bmp", ".gif", ".tif", ".tiff", ".webp")
+
+QUARTER_TURNS = (5, 6, 7, 8)
+"""Values of the EXIF orientation tag that exchange width and height."""
 
 
 def open_image(path: Path) -> Image.Image:
@@ -40,14 +43,27 @@ def open_image(path: Path) -> Image.Image:
 def read_image(path: Path) -> Tensor:
     """A photograph as (3, H, W) uint8: upright (EXIF applied), grey repeated, alpha dropped, 16 bits scaled to 8.
 
+    Pillow reduces 16-bit colours itself, to their upper byte. In memory the three values of a pixel stay side by side,
+    as they were decoded: crops of such an image are resized twice as fast.
+
     Raises:
         FileNotFoundError: If there is no such file.
         ValueError: If it is no readable image, or holds 32-bit values, whose range nobody knows.
     """
-    image = ImageOps.exif_transpose(open_image(path))
+    image = open_image(path)
+    ImageOps.exif_transpose(image, in_place=True)
     if image.mode.startswith("I;16"):
         image = Image.fromarray((np.asarray(image) / 257.0).round().astype(np.uint8))
     if image.mode in ("I", "F"):
         raise ValueError(f"{path}: the image holds 32-bit values; expected 8 or 16 bits a channel: convert it")
-    array = np.asarray(image.convert("RGB"))
-    return torch.from_numpy(array.copy()).permute(2, 0, 1).contiguous()
+    pixels = np.array(image if image.mode == "RGB" else image.convert("RGB"))
+    return torch.from_numpy(pixels).permute(2, 0, 1)
+
+
+def is_quarter_turned(path: Path) -> bool:
+    """Whether an EXIF tag says that the file lies on its side; False for what is no image."""
+    try:
+        with Image.open(path) as image:
+            return image.getexif().get(ExifTags.Base.Orientation) in QUARTER_TURNS
+    except OSError:
+        return False

@@ -2,45 +2,69 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 from torch import Tensor
 
 from semiverse.data.images import open_image
-from semiverse.labels import Color, lookup_table
+from semiverse.data.lookup import look_up
+from semiverse.labels import IGNORE, Color
 
-MODES = {"L": "8-bit grey values", "P": "a palette image's indices", "1": "one bit a pixel"}
+MODES = {
+    "L": "8-bit grey values",
+    "P": "a palette image's indices",
+    "1": "one bit a pixel",
+    "I;16": "16-bit grey values",
+}
 """Pillow's modes that can hold ids."""
 
+Others = Literal["refuse", "ignore"]
+"""What becomes of values that nobody named: the file is refused, or its pixels have no label."""
 
-def read_indices(path: Path, raw_ids: Mapping[int, int], modes: Sequence[str] = tuple(MODES)) -> Tensor:
-    """A mask whose pixels hold raw ids: 8-bit grey, or the indices of a palette image.
+
+def read_indices(
+    path: Path, raw_ids: Mapping[int, int], modes: Sequence[str] = tuple(MODES), others: Others = "refuse"
+) -> Tensor:
+    """A mask whose pixels hold raw ids: 8-bit or 16-bit grey, or the indices of a palette image.
+
+    Like a photograph, the mask is turned upright if an EXIF tag of its own says so.
 
     Args:
         path: The file.
-        raw_ids: Train id (or ``IGNORE``) of every raw id that may occur, in 0..255.
+        raw_ids: Train id (or ``IGNORE``) of every raw id that may occur, in 0..65535.
         modes: Pillow modes in which ids are accepted.
+        others: What becomes of further values.
 
     Returns:
         Train ids, (H, W) uint8.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If the file is a JPEG, holds colours or 16-bit values, or a value that ``raw_ids`` does not name.
+        ValueError: If the file is a JPEG, holds colours or 32-bit values, or a value that ``raw_ids`` does not name.
     """
-    image = _open_mask(path)
-    if image.mode not in modes:
-        wide = image.mode.startswith(("I", "F"))
-        found = "values of 16 or 32 bits" if wide else MODES.get(image.mode, f"{image.mode} colours")
+    return _indices(path, open_mask(path), raw_ids, modes, others)
+
+
+def _indices(
+    path: Path, image: Image.Image, raw_ids: Mapping[int, int], modes: Sequence[str], others: Others
+) -> Tensor:
+    mode = "I;16" if image.mode.startswith("I;16") else image.mode
+    if mode not in modes:
+        wide = mode in ("I", "F")
+        found = "values of 32 bits" if wide else MODES.get(mode, f"{mode} colours")
         wanted = " or ".join(MODES[mode] for mode in modes)
         remedy = "convert it" if wide else "say so (Folder: masks: palette, or rgb with a palette), or convert it"
         raise ValueError(f"{path}: the mask holds {found}; expected class ids as {wanted}: {remedy}")
-    raw = np.asarray(image).astype(np.uint8) // _stretch(path, image)
-    known = np.zeros(256, dtype=bool)
-    known[list(raw_ids)] = True
-    if not known[raw].all():
+    raw = np.asarray(image).astype(np.uint16 if mode == "I;16" else np.uint8) // _stretch(path, image)
+    count = 65536 if mode == "I;16" else 256
+    known, table = np.zeros(count, dtype=bool), np.full(count, IGNORE, dtype=np.uint8)
+    for value, train in raw_ids.items():
+        if value < count:
+            known[value], table[value] = True, train
+    if others == "refuse" and not look_up(known, raw).all():
         row, column = (int(i) for i in np.argwhere(~known[raw])[0])
         values = np.unique(raw).tolist()
         raise ValueError(
@@ -48,15 +72,18 @@ def read_indices(path: Path, raw_ids: Mapping[int, int], modes: Sequence[str] = 
             f"values found: {_listed(values)}, not expected: {_listed(sorted(set(values) - set(raw_ids)))}, "
             f"expected: {_listed(sorted(raw_ids))}; map it to a class or to ignore, or correct the file"
         )
-    return torch.from_numpy(lookup_table(raw_ids)[raw])
+    return torch.from_numpy(look_up(table, raw))
 
 
-def read_colors(path: Path, colors: Mapping[Color, int]) -> Tensor:
+def read_colors(path: Path, colors: Mapping[Color, int], others: Others = "refuse") -> Tensor:
     """A mask whose pixels hold class colours; alpha is dropped.
+
+    Like a photograph, the mask is turned upright if an EXIF tag of its own says so.
 
     Args:
         path: The file.
         colors: Train id (or ``IGNORE``) of every colour that may occur.
+        others: What becomes of further colours.
 
     Returns:
         Train ids, (H, W) uint8.
@@ -65,14 +92,19 @@ def read_colors(path: Path, colors: Mapping[Color, int]) -> Tensor:
         FileNotFoundError: If there is no such file.
         ValueError: If the file is a JPEG, or holds a colour that ``colors`` does not name.
     """
-    image = _open_mask(path)
+    return _colors(path, open_mask(path), colors, others)
+
+
+def _colors(path: Path, image: Image.Image, colors: Mapping[Color, int], others: Others) -> Tensor:
     rgb = np.asarray(image.convert("RGB")).astype(np.int32)
     codes = (rgb[..., 0] << 16) | (rgb[..., 1] << 8) | rgb[..., 2]
     known = np.array(sorted((r << 16) | (g << 8) | b for r, g, b in colors), dtype=np.int32)
     ids = np.array([colors[code >> 16, (code >> 8) & 255, code & 255] for code in known.tolist()], dtype=np.uint8)
     places = np.searchsorted(known, codes).clip(max=len(known) - 1)
-    strange = known[places] != codes
-    if strange.any():
+    found, strange = ids[places], known[places] != codes
+    if others == "ignore":
+        found[strange] = IGNORE
+    elif strange.any():
         row, column = (int(i) for i in np.argwhere(strange)[0])
         cause = "smoothed edges do this: export it without smoothing, or add the colour to the palette"
         if image.mode not in ("RGB", "RGBA", "P"):
@@ -81,13 +113,48 @@ def read_colors(path: Path, colors: Mapping[Color, int]) -> Tensor:
             f"{path}: colour {tuple(rgb[row, column].tolist())} at pixel (x={column}, y={row}) is not in the palette; "
             f"expected one of its {len(known)} colours, {strange.mean():.1%} of the pixels have others; {cause}"
         )
-    return torch.from_numpy(ids[places])
+    return torch.from_numpy(found)
 
 
-def _open_mask(path: Path) -> Image.Image:
+def read_binary(path: Path, others: Others = "refuse") -> Tensor:
+    """A mask of two classes: black is the first, white (or the value 1) the second, in grey, palette or colours.
+
+    Args:
+        path: The file.
+        others: What becomes of further values.
+
+    Returns:
+        0, 1 or ``IGNORE``, (H, W) uint8.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If the file is a JPEG, or holds another value, or 1 beside 255, which then means something else.
+    """
+    image, one, white = open_mask(path), 1, 2
+    if image.mode in ("L", "1", "I", "F") or image.mode.startswith("I;16"):
+        found = _indices(path, image, {0: 0, 1: one, 255: white, 65535: white}, ("L", "1", "I;16"), others)
+    else:  # by colour: the entries of a palette may stand in any order
+        found = _colors(path, image, {(0, 0, 0): 0, (1, 1, 1): one, (255, 255, 255): white}, others)
+    if (found == one).any() and (found == white).any():
+        raise ValueError(
+            f"{path}: the mask holds 1 and 255; expected only one of them beside 0 (masks: binary): if 255 means 'no "
+            "label', say masks: index"
+        )
+    found[found == white] = one
+    return found
+
+
+def open_mask(path: Path) -> Image.Image:
+    """Open and decode a mask completely, upright.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is no readable image, or a JPEG, which changes values.
+    """
     image = open_image(path)
     if image.format in ("JPEG", "MPO"):
         raise ValueError(f"{path}: the mask is a JPEG, which changes values; expected a PNG: export it again as PNG")
+    ImageOps.exif_transpose(image, in_place=True)
     return image
 
 

@@ -1,6 +1,7 @@
 """Which image belongs to which mask: by name, and loudly where one is missing."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -22,8 +23,12 @@ class Record(NamedTuple):
         return self.name or self.image.stem
 
 
-def list_images(folder: Path) -> dict[str, Path]:
+def list_images(folder: Path, suffix: str = "") -> dict[str, Path]:
     """Image files below a folder, by their path in it without extension, in sorted order; hidden ones are left out.
+
+    Args:
+        folder: The folder.
+        suffix: End of the name before the extension, such as ``_mask``: it is removed, other files are left out.
 
     Raises:
         FileNotFoundError: If the folder is missing or holds no image.
@@ -37,7 +42,10 @@ def list_images(folder: Path) -> dict[str, Path]:
         hidden = any(part.startswith(".") for part in inside.parts)
         if hidden or path.suffix.lower() not in IMAGE_EXTENSIONS or not path.is_file():
             continue
-        name = inside.with_suffix("").as_posix()
+        title = inside.with_suffix("").as_posix()
+        if not title.endswith(suffix):
+            continue
+        name = title.removesuffix(suffix)
         if name in files:
             raise ValueError(
                 f"{folder}: {files[name].name} and {path.name} differ only in their extension; expected one image of a "
@@ -46,7 +54,8 @@ def list_images(folder: Path) -> dict[str, Path]:
         files[name] = path
     if not files:
         raise FileNotFoundError(
-            f"{folder}: no image found; expected files ending in {', '.join(IMAGE_EXTENSIONS)}: check the root"
+            f"{folder}: no image found{f' whose name ends in {suffix}' if suffix else ''}; expected files ending in "
+            f"{', '.join(IMAGE_EXTENSIONS)}: check the root{' and the suffix' if suffix else ''}"
         )
     return files
 
@@ -64,34 +73,44 @@ def pair(images: Mapping[str, Path], masks: Mapping[str, Path], where: Path) -> 
     """
     missing = [path for name, path in images.items() if name not in masks]
     if missing:
+        similar = {name.lower(): path for name, path in masks.items()}
+        twins = [similar[name.lower()] for name in images if name not in masks and name.lower() in similar]
+        hint = f" ({twins[0].name} differs in capital letters: rename it)" if twins else ""
         raise FileNotFoundError(
             f"no mask for {len(missing)} of {len(images)} images, first: {missing[0]}; expected the same file name "
-            f"under {where}: add the masks, or list the image as unlabelled"
+            f"under {where}{hint}: add the masks, or list the image as unlabelled"
         )
     return [Record(path, masks[name], name) for name, path in images.items()]
 
 
-def select(list_file: Path, items: Mapping[str, Item], where: str) -> dict[str, Item]:
+def select(
+    list_file: Path, items: Mapping[str, Item], where: str, files: Mapping[str, Path] | None = None
+) -> dict[str, Item]:
     """Items that a list file names, one a line, in its order.
 
-    The first word of a line counts ("images/a.png labels/a.png"), or else the whole line ("my image.png"). It may
-    leave out the extension and have leading folders that the names of the items do not have.
+    Of a line with an image and its label ("images/my a.png labels/my a.png") the image counts: what comes up to the
+    first tab or image extension, or else the first word, or else the whole line. It may leave out the extension, have
+    leading folders that the names of the items do not have, and Windows' backslashes. Empty lines and those that begin
+    with # do not count.
 
     Args:
         list_file: The list.
         items: What can be named.
         where: What the items are, for the message: "images of ...".
+        files: File of each item: it can be named by it as well, with as many of its folders as it takes to tell it from
+            others.
 
     Raises:
         FileNotFoundError: If there is no such list, or an item of it does not exist.
-        ValueError: If the list is empty or names an item twice.
+        ValueError: If the list is empty, no UTF-8 text, or names an item twice.
     """
     if not list_file.is_file():
         raise FileNotFoundError(f"{list_file}: no such list file; expected one image name a line: correct the path")
-    lines = [line.strip() for line in list_file.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+    lines = [line for line in _lines(list_file) if not line.startswith("#") or line in items]
     if not lines:
         raise ValueError(f"{list_file}: the list is empty; expected one image name a line: add some")
-    names = {line: _find(line.split()[0], items) or _find(line, items) for line in lines}
+    known = _paths(files or {}) | {name: name for name in items}
+    names = {line: line if line in items else _named(line, known) for line in lines}
     missing = [line for line, name in names.items() if name is None]
     if missing:
         raise FileNotFoundError(
@@ -109,9 +128,41 @@ def select(list_file: Path, items: Mapping[str, Item], where: str) -> dict[str, 
     return chosen
 
 
-def _find(text: str, items: Mapping[str, Item]) -> str | None:
-    """The name that a listed path means: without extension, and without as many leading folders as it takes."""
-    path = Path(text)
-    parts = (path.with_suffix("") if path.suffix.lower() in IMAGE_EXTENSIONS else path).parts
-    names = ("/".join(parts[start:]) for start in range(len(parts)))
-    return next((name for name in names if name in items), None)
+def _lines(list_file: Path) -> list[str]:
+    """Lines of a list without blanks around them; empty ones are left out."""
+    try:
+        text = list_file.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{list_file}: no UTF-8 text ({error}); expected one image name a line: save it so") from error
+    return [line.strip() for line in text.split("\n") if line.strip()]
+
+
+def _paths(files: Mapping[str, Path]) -> dict[str, str]:
+    """Items by the ends of the paths of their files, without extension; ends that several share are left out."""
+    found: dict[str, str | None] = {}
+    for name, path in files.items():
+        for end in _ends(path.as_posix()):
+            found[end] = name if found.get(end, name) == name else None
+    return {end: name for end, name in found.items() if name is not None}
+
+
+def _named(line: str, known: Mapping[str, str]) -> str | None:
+    """The item that a line means; never by the path of a label, which may carry the name of another image."""
+    first = line.partition("\t")[0]
+    words = len(first.split())
+    for text in (first, first.replace("\\", "/")):
+        parts = [text[: blank.start()] for blank in re.finditer(r"\s|$", text)]
+        images = [part for part in parts if part.lower().endswith(IMAGE_EXTENSIONS)]
+        whole = [end for end in _ends(text) if len(end.split()) == words]
+        for end in [*_ends((images or parts)[0]), *whole]:
+            if end in known:
+                return known[end]
+    return None
+
+
+def _ends(text: str) -> Iterator[str]:
+    """A path without extension, then without its first folder, without its first two, ..."""
+    stem, dot, extension = text.rpartition(".")
+    named = stem if f"{dot}{extension}".lower() in IMAGE_EXTENSIONS else text
+    parts = [part for part in named.split("/") if part not in ("", ".")]
+    return ("/".join(parts[start:]) for start in range(len(parts)))

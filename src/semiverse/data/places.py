@@ -3,10 +3,18 @@
 import os
 from pathlib import Path
 
+from platformdirs import user_cache_path
+
 
 def expand(path: Path) -> Path:
     """A path with ``~`` and environment variables filled in."""
     return Path(os.path.expandvars(path)).expanduser()
+
+
+def cache_folder() -> Path:
+    """Where the library keeps what it can make again: ``$SEMIVERSE_CACHE``, or else the user's cache folder."""
+    given = os.environ.get("SEMIVERSE_CACHE")
+    return expand(Path(given)) if given else user_cache_path("semiverse")
 
 
 def find_folder(path: Path, owner: str) -> Path:

@@ -1,37 +1,19 @@
-"""Read every file of a split once, in parallel: which classes occur, and what is wrong."""
+"""Read every file of a split once, in parallel: which classes occur, what the files are, and what is wrong."""
 
+import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from tqdm import tqdm
 
+from semiverse.data.content import At, Content
 from semiverse.data.dataset import SegmentationDataset
+from semiverse.data.facts import MaskFacts, examine_raw, note_image, read_header
 from semiverse.data.pairing import Record
+from semiverse.data.survey_cache import SurveyCache
 from semiverse.labels import IGNORE
-
-
-@dataclass(frozen=True)
-class Content:
-    """What one record holds.
-
-    Args:
-        id: Of the record.
-        size: (height, width); None where the image cannot be read.
-        pixels: Number of pixels of each class, and of ``IGNORE`` at the end; None without a readable mask.
-        problem: What is wrong with it, or None.
-    """
-
-    id: str
-    size: tuple[int, int] | None
-    pixels: np.ndarray | None
-    problem: str | None = None
-
-    @property
-    def classes(self) -> frozenset[int]:
-        """Train ids that occur."""
-        return frozenset() if self.pixels is None else frozenset(np.flatnonzero(self.pixels[:-1]).tolist())
 
 
 def examine(dataset: SegmentationDataset, record: Record) -> Content:
@@ -39,10 +21,10 @@ def examine(dataset: SegmentationDataset, record: Record) -> Content:
     try:
         image, mask = dataset.read(record)
     except (OSError, ValueError) as error:
-        return Content(record.id, None, None, str(error))
-    size = (image.shape[1], image.shape[2])
+        return _refused(dataset, record, str(error))
+    size, facts = (image.shape[1], image.shape[2]), note_image(record.image, image)
     if record.mask is None:
-        return Content(record.id, size, None)
+        return Content(record.id, size, None, image=facts)
     count = len(dataset.labels)
     pixels = np.bincount(mask.numpy().ravel(), minlength=IGNORE + 1)
     strange = count + np.flatnonzero(pixels[count:IGNORE])
@@ -52,11 +34,52 @@ def examine(dataset: SegmentationDataset, record: Record) -> Content:
             f"{record.mask}: {type(dataset).__name__} reads the train id {strange[0]} from it; expected 0 to "
             f"{count - 1} or {IGNORE}, its label space has {count} classes: correct read_mask"
         )
-    return Content(record.id, size, np.append(pixels[:count], pixels[IGNORE]), problem)
+    header = MaskFacts(read_header(record.mask))
+    kept = np.append(pixels[:count], pixels[IGNORE])
+    return Content(record.id, size, kept, problem, "reader" if problem else None, facts, header)
 
 
-def survey(dataset: SegmentationDataset, records: Sequence[Record], title: str, workers: int = 4) -> list[Content]:
-    """Examine records in parallel threads, with a progress bar that appears when it takes over two seconds."""
-    with ThreadPoolExecutor(workers) as pool:
-        contents = pool.map(lambda record: examine(dataset, record), records)
-        return list(tqdm(contents, total=len(records), desc=f"reading {title}", delay=2, leave=False))
+def _refused(dataset: SegmentationDataset, record: Record, problem: str) -> Content:
+    """What can still be said of a record that cannot be read: only now its files are read one by one."""
+    mask = None if record.mask is None else examine_raw(record.mask)
+    try:
+        image = dataset.read_image(record.image)
+    except (OSError, ValueError) as error:
+        return Content(record.id, None, None, str(error), "image", None, mask)
+    size, facts = (image.shape[1], image.shape[2]), note_image(record.image, image)
+    at: At = "size"
+    try:
+        if record.mask is not None:
+            dataset.read_mask(record.mask)
+    except (OSError, ValueError):
+        at = "mask"
+    return Content(record.id, size, None, problem, at, facts, mask)
+
+
+def survey(
+    dataset: SegmentationDataset,
+    records: Sequence[Record],
+    title: str,
+    workers: int | None = None,
+    fresh: bool = False,
+) -> list[Content]:
+    """Examine records in parallel threads, with a progress bar that appears when it takes over two seconds.
+
+    Args:
+        dataset: Where the records are from.
+        records: What to examine.
+        title: What they are, for the progress bar.
+        workers: Threads; None: one a processor.
+        fresh: Read every file, also those that have not changed since they were last found in order.
+    """
+    cache = SurveyCache(dataset, fresh)
+    known = [cache.find(record) for record in records]
+    missing = [record for record, content in zip(records, known, strict=True) if content is None]
+    with ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:
+        found = pool.map(partial(examine, dataset), missing)
+        new = list(tqdm(found, total=len(missing), desc=f"reading {title}", delay=2, leave=False))
+    for record, content in zip(missing, new, strict=True):
+        cache.add(record, content)
+    cache.save()
+    rest = iter(new)
+    return [next(rest) if content is None else content for content in known]

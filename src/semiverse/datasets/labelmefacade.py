@@ -7,6 +7,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from semiverse.data import Record, SegmentationDataset, list_images, pair, read_colors, select
+from semiverse.data.download import Archive, github_archive
 from semiverse.labels import IGNORE, LabelSpace
 
 LISTS = Path(__file__).parent / "lists"
@@ -40,6 +41,12 @@ class LabelMeFacade(SegmentationDataset):
     source = "https://github.com/cvjena/labelmefacade"
     terms = "non-commercial research only; single photographs may have further terms (LabelMe)"
     image_counts: ClassVar[Mapping[str, int]] = {"train": 100, "test": 845, "train450": 450, "val150": 150}
+    archive: ClassVar[Archive] = github_archive(
+        "cvjena/labelmefacade",
+        "a0dbc272351f9d6914805fbba62d75740308f52f",
+        folder="labelmefacade",
+        contents=("images", "labels", "train.txt", "test.txt"),
+    )
     splits = ("train", "test")
     lists: Mapping[str, Path] = {
         "train450": LISTS / "labelmefacade_train450.txt",

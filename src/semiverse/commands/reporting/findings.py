@@ -6,15 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from semiverse.commands.reporting.frequencies import frequencies
-from semiverse.data import Content, Record, SegmentationDataset
-
-
-@dataclass
-class Part:
-    """One split of a domain, read: its records, and what each holds."""
-
-    records: Sequence[Record]
-    contents: Sequence[Content]
+from semiverse.data import SegmentationDataset
+from semiverse.data.doctor import Finding, Part
 
 
 @dataclass
@@ -24,14 +17,22 @@ class Findings:
     Args:
         dataset: The dataset.
         parts: Its splits, by name.
-        problems: What has to be put right before training.
-        remarks: What to know, although nothing is wrong with it.
+        found: What is wrong with them, or remarkable.
     """
 
     dataset: SegmentationDataset
     parts: dict[str, Part] = field(default_factory=dict)
-    problems: list[str] = field(default_factory=list)
-    remarks: list[str] = field(default_factory=list)
+    found: list[Finding] = field(default_factory=list)
+
+    @property
+    def problems(self) -> list[str]:
+        """What has to be put right before training."""
+        return [str(finding) for finding in self.found if finding.severity == "problem"]
+
+    @property
+    def remarks(self) -> list[str]:
+        """What to know, although training can go on."""
+        return [str(finding) for finding in self.found if finding.severity == "remark"]
 
 
 def as_values(findings: Findings) -> dict[str, Any]:
@@ -44,6 +45,19 @@ def as_values(findings: Findings) -> dict[str, Any]:
         "splits": {split: _part_values(part, dataset) for split, part in findings.parts.items()},
         "problems": findings.problems,
         "remarks": findings.remarks,
+        "findings": [_finding_values(finding) for finding in findings.found],
+    }
+
+
+def _finding_values(finding: Finding) -> dict[str, Any]:
+    return {
+        "kind": finding.kind,
+        "severity": finding.severity,
+        "where": finding.where,
+        "message": finding.message,
+        "remedy": finding.remedy,
+        "files": [str(path) for path in finding.files],
+        "unfixable": finding.unfixable or None,
     }
 
 

@@ -123,6 +123,7 @@ def read_run(folder: Path, name: str) -> RunFacts:
     labeled, environment, finished = (
         read_json(folder / f"{part}.json", problems) for part in ("labeled", "environment", "finished")
     )
+    labeled = {domain: facts["ids"] if "ids" in facts else facts for domain, facts in labeled.items()}  # once a list
     return RunFacts(run, name, config, labeled, rows, scores, environment, finished, tuple(problems))
 
 

@@ -1,0 +1,195 @@
+"""Images and masks at their working size, decoded once: reading a large PNG takes a hundred times as long."""
+
+import json
+import mmap
+import os
+import random
+import shutil
+import struct
+import tempfile
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Literal
+from warnings import warn
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from semiverse.configuration import describe
+from semiverse.data.dataset import SegmentationDataset
+from semiverse.data.identity import code_of, digest, find_file
+from semiverse.data.pairing import Record
+from semiverse.data.places import cache_folder
+from semiverse.data.transforms import resize
+from semiverse.labels import IGNORE
+from semiverse.resolution import Resolution
+
+Kind = Literal["image", "mask"]
+
+HEADER = struct.Struct("<4s16s3I")
+"""What stands before the pixels of an entry: ``MAGIC``, the stamp of its source, channels, height, width."""
+MAGIC = b"SVC1"
+ABANDONED = 24 * 3600.0
+"""Age in seconds after which a half-written file belongs to nobody any more."""
+
+
+class CachedReader:
+    """Reads records of a dataset at their working size, from memory-mapped bytes where it has them.
+
+    An entry is one image or one mask as ``ResizeTransform`` makes it. It counts as long as size and modification time
+    of its file, the code of the dataset's class and the version of the library are what they were; otherwise the file
+    itself is read. Only ``build`` writes: a whole entry or none, each in the place of its predecessor, so there is
+    never more than one for a file, dataset and working size. What a mask is read from beside its own file is not
+    watched, and what is no file (rendered images) is not kept.
+
+    Args:
+        dataset: Whose records are read.
+        resolution: The working size.
+        folder: Below which the entries lie; None: ``samples`` in ``cache_folder()``.
+
+    Raises:
+        TypeError: If the dataset cannot be described: entries could not be told from those of another.
+    """
+
+    def __init__(self, dataset: SegmentationDataset, resolution: Resolution, folder: Path | None = None) -> None:
+        self.dataset, self.resolution = dataset, resolution
+        owner = json.dumps([describe(dataset), describe(resolution)])
+        place = cache_folder() / "samples" if folder is None else folder
+        self.folder = place / f"{type(dataset).__name__}-{digest(owner).hex()}"
+        self._code = code_of(dataset)
+
+    def read(self, record: Record) -> tuple[Tensor, Tensor]:
+        """Image (3, h, w) and mask (h, w) of a record at its working size, uint8; ``IGNORE`` if it has no mask.
+
+        Raises:
+            ValueError: If they have to be read from their files, and cannot.
+        """
+        image = self._find(record.image, "image")
+        mask = None if image is None else self._find_mask(record, image)
+        if image is None or mask is None:
+            image, mask = self.dataset.read(record)
+            return resize(image, mask, self.resolution.of(*mask.shape))
+        return image, mask
+
+    def build(self, records: Sequence[Record], title: str) -> None:
+        """Add the entries that are missing, after saying how many, how large and where; then ``read`` is quick.
+
+        Processes that build at once share the work. Without space or write access it warns and leaves the rest out,
+        which is then read from its files.
+
+        Args:
+            records: Which records.
+            title: What they are, for messages.
+
+        Raises:
+            ValueError: If an image or mask cannot be read.
+        """
+        missing = [record for record in records if find_file(record.image) is not None and not self._holds(record)]
+        if not missing:
+            return
+        _, mask = self.read(missing[0])
+        size = sum(mask.numel() * (3 if record.mask is None else 4) for record in missing)
+        print(f"cache: adding {len(missing)} images of {title}, about {size / 2**20:.0f} MiB, in {self.folder}")
+        try:
+            self._make_room(size)
+            self._add_all(random.sample(missing, len(missing)), title)
+        except _NotWritten as error:
+            warn(
+                f"the cache in {self.folder} is not complete ({error}); expected about {size / 2**20:.0f} MiB of free "
+                "space and write access: set SEMIVERSE_CACHE to a folder that has them; what is missing is read from "
+                "its files, more slowly",
+                stacklevel=2,
+            )
+
+    def _make_room(self, size: int) -> None:
+        """Make sure of the folder and of free space, and remove what killed processes left half-written."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            for partial in self.folder.glob("*.part"):
+                if time.time() - partial.stat().st_mtime > ABANDONED:
+                    partial.unlink(missing_ok=True)
+            free = shutil.disk_usage(self.folder).free
+        except OSError as error:
+            raise _NotWritten(error.strerror) from error
+        if free < size:
+            raise _NotWritten(f"{free / 2**20:.0f} MiB are free")
+
+    def _add_all(self, records: Sequence[Record], title: str) -> None:
+        with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+            try:
+                added = pool.map(self._add, records)
+                for _ in tqdm(added, total=len(records), desc=f"caching {title}", delay=2, leave=False):
+                    pass
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
+
+    def _add(self, record: Record) -> None:
+        if self._holds(record):  # by now, from another process
+            return
+        # From before reading: a file that changes meanwhile is then outdated.
+        image_stamp, mask_stamp = self._stamp(record.image), self._stamp(record.mask)
+        image, mask = self.dataset.read(record)
+        image, mask = resize(image, mask, self.resolution.of(*mask.shape))
+        self._write(self._entry(record.image, "image"), image_stamp, image)
+        if record.mask is not None:
+            self._write(self._entry(record.mask, "mask"), mask_stamp, mask[None])
+
+    def _write(self, entry: Path, stamp: bytes | None, values: Tensor) -> None:
+        if stamp is None:
+            return
+        try:
+            with tempfile.NamedTemporaryFile(dir=self.folder, suffix=".part", delete=False) as file:
+                try:
+                    file.write(HEADER.pack(MAGIC, stamp, *values.shape))
+                    file.write(values.contiguous().numpy().data)
+                    file.close()
+                    os.replace(file.name, entry)
+                except BaseException:
+                    Path(file.name).unlink(missing_ok=True)
+                    raise
+        except OSError as error:
+            raise _NotWritten(error.strerror) from error
+
+    def _holds(self, record: Record) -> bool:
+        image = self._find(record.image, "image")
+        return image is not None and self._find_mask(record, image) is not None
+
+    def _find_mask(self, record: Record, image: Tensor) -> Tensor | None:
+        """The mask at the size of the image; None if the cache does not have it."""
+        if record.mask is None:
+            return torch.full(image.shape[1:], IGNORE, dtype=torch.uint8)
+        mask = self._find(record.mask, "mask")
+        return None if mask is None else mask[0]
+
+    def _find(self, path: Path, kind: Kind) -> Tensor | None:
+        """The entry of a file, (channels, h, w) uint8; None if there is none, it is outdated or not whole."""
+        stamp = self._stamp(path)
+        try:
+            with self._entry(path, kind).open("rb") as file:
+                # Copied where it is written to: nobody can change an entry through a tensor.
+                content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+        except (OSError, ValueError):  # missing, or empty
+            return None
+        if stamp is None or len(content) < HEADER.size:
+            return None
+        magic, found, *shape = HEADER.unpack_from(content)
+        pixels = shape[0] * shape[1] * shape[2]
+        if (magic, found) != (MAGIC, stamp) or len(content) != HEADER.size + pixels:
+            return None
+        return torch.frombuffer(content, dtype=torch.uint8, offset=HEADER.size).view(shape)
+
+    def _entry(self, path: Path, kind: Kind) -> Path:
+        return self.folder / f"{digest(kind, os.path.abspath(path)).hex()}.{kind}"
+
+    def _stamp(self, path: Path | None) -> bytes | None:
+        """What an entry has to carry to count; None for what is no file."""
+        file = None if path is None else find_file(path)
+        return None if file is None else digest(f"{file.st_size} {file.st_mtime_ns}", self._code)
+
+
+class _NotWritten(Exception):
+    """The cache cannot take more; the text says why."""

@@ -1,0 +1,116 @@
+"""India Driving Dataset with the 26 classes of its third level."""
+
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from torch import Tensor
+
+from semiverse.data import Record, SegmentationDataset
+from semiverse.data.cityscapes_format import by_both_names, by_own_name, read_polygons, tree_records
+from semiverse.data.places import cache_folder
+from semiverse.data.polygons import draw_polygons, drawn_once
+from semiverse.labels import IGNORE, Color, LabelSpace
+
+PARTS: Mapping[Literal["I", "II"], str] = {"I": "IDD_Segmentation", "II": "idd20kII"}
+
+LEVEL3: tuple[tuple[tuple[str, ...], Color], ...] = (
+    (("road",), (128, 64, 128)),
+    (("drivable fallback", "parking"), (81, 0, 81)),
+    (("sidewalk",), (244, 35, 232)),
+    (("non-drivable fallback", "rail track"), (152, 251, 152)),
+    (("person", "animal"), (220, 20, 60)),
+    (("rider",), (255, 0, 0)),
+    (("motorcycle",), (0, 0, 230)),
+    (("bicycle",), (119, 11, 32)),
+    (("autorickshaw",), (255, 204, 54)),
+    (("car",), (0, 0, 142)),
+    (("truck",), (0, 0, 70)),
+    (("bus",), (0, 60, 100)),
+    (("vehicle fallback", "caravan", "trailer", "train"), (136, 143, 153)),
+    (("curb",), (220, 190, 40)),
+    (("wall",), (102, 102, 156)),
+    (("fence",), (190, 153, 153)),
+    (("guard rail",), (180, 165, 180)),
+    (("billboard",), (174, 64, 67)),
+    (("traffic sign",), (220, 220, 0)),
+    (("traffic light",), (250, 170, 30)),
+    (("pole", "polegroup"), (153, 153, 153)),
+    (("obs-str-bar-fallback",), (169, 187, 214)),
+    (("building",), (70, 70, 70)),
+    (("bridge", "tunnel"), (150, 100, 100)),
+    (("vegetation",), (107, 142, 35)),
+    (("sky", "fallback background"), (70, 130, 180)),
+)
+"""Names that are painted with each class, the first of which it is called by, and its colour."""
+
+VOID = ("unlabeled", "ego vehicle", "rectification border", "out of roi", "license plate")
+BY_NAME = dict.fromkeys(VOID, IGNORE) | {name: i for i, (names, _) in enumerate(LEVEL3) for name in names}
+
+
+class IDD(SegmentationDataset):
+    """IDD (Varma et al., WACV 2019): roads of India, 1920x1080 or 1280x720, 6993 / 981 images in part I.
+
+    Expects the owner's layout below the root: ``IDD_Segmentation/`` (part I, PNG), ``idd20kII/`` (part II, JPG) or
+    both, each with ``leftImg8bit/<split>/<drive>/*_leftImg8bit.*`` and ``gtFine/<split>/<drive>/``; the root may also
+    be one of them. Masks are read from ``*_gtFine_labellevel3Ids.png`` where those were made; otherwise they are drawn
+    from ``*_gtFine_polygons.json`` at the first reading, and kept in the cache folder (``$SEMIVERSE_CACHE``).
+    An image is called ``<drive>/<image>``. The owner publishes no masks of ``test``.
+    Source: https://idd.insaan.iiit.ac.in
+
+    Args:
+        root: The folder with one or both parts.
+        parts: Which of them to read; None: those that are there.
+    """
+
+    labels = LabelSpace("idd26", tuple(names[0] for names, _ in LEVEL3), tuple(color for _, color in LEVEL3))
+    source = "https://idd.insaan.iiit.ac.in (IDD Segmentation, parts I and II)"
+    terms = "registration at idd.insaan.iiit.ac.in; research use, under the terms that are accepted there"
+    image_counts: ClassVar[Mapping[str, int]] = {"train": 6993, "val": 981}
+    splits = ("train", "val", "test")
+
+    def __init__(self, root: Path, parts: Sequence[Literal["I", "II"]] | None = None) -> None:
+        super().__init__(root)
+        self.parts = parts
+
+    def records(self, split: str) -> list[Record]:
+        """Images of a split in the order of parts and names."""
+        suffixes = ("_gtFine_labellevel3Ids.png", "_gtFine_polygons.json")
+        return [record for folder in self._part_folders() for record in tree_records(folder, split, suffixes)]
+
+    def _part_folders(self) -> list[Path]:
+        """Folders of the wanted parts."""
+        root = self.folder
+        folders: dict[str, Path] = {part: root / name for part, name in PARTS.items() if (root / name).is_dir()}
+        if (root / "leftImg8bit").is_dir():  # the root is a part itself; part I where a new name hides which
+            folders["II" if root.resolve().name == PARTS["II"] else "I"] = root
+        wanted: set[str] = set(folders) if self.parts is None else set(self.parts)
+        if not wanted or wanted - folders.keys():
+            raise FileNotFoundError(
+                f"IDD: found {', '.join(f'part {part}' for part in sorted(folders)) or 'no part'} at {root}; expected "
+                f"{' and '.join(f'part {part}' for part in sorted(wanted)) or 'a part'} as "
+                f"{' or '.join(PARTS.values())}, or leftImg8bit and gtFine: correct the root, or parts"
+            )
+        return [folders[part] for part in sorted(wanted)]
+
+    def listed(self, list_file: Path, records: Sequence[Record]) -> list[Record]:
+        """Those of some records that a list file names, with or without ``_leftImg8bit``, in its order."""
+        return by_own_name(super().listed(list_file, by_both_names(records)))
+
+    def read_mask(self, path: Path) -> Tensor:
+        """Train ids; what has no class becomes ``IGNORE``."""
+        if path.suffix != ".json":
+            return super().read_mask(path)
+        text = path.read_bytes()
+        # named by what it is drawn from, so that a changed file or table is drawn again
+        key = sha256(repr(BY_NAME).encode() + text).hexdigest()
+        return drawn_once(cache_folder() / "idd" / f"{key}.npz", lambda: _draw(text, path))
+
+
+def _draw(text: bytes, path: Path) -> Tensor:
+    """Train ids from polygons, as ``json2labelImg`` of the owner (AutoNUE) paints them; unknown names are left out."""
+    size, objects = read_polygons(text, path, BY_NAME)
+    # part II holds empty polygons
+    shapes = [(BY_NAME[name], points) for name, points in objects if name in BY_NAME and len(points) > 2]
+    return draw_polygons(size, shapes, IGNORE)
