@@ -26,12 +26,16 @@ def test_maps_have_the_declared_channels_and_strides(name, output_stride):
         (1, channels, 64 // stride, 96 // stride)
         for channels, stride in zip(encoder.channels, encoder.strides, strict=True)
     ]
-    assert len(encoder.mean) == len(encoder.std) == 3
+    assert len(encoder.convention.mean) == len(encoder.convention.std) == 3
 
 
 def test_input_convention_is_that_of_the_network():
-    assert build_encoder("drn_d_22", 8, width=0.125).mean == (0.485, 0.456, 0.406)
-    assert build_encoder("mobilevit_xxs", 32).mean == (0.0, 0.0, 0.0)  # trained on images in [0, 1] as they are
+    assert build_encoder("drn_d_22", 8, width=0.125).convention.mean == (0.485, 0.456, 0.406)
+    assert build_encoder("mobilevit_xxs", 32).convention.mean == (
+        0.0,
+        0.0,
+        0.0,
+    )  # trained on images in [0, 1] as they are
 
 
 @pytest.mark.parametrize(
@@ -94,5 +98,5 @@ def test_atrous_rates_cover_the_same_pixels_at_every_stride(stride, rates):
 
 
 def test_unknown_decoder_is_refused():
-    with pytest.raises(ValueError, match="linear, aspp or fpn"):
+    with pytest.raises(ValueError, match="linear, aspp, fpn or aspp_sum"):
         build_decoder("unet", (8,), (8,))

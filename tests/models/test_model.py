@@ -44,6 +44,7 @@ def disturb(model: SegmentationModel) -> SegmentationModel:
         *((name, "linear", 8, 0.03125) for name in VARIANTS),
         *((name, decoder, 8, 0.03125) for name in ("drn_a_18", "drn_c_58", "drn_d_22") for decoder in ("aspp", "fpn")),
         *(("mobilenetv3_small_100", decoder, 8, 1.0) for decoder in ("linear", "aspp", "fpn")),
+        *(("deeplab_resnet101", decoder, 8, 0.03125) for decoder in ("linear", "aspp", "fpn", "aspp_sum")),
         ("resnet18", "linear", 16, 1.0),
         ("convnext_atto", "fpn", 32, 1.0),
     ],

@@ -2,14 +2,21 @@
 
 from semiverse.models.batch_norm import DomainBatchNorm2d, convert_batch_norm, select_group
 from semiverse.models.checkpoints import KeyReport, load_weights, read_tensors
+from semiverse.models.config import ModelConfig
 from semiverse.models.decoder import build_decoder
+from semiverse.models.deeplab import DeepLabResNet101, SummedAspp
+from semiverse.models.discriminator import Discriminator
 from semiverse.models.drn import DilatedResidualNetwork
 from semiverse.models.encoder import Encoder, build_encoder
 from semiverse.models.label_embeddings import LabelEmbeddings
-from semiverse.models.model import ModelConfig, Network, SegmentationModel
+from semiverse.models.model import SegmentationModel
+from semiverse.models.network import Network, build_head
+from semiverse.models.parameters import parameter_groups
 
 __all__ = [
+    "DeepLabResNet101",
     "DilatedResidualNetwork",
+    "Discriminator",
     "DomainBatchNorm2d",
     "Encoder",
     "KeyReport",
@@ -17,10 +24,13 @@ __all__ = [
     "ModelConfig",
     "Network",
     "SegmentationModel",
+    "SummedAspp",
     "build_decoder",
     "build_encoder",
+    "build_head",
     "convert_batch_norm",
     "load_weights",
+    "parameter_groups",
     "read_tensors",
     "select_group",
 ]

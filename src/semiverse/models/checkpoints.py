@@ -35,7 +35,13 @@ class KeyReport:
         )
 
 
-def load_weights(module: nn.Module, path: Path, prefixes: Sequence[str] = PREFIXES, required: str = "") -> KeyReport:
+def load_weights(
+    module: nn.Module,
+    path: Path,
+    prefixes: Sequence[str] = PREFIXES,
+    required: str | None = "",
+    part: str = "",
+) -> KeyReport:
     """Copy the tensors of a file into a network wherever name and shape match.
 
     Prefixes of other programs are taken off. ``base.3.`` in front (the sequence of children in which the public
@@ -45,7 +51,9 @@ def load_weights(module: nn.Module, path: Path, prefixes: Sequence[str] = PREFIX
         module: The network; changed in place.
         path: A ``.safetensors`` file or one of ``torch.save`` (a dictionary of tensors, or one under "state_dict").
         prefixes: Fronts of names to take off, as often as they occur.
-        required: How the name of at least one copied tensor must begin; any one will do when empty.
+        required: How the name of at least one copied tensor must begin; any one will do when empty, and none need be
+            copied when None.
+        part: Only tensors whose names begin so are looked at, without this front.
 
     Returns:
         What was copied, skipped and missing. Counters of batches (``num_batches_tracked``) are never missed.
@@ -56,9 +64,10 @@ def load_weights(module: nn.Module, path: Path, prefixes: Sequence[str] = PREFIX
     """
     own = module.state_dict()
     children = [name for name, _ in module.named_children()]
-    found = {_published_name(name, prefixes, children): value for name, value in read_tensors(path).items()}
+    named = {_published_name(name, prefixes, children): value for name, value in read_tensors(path).items()}
+    found = {name.removeprefix(part): value for name, value in named.items() if name.startswith(part)}
     copied = [name for name, value in found.items() if name in own and own[name].shape == value.shape]
-    if not any(name.startswith(required) for name in copied):
+    if required is not None and not any(name.startswith(required) for name in copied):
         raise ValueError(
             f"no tensor {required}* of {path} fits the network; found {_shapes(found)}; expected {_shapes(own)}: "
             "use weights of the same architecture"

@@ -11,7 +11,7 @@ _CHANNELS = 256
 
 
 class LinearDecoder(nn.Module):
-    """The encoder's last map as it is, so that the 1x1 head is all that is decoded.
+    """The encoder's last map as it is, so that the head is all that decodes.
 
     Args:
         channels: Channels of the encoder's maps.
@@ -80,7 +80,7 @@ def build_decoder(name: str, channels: Sequence[int], strides: Sequence[int]) ->
     """Build a decoder by name.
 
     Args:
-        name: "linear" (the encoder's last map), "aspp" or "fpn".
+        name: "linear" (the encoder's last map), "aspp", "fpn" or "aspp_sum" (the last map too: all is left to heads).
         channels: Channels of the encoder's maps, finest to coarsest.
         strides: Strides of the encoder's maps.
 
@@ -90,10 +90,10 @@ def build_decoder(name: str, channels: Sequence[int], strides: Sequence[int]) ->
     Raises:
         ValueError: If there is no such decoder.
     """
-    if name == "linear":
+    if name in ("linear", "aspp_sum"):
         return LinearDecoder(channels)
     if name == "aspp":
         return AsppDecoder(channels, strides)
     if name == "fpn":
         return PyramidDecoder(channels, strides)
-    raise ValueError(f"there is no decoder {name!r}; expected linear, aspp or fpn: choose one of them")
+    raise ValueError(f"there is no decoder {name!r}; expected linear, aspp, fpn or aspp_sum: choose one")

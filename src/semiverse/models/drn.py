@@ -10,10 +10,8 @@ from typing import cast
 
 from torch import Tensor, nn
 
+from semiverse.models.conventions import RGB_IMAGENET, Convention
 from semiverse.models.drn_variants import LEVELS, OUTPUTS, STEM_CHANNELS, VARIANTS, Level
-
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
 class Block(nn.Module):
@@ -25,6 +23,7 @@ class Block(nn.Module):
         stride: Stride of the first 3x3 convolution.
         dilation: Dilation of every 3x3 convolution.
         bottleneck: Which of the two blocks.
+        stride_first: A bottleneck strides in its first 1x1 convolution instead, as networks from Caffe do.
         residual: Whether the shortcut is added. Without it the projection of the shortcut exists all the same, unused
             and frozen, because published files hold it (``layer7`` of DRN-C-58).
     """
@@ -37,22 +36,24 @@ class Block(nn.Module):
         dilation: int,
         *,
         bottleneck: bool,
+        stride_first: bool = False,
         residual: bool = True,
     ) -> None:
         super().__init__()
         outputs = channels * (4 if bottleneck else 1)
         self.bottleneck, self.residual = bottleneck, residual
         if bottleneck:
-            self.conv1, self.bn1 = _convolution(inputs, channels, 1), nn.BatchNorm2d(channels)
-            self.conv2, self.bn2 = _convolution(channels, channels, 3, stride, dilation), nn.BatchNorm2d(channels)
-            self.conv3, self.bn3 = _convolution(channels, outputs, 1), nn.BatchNorm2d(outputs)
+            first, second = (stride, 1) if stride_first else (1, stride)
+            self.conv1, self.bn1 = convolution(inputs, channels, 1, first), nn.BatchNorm2d(channels)
+            self.conv2, self.bn2 = convolution(channels, channels, 3, second, dilation), nn.BatchNorm2d(channels)
+            self.conv3, self.bn3 = convolution(channels, outputs, 1), nn.BatchNorm2d(outputs)
         else:
-            self.conv1, self.bn1 = _convolution(inputs, channels, 3, stride, dilation), nn.BatchNorm2d(channels)
-            self.conv2, self.bn2 = _convolution(channels, outputs, 3, 1, dilation), nn.BatchNorm2d(outputs)
+            self.conv1, self.bn1 = convolution(inputs, channels, 3, stride, dilation), nn.BatchNorm2d(channels)
+            self.conv2, self.bn2 = convolution(channels, outputs, 3, 1, dilation), nn.BatchNorm2d(outputs)
         self.relu = nn.ReLU(inplace=True)
         self.downsample: nn.Sequential | None = None
         if stride != 1 or inputs != outputs:
-            self.downsample = nn.Sequential(_convolution(inputs, outputs, 1, stride), nn.BatchNorm2d(outputs))
+            self.downsample = nn.Sequential(convolution(inputs, outputs, 1, stride), nn.BatchNorm2d(outputs))
             self.downsample.requires_grad_(residual)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -77,8 +78,7 @@ class DilatedResidualNetwork(nn.Module):
     """
 
     strides: Sequence[int] = (2, 4, 8)
-    mean: Sequence[float] = IMAGENET_MEAN
-    std: Sequence[float] = IMAGENET_STD
+    convention: Convention = RGB_IMAGENET
 
     def __init__(self, name: str, width: float = 1.0) -> None:
         super().__init__()
@@ -88,11 +88,11 @@ class DilatedResidualNetwork(nn.Module):
             raise ValueError(f"width is {width}; expected a positive factor on the channels, such as 1.0 or 0.5")
         self.variant = VARIANTS[name]
         family = self.variant.family
-        channels = _scaled(STEM_CHANNELS[family], width)
+        channels = scaled(STEM_CHANNELS[family], width)
         self._add_stem(channels)
         widths = {"relu": channels}
         for number, (level, depth) in enumerate(zip(LEVELS[family], self.variant.depths, strict=True), start=1):
-            stage, channels = self._level(level, depth, channels, _scaled(level.channels, width))
+            stage, channels = self._level(level, depth, channels, scaled(level.channels, width))
             self.add_module(f"layer{number}", stage)
             widths[f"layer{number}"] = channels
         self.channels: Sequence[int] = tuple(widths[child] for child in OUTPUTS[family])
@@ -115,12 +115,12 @@ class DilatedResidualNetwork(nn.Module):
 
     def _add_stem(self, channels: int) -> None:
         family = self.variant.family
-        convolution = _convolution(3, channels, 7, stride=2 if family == "A" else 1)
+        first = convolution(3, channels, 7, stride=2 if family == "A" else 1)
         norm, relu = nn.BatchNorm2d(channels), nn.ReLU(inplace=True)
         if family == "D":
-            self.layer0 = nn.Sequential(convolution, norm, relu)
+            self.layer0 = nn.Sequential(first, norm, relu)
             return
-        self.conv1, self.bn1, self.relu = convolution, norm, relu
+        self.conv1, self.bn1, self.relu = first, norm, relu
         if family == "A":
             self.maxpool = nn.MaxPool2d(kernel_size=3, stride=2, padding=1)
 
@@ -135,7 +135,7 @@ class DilatedResidualNetwork(nn.Module):
             dilation = 1 if i == 0 and self.variant.family == "A" else level.dilation
             if level.content == "convolution":
                 modules += [
-                    _convolution(inputs, outputs, 3, stride, dilation),
+                    convolution(inputs, outputs, 3, stride, dilation),
                     nn.BatchNorm2d(outputs),
                     nn.ReLU(inplace=True),
                 ]
@@ -146,11 +146,12 @@ class DilatedResidualNetwork(nn.Module):
         return nn.Sequential(*modules), outputs
 
 
-def _scaled(channels: int, width: float) -> int:
+def scaled(channels: int, width: float) -> int:
+    """A number of channels times a factor, at least one."""
     return max(1, round(channels * width))
 
 
-def _convolution(inputs: int, outputs: int, kernel: int, stride: int = 1, dilation: int = 1) -> nn.Conv2d:
+def convolution(inputs: int, outputs: int, kernel: int, stride: int = 1, dilation: int = 1) -> nn.Conv2d:
     """A convolution without bias that keeps the size at stride 1; 1x1 kernels have nothing to dilate."""
     dilation = dilation if kernel > 1 else 1
     padding = dilation * (kernel // 2)

@@ -7,21 +7,24 @@ from typing import Any, Protocol, cast
 import torch
 from torch import Tensor, nn
 
-from semiverse.models.drn import IMAGENET_MEAN, IMAGENET_STD, DilatedResidualNetwork
+from semiverse.models.conventions import RGB_IMAGENET, Convention
+from semiverse.models.deeplab import PUBLISHED_FILES, DeepLabResNet101
+from semiverse.models.drn import DilatedResidualNetwork
 from semiverse.models.drn_variants import VARIANTS
+
+DEEPLAB = "deeplab_resnet101"
 
 
 class Encoder(Protocol):
     """Maps of features, finest to coarsest.
 
-    ``channels`` and ``strides`` describe the maps; ``mean`` and ``std`` normalise images in [0, 1], (red, green, blue);
-    ``trunk`` is the module whose parameter names published weights use.
+    ``channels`` and ``strides`` describe the maps; ``convention`` is what published weights expect images to be;
+    ``trunk`` is the module whose parameter names these weights use.
     """
 
     channels: Sequence[int]
     strides: Sequence[int]
-    mean: Sequence[float]
-    std: Sequence[float]
+    convention: Convention
 
     @property
     def trunk(self) -> nn.Module:
@@ -44,8 +47,8 @@ class TimmEncoder(nn.Module):
         facts = cast(Any, network)
         self.channels: Sequence[int] = tuple(facts.feature_info.channels())
         self.strides: Sequence[int] = tuple(facts.feature_info.reduction())
-        self.mean: Sequence[float] = tuple(facts.pretrained_cfg.get("mean", IMAGENET_MEAN))
-        self.std: Sequence[float] = tuple(facts.pretrained_cfg.get("std", IMAGENET_STD))
+        mean, std = (facts.pretrained_cfg.get(name, getattr(RGB_IMAGENET, name)) for name in ("mean", "std"))
+        self.convention = Convention(tuple(mean), tuple(std))
 
     @property
     def trunk(self) -> nn.Module:
@@ -73,13 +76,14 @@ class TimmEncoder(nn.Module):
 
 def build_encoder(
     name: str, output_stride: int = 8, width: float = 1.0, pretrained: bool = False
-) -> DilatedResidualNetwork | TimmEncoder:
+) -> DilatedResidualNetwork | DeepLabResNet101 | TimmEncoder:
     """Build an encoder by name.
 
     Args:
-        name: A dilated residual network (``drn_d_22``, ...) or any network of timm that gives maps of features.
+        name: A dilated residual network (``drn_d_22``, ...), ``deeplab_resnet101`` or any network of timm that gives
+            maps of features.
         output_stride: Pixels of the image per cell of the coarsest map, along an edge.
-        width: Factor on the number of channels; only dilated residual networks have one.
+        width: Factor on the number of channels; networks of timm have none.
         pretrained: Start from the weights that timm publishes for this name.
 
     Returns:
@@ -89,24 +93,30 @@ def build_encoder(
         ValueError: If there is no such network, or it does not have this stride, width or published weights.
     """
     if name.startswith("drn_"):
-        return _build_drn(name, output_stride, width, pretrained)
+        if name not in VARIANTS:
+            raise _unknown(name, list(VARIANTS))
+        source = f"{VARIANTS[name].file or 'none is published for this variant'}, see https://github.com/fyu/drn"
+        _check_own(name, output_stride, pretrained, source)
+        return DilatedResidualNetwork(name, width)
+    if name == DEEPLAB:
+        _check_own(name, output_stride, pretrained, PUBLISHED_FILES)
+        return DeepLabResNet101(width)
     if width != 1.0:
-        raise ValueError(f"encoder {name!r} got width {width}; only drn_* encoders have one: use width 1.0")
+        raise ValueError(
+            f"encoder {name!r} got width {width}; only drn_* encoders and {DEEPLAB} have one: use width 1.0"
+        )
     return _build_timm(name, output_stride, pretrained)
 
 
-def _build_drn(name: str, output_stride: int, width: float, pretrained: bool) -> DilatedResidualNetwork:
-    if name not in VARIANTS:
-        raise _unknown(name, list(VARIANTS))
+def _check_own(name: str, output_stride: int, pretrained: bool, source: str) -> None:
+    """Refuse what the networks of this library do not have."""
     if output_stride != 8:
         raise ValueError(f"encoder {name!r} got output_stride {output_stride}; it only has 8: use 8 or another encoder")
     if pretrained:
-        file = VARIANTS[name].file or "none is published for this variant"
         raise ValueError(
-            f"encoder {name!r} got pretrained=True; its weights are a file to be given by path ({file}, see "
-            "https://github.com/fyu/drn): download it and use weights=path/to/file, pretrained=False"
+            f"encoder {name!r} got pretrained=True; its weights are a file to be given by path ({source}): download it "
+            "and use weights=path/to/file, pretrained=False"
         )
-    return DilatedResidualNetwork(name, width)
 
 
 def _build_timm(name: str, output_stride: int, pretrained: bool) -> TimmEncoder:
@@ -114,7 +124,7 @@ def _build_timm(name: str, output_stride: int, pretrained: bool) -> TimmEncoder:
     import timm
 
     if not timm.is_model(name.split(".")[0]):
-        raise _unknown(name, [*VARIANTS, *timm.list_models()])
+        raise _unknown(name, [*VARIANTS, DEEPLAB, *timm.list_models()])
     facts = timm.get_pretrained_cfg(name)
     if facts is not None and facts.fixed_input_size:
         raise ValueError(
@@ -149,6 +159,6 @@ def _natural(timm: Any, name: str, pretrained: bool, error: Exception) -> nn.Mod
 def _unknown(name: str, known: Sequence[str]) -> ValueError:
     near = difflib.get_close_matches(name, known, n=5, cutoff=0.4)
     return ValueError(
-        f"there is no encoder {name!r}; expected a drn_* name or one of timm's: "
+        f"there is no encoder {name!r}; expected a drn_* name, {DEEPLAB} or one of timm's: "
         f"did you mean {', '.join(near) or 'resnet50'}?"
     )

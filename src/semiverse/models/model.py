@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Mapping
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Self, cast
 
@@ -13,12 +14,14 @@ from torch import Tensor, nn
 from semiverse.labels import LabelSpace
 from semiverse.models.batch_norm import select_group
 from semiverse.models.checkpoints import load_weights
+from semiverse.models.config import ModelConfig, check_domains
+from semiverse.models.conventions import Convention
+from semiverse.models.deeplab import SummedAspp, load_head
 from semiverse.models.label_embeddings import LabelEmbeddings
-from semiverse.models.network import ModelConfig, Network, pointwise
-from semiverse.models.storage import WEIGHTS, SavedModel, find_model, read_model, write_model
+from semiverse.models.latent_branch import LatentBranch
+from semiverse.models.network import Network, build_head
+from semiverse.models.storage import WEIGHTS, SavedModel, find_model, read_config, read_model, write_model
 from semiverse.resolution import Resolution
-
-__all__ = ["ModelConfig", "Network", "SegmentationModel"]
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +40,7 @@ class SegmentationModel(nn.Module):
     Attributes:
         feature_channels: Channels D of the features.
         label_embeddings: Projection and label rows, once added.
+        latent_branch: Heads of latent classes, once added.
 
     Raises:
         ValueError: If there is no domain, or a name cannot be the name of a module.
@@ -53,7 +57,7 @@ class SegmentationModel(nn.Module):
     ) -> None:
         super().__init__()
         resolutions = resolutions or {}
-        _check_domains(label_spaces, resolutions)
+        check_domains(label_spaces, resolutions)
         self.config = config
         self.label_spaces = dict(label_spaces)
         self.resolutions = {domain: resolutions.get(domain, Resolution()) for domain in label_spaces}
@@ -61,20 +65,18 @@ class SegmentationModel(nn.Module):
         groups = len(label_spaces) if config.batch_norm == "per_domain" and not config.separate else 1
         self.networks = nn.ModuleDict({name: Network(config, groups) for name in names})
         first = cast(Network, self.networks[names[0]])
-        self.register_buffer(
-            "mean", torch.tensor(first.encoder.mean if config.normalize_images else (0.0,) * 3).view(1, 3, 1, 1)
-        )
-        self.register_buffer(
-            "std", torch.tensor(first.encoder.std if config.normalize_images else (1.0,) * 3).view(1, 3, 1, 1)
-        )
+        self.convention = config.convention(first.encoder.convention)
+        for name, value in zip(("mean", "std"), self.convention.statistics(), strict=True):
+            self.register_buffer(name, value)
         self.feature_channels = first.decoder.channels
         keys = dict.fromkeys(self.space_key(domain) for domain in label_spaces)
         self.heads = nn.ModuleDict(
-            {key: pointwise(self.feature_channels, len(label_spaces[key]) + config.none_class) for key in keys}
+            {key: build_head(config, self.feature_channels, len(label_spaces[key]) + config.none_class) for key in keys}
         )
         self.label_embeddings: LabelEmbeddings | None = None
-        if config.weights is not None and config.weights.is_dir():
-            log.info("%s", load_weights(self, find_model(config.weights) / WEIGHTS, required="networks."))
+        self.latent_branch: LatentBranch | None = None
+        if config.weights is not None:
+            self._start_from_weights(config.weights, first.encoder.convention)
 
     def add_label_embeddings(
         self,
@@ -96,6 +98,13 @@ class SegmentationModel(nn.Module):
             seed=seed,
         ).to(self.mean.device, self.mean.dtype)
         return self.label_embeddings
+
+    def add_latent_branch(self, outputs: Mapping[str, int]) -> LatentBranch:
+        """Add a second branch with so many outputs for each label space, by the key of its head."""
+        classes = {key: len(self.label_spaces[key]) for key in self.heads}
+        branch = LatentBranch(outputs, classes, partial(build_head, self.config, self.feature_channels))
+        self.latent_branch = branch.to(self.mean.device, self.mean.dtype)
+        return self.latent_branch
 
     def space_key(self, domain: str) -> str:
         """The first domain whose label space equals this one's: the name of its head and of its label rows.
@@ -136,7 +145,7 @@ class SegmentationModel(nn.Module):
         """Images, (N, 3, H, W), uint8 in 0..255 or floating point in [0, 1] → logits at their size, (N, C, H, W)."""
         logits = self.classify(self.features(images, domain), domain)
         logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
-        return F.interpolate(logits, size=images.shape[-2:], mode="bilinear", align_corners=False)
+        return F.interpolate(logits, size=images.shape[-2:], mode="bilinear", align_corners=self.config.align_corners)
 
     def start_from(self, other: "SegmentationModel", domain: str) -> None:
         """Copy encoder and decoder that another model uses for a domain into every network of this one.
@@ -153,7 +162,10 @@ class SegmentationModel(nn.Module):
     def save(self, folder: Path) -> None:
         """Write configuration, labels and weights into a folder, which is replaced as a whole or not at all."""
         embeddings = None if self.label_embeddings is None else self.label_embeddings.options
-        saved = SavedModel(asdict(self.config), self.label_spaces, self.resolutions, embeddings, self.state_dict())
+        latent = None if self.latent_branch is None else self.latent_branch.outputs
+        saved = SavedModel(
+            asdict(self.config), self.label_spaces, self.resolutions, embeddings, latent, self.state_dict()
+        )
         write_model(folder, saved)
 
     @classmethod
@@ -172,6 +184,8 @@ class SegmentationModel(nn.Module):
         model.config = config
         if saved.label_embeddings is not None:
             model.add_label_embeddings(**saved.label_embeddings)
+        if saved.latent_branch is not None:
+            model.add_latent_branch(saved.latent_branch)
         try:
             model.load_state_dict(dict(saved.tensors))
         except RuntimeError as error:
@@ -182,20 +196,22 @@ class SegmentationModel(nn.Module):
         return model.to(device).eval()
 
     def _normalized(self, images: Tensor) -> Tensor:
-        values = images.to(self.mean.dtype)
         scale = 255.0 if images.dtype == torch.uint8 else 1.0
-        return (values - scale * self.mean) / (scale * self.std)
+        normalized = (images.to(self.mean.dtype) - scale * self.mean) / (scale * self.std)
+        return normalized.flip(1) if self.convention.bgr else normalized
 
-
-def _check_domains(label_spaces: Mapping[str, LabelSpace], resolutions: Mapping[str, Resolution]) -> None:
-    if not label_spaces or not set(resolutions) <= set(label_spaces):
-        raise ValueError(
-            f"a model got label spaces of {sorted(label_spaces)} and resolutions of {sorted(resolutions)}; expected at "
-            "least one domain, and resolutions of those alone: name the same domains in both"
-        )
-    for name in label_spaces:
-        if not name or "." in name or hasattr(nn.ModuleDict, name):
+    def _start_from_weights(self, weights: Path, own: Convention) -> None:
+        """Take what fits from a saved model; or heads from a published file, whose trunk the networks already have."""
+        if not weights.is_dir():
+            for name, head in self.heads.items():
+                if isinstance(head, SummedAspp):
+                    log.info("head of %s: %s", name, load_head(head, weights))
+            return
+        folder = find_model(weights)
+        saved = ModelConfig.from_values(read_config(folder))
+        if saved.convention(own).bgr != self.convention.bgr:
             raise ValueError(
-                f"domain name {name!r} cannot name a part of the model; expected a word without dots that is no method "
-                "of a torch module: rename the domain"
+                f"the model in {weights} has input {saved.input!r}, the new one {self.config.input!r}, with channels "
+                "in another order; expected the same: set input to that of the saved model"
             )
+        log.info("%s", load_weights(self, folder / WEIGHTS, required="networks."))

@@ -21,13 +21,15 @@ class SavedModel(NamedTuple):
     """What a model's folder holds.
 
     ``config`` are the plain values of its configuration, ``label_spaces`` and ``resolutions`` are by domain,
-    ``label_embeddings`` are the options these were added with (None: there are none), ``tensors`` its named weights.
+    ``label_embeddings`` are the options these were added with and ``latent_branch`` the numbers of latent classes
+    (None: there are none), ``tensors`` its named weights.
     """
 
     config: Mapping[str, Any]
     label_spaces: Mapping[str, LabelSpace]
     resolutions: Mapping[str, Resolution]
     label_embeddings: Mapping[str, Any] | None
+    latent_branch: Mapping[str, int] | None
     tensors: Mapping[str, Tensor]
 
 
@@ -56,7 +58,11 @@ def write_model(folder: Path, saved: SavedModel) -> None:
     tensors = {name: value.detach().to("cpu", copy=True).contiguous() for name, value in saved.tensors.items()}
     with replaced_folder(Path(folder)) as new:
         (new / CONFIG).write_text(json.dumps(dict(saved.config), indent=2, default=str) + "\n", encoding="utf-8")
-        labels = {"domains": domains, "label_embeddings": saved.label_embeddings}
+        labels = {
+            "domains": domains,
+            "label_embeddings": saved.label_embeddings,
+            "latent_branch": saved.latent_branch,
+        }
         (new / LABELS).write_text(json.dumps(labels, indent=2) + "\n", encoding="utf-8")
         save_file(tensors, new / WEIGHTS)
         # Some versions of the writer make the file private to its owner.
@@ -74,20 +80,40 @@ def read_model(folder: Path) -> SavedModel:
         ValueError: If a part is damaged.
     """
     folder = find_model(folder)
-    for name in (CONFIG, LABELS):
-        if not (folder / name).is_file():
-            raise FileNotFoundError(f"the model in {folder} has no {name}; expected what save() wrote: save it again")
+    config = read_config(folder)
+    if not (folder / LABELS).is_file():
+        raise _incomplete(folder, LABELS)
     try:
-        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
         labels = json.loads((folder / LABELS).read_text(encoding="utf-8"))
         domains = labels["domains"]
         spaces = {name: _label_space(facts) for name, facts in domains.items()}
         resolutions = {name: _resolution(facts["resolution"]) for name, facts in domains.items()}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(
-            f"{CONFIG} or {LABELS} in {folder} is damaged ({error!r}); expected what save() wrote: save the model again"
+            f"{LABELS} in {folder} is damaged ({error!r}); expected what save() wrote: save the model again"
         ) from error
-    return SavedModel(config, spaces, resolutions, labels.get("label_embeddings"), read_tensors(folder / WEIGHTS))
+    added = labels.get("label_embeddings"), labels.get("latent_branch")
+    return SavedModel(config, spaces, resolutions, *added, read_tensors(folder / WEIGHTS))
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """The plain values of a saved model's configuration.
+
+    Args:
+        folder: What ``write_model`` wrote.
+
+    Raises:
+        FileNotFoundError: If there is none.
+        ValueError: If it is damaged.
+    """
+    if not (folder / CONFIG).is_file():
+        raise _incomplete(folder, CONFIG)
+    try:
+        return dict(json.loads((folder / CONFIG).read_text(encoding="utf-8")))
+    except (ValueError, TypeError) as error:
+        raise ValueError(
+            f"{CONFIG} in {folder} is damaged ({error!r}); expected what save() wrote: save the model again"
+        ) from error
 
 
 def find_model(folder: Path) -> Path:
@@ -139,6 +165,10 @@ def replaced_folder(folder: Path) -> Iterator[Path]:
     finally:
         shutil.rmtree(new, ignore_errors=True)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def _incomplete(folder: Path, name: str) -> FileNotFoundError:
+    return FileNotFoundError(f"the model in {folder} has no {name}; expected what save() wrote: save it again")
 
 
 def _beside(folder: Path, kind: str) -> Path:

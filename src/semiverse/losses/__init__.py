@@ -1,0 +1,42 @@
+"""Losses on score maps at feature resolution; those of every pixel's classes keep no map at full resolution.
+
+The scores are upsampled strip by strip (``upsampling``), and each strip's gradient is formed in closed form and carried
+back to the cells at once. The backward pass then only scales a map of the size of the scores.
+"""
+
+from semiverse.losses.adversarial import FAKE, REAL, adversarial_loss, one_hot_map
+from semiverse.losses.cross_entropy import cross_entropy
+from semiverse.losses.divergence import symmetric_divergence
+from semiverse.losses.entropy import assignment_entropy, entropy
+from semiverse.losses.latent import (
+    Branch,
+    class_given_latent,
+    co_occurrence,
+    conditional_entropy,
+    consistency,
+    effective_latent_classes,
+    latent_given_class,
+    update_co_occurrence,
+)
+from semiverse.losses.pseudo_labels import pseudo_label_loss, pseudo_labels
+
+__all__ = [
+    "FAKE",
+    "REAL",
+    "Branch",
+    "adversarial_loss",
+    "assignment_entropy",
+    "class_given_latent",
+    "co_occurrence",
+    "conditional_entropy",
+    "consistency",
+    "cross_entropy",
+    "effective_latent_classes",
+    "entropy",
+    "latent_given_class",
+    "one_hot_map",
+    "pseudo_label_loss",
+    "pseudo_labels",
+    "symmetric_divergence",
+    "update_co_occurrence",
+]

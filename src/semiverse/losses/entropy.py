@@ -1,0 +1,85 @@
+"""Entropies of score maps: of every pixel, and of the mean over all cells."""
+
+from collections.abc import Sequence
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from semiverse.losses.strips import KnownGradient, walk
+from semiverse.upsampling import Strip, full_precision
+
+
+def entropy(
+    scores: Tensor,
+    size: tuple[int, int],
+    groups: Sequence[int],
+    align_corners: bool = False,
+    zero_border: bool = False,
+) -> Tensor:
+    """Mean entropy of the upsampled scores, for each group of channels.
+
+    Kalluri et al. (2019), Eqs. 3 and 4: the entropy of the softmax of the similarities of a pixel with the label
+    embeddings of one domain, natural logarithm, averaged over all pixels. The similarity is linear, so scores may be
+    formed at feature resolution and upsampled; softmax and entropy are taken after upsampling.
+
+    Args:
+        scores: Similarities, (N, R, h, w), finite.
+        size: Height and width at which the entropy is taken, (H, W).
+        groups: Number of consecutive channels of each group; they sum to R. Each group has its own softmax.
+        align_corners: As in ``torch.nn.functional.interpolate``.
+        zero_border: Outside is zero, as in the frozen transposed convolution of dilated residual networks.
+
+    Returns:
+        Entropies, (len(groups),), in [0, log(size of the group)]; float32, or float64 for float64 scores.
+
+    Raises:
+        ValueError: If the groups do not cover the channels.
+    """
+    _check_groups(scores, groups)
+    scores = full_precision(scores)
+    with torch.autocast(scores.device.type, enabled=False):
+        sums, gradient = walk(scores, size, partial(_negative_entropies, groups=groups), align_corners, zero_border)
+        negative_entropies: Tensor = KnownGradient.apply(scores, sums, gradient, groups)
+        return negative_entropies / -(len(scores) * size[0] * size[1])
+
+
+def assignment_entropy(scores: Tensor, groups: Sequence[int]) -> Tensor:
+    """Entropy of the mean assignment of all cells, for each group of channels.
+
+    Large where the cells spread over all labels, zero where every cell goes to the same one; maximising it keeps the
+    assignments of ``entropy`` from collapsing.
+
+    Args:
+        scores: Similarities, (N, R, h, w), at feature resolution.
+        groups: As in ``entropy``.
+
+    Returns:
+        Entropies, (len(groups),), in [0, log(size of the group)].
+    """
+    _check_groups(scores, groups)
+    with torch.autocast(scores.device.type, enabled=False):
+        parts = torch.split(full_precision(scores), list(groups), dim=1)
+        means = [part.softmax(dim=1).mean(dim=(0, 2, 3)) for part in parts]
+        return torch.stack([-torch.xlogy(mean, mean).sum() for mean in means])
+
+
+def _negative_entropies(strip: Strip, groups: Sequence[int]) -> Tensor:
+    """Summed -H = p log p of each group; its gradient is p (log p + H)."""
+    sums = []
+    for values in torch.split(strip.values, list(groups), dim=1):
+        log_p = values.log_softmax(dim=1)
+        p = torch.exp(log_p, out=values)
+        p_log_p = log_p.mul_(p)
+        negative_entropy = p_log_p.sum(dim=1, keepdim=True)
+        torch.addcmul(p_log_p, p, negative_entropy, value=-1, out=values)
+        sums.append(negative_entropy.sum())
+    return torch.stack(sums)
+
+
+def _check_groups(scores: Tensor, groups: Sequence[int]) -> None:
+    if sum(groups) != scores.shape[1] or min(groups, default=0) < 1:
+        raise ValueError(
+            f"groups {list(groups)} sum to {sum(groups)}, but the scores have {scores.shape[1]} channels; "
+            "give the number of label rows of each domain, in the order of the channels"
+        )

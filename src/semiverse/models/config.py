@@ -1,0 +1,128 @@
+"""What a model can be asked to be."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Literal, Self, get_args
+
+from torch import nn
+
+from semiverse.labels import LabelSpace
+from semiverse.models.conventions import CONVENTIONS, UNIT, Convention, InputName
+from semiverse.resolution import Resolution
+
+Statistics = Literal["per_domain", "shared"]
+DecoderName = Literal["linear", "aspp", "fpn", "aspp_sum"]
+Stride = Literal[8, 16, 32]
+Branches = Literal[2, 4]
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Which network to build; plain values that are saved next to the weights.
+
+    Args:
+        encoder: A dilated residual network (drn_d_22, drn_c_26, ...), deeplab_resnet101 or any network of timm.
+        decoder: Between encoder and heads: "linear" (nothing), "aspp" or "fpn". "aspp_sum": nothing either, and heads
+            are those of DeepLab-v2, sums of four atrous convolutions, whose logits are upsampled with aligned corners.
+        output_stride: Pixels per cell of the encoder's coarsest map, along an edge.
+        width: Factor on the encoder's channels (not those of timm); 0.5 makes a network for the CPU.
+        pretrained: Start the encoder from the weights that timm publishes for it.
+        weights: Start from these weights: a published file for the encoder (and heads of "aspp_sum" that fit), or the
+            folder of a saved model or run, of which everything that fits is taken.
+        batch_norm: "per_domain" keeps running statistics of each domain, "shared" one for all; scale and shift are
+            shared in both.
+        separate: One encoder and decoder for each domain, which share nothing (the baseline without transfer).
+        normalize_images: Subtract the mean and divide by the deviation that the encoder was made for; False: only scale
+            images to [0, 1], as the public code of Kalluri et al. does.
+        input: What the weights expect images to be. "encoder": what those published for the encoder do;
+            "rgb_imagenet": normalised by the mean and deviation of ImageNet, as torchvision's weights for
+            deeplab_resnet101; "bgr_caffe": blue first, 0..255 minus a mean, as the other files for it;
+            "rgb_caffe": the same with red first, as the models released with AdvSemiSeg.
+        aspp_branches: How many of the four convolutions of an "aspp_sum" head count; 2 as in the public code of
+            AdvSemiSeg and AdaptSegNet, and for scores of their weights.
+        none_class: Give every head a further channel that is never a target, as that code does; pixels for which it is
+            the largest have no prediction.
+
+    Raises:
+        ValueError: If a value is none of those listed.
+    """
+
+    encoder: str = "drn_d_22"
+    decoder: DecoderName = "linear"
+    output_stride: Stride = 8
+    width: float = 1.0
+    pretrained: bool = False
+    weights: Path | None = None
+    batch_norm: Statistics = "per_domain"
+    separate: bool = False
+    normalize_images: bool = True
+    input: InputName = "encoder"
+    aspp_branches: Branches = 4
+    none_class: bool = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "weights", None if self.weights is None else Path(self.weights))
+        choices = {
+            "decoder": DecoderName,
+            "output_stride": Stride,
+            "batch_norm": Statistics,
+            "input": InputName,
+            "aspp_branches": Branches,
+        }
+        for name, kind in choices.items():
+            value = getattr(self, name)
+            if value not in get_args(kind):
+                listed = ", ".join(map(str, get_args(kind)))
+                raise ValueError(f"model has {name} {value!r}; expected one of {listed}: choose one of them")
+
+        if not self.normalize_images and self.input != "encoder":
+            raise ValueError(
+                f"model has input {self.input!r} and normalize_images false; expected one of them, because images that "
+                "are only scaled follow no convention: leave out one"
+            )
+        if self.aspp_branches != 4 and self.decoder != "aspp_sum":
+            raise ValueError(
+                f"model has aspp_branches {self.aspp_branches} and decoder {self.decoder!r}, which has none; expected "
+                "decoder aspp_sum: use it or leave out the branches"
+            )
+
+    @property
+    def align_corners(self) -> bool:
+        """Whether logits are upsampled with aligned corners: the DeepLab family is trained so, and loses otherwise."""
+        return self.decoder == "aspp_sum"
+
+    def convention(self, own: Convention) -> Convention:
+        """What images have to be for a network whose own convention is given."""
+        return CONVENTIONS.get(self.input, own) if self.normalize_images else UNIT
+
+    @classmethod
+    def from_values(cls, values: Mapping[str, Any]) -> Self:
+        """A configuration from the plain values that were saved; what an older version did not save has its default.
+
+        Raises:
+            ValueError: If entries are unknown.
+        """
+        names = {field.name for field in fields(cls)}
+        unknown = sorted(set(values) - names)
+        if unknown:
+            raise ValueError(
+                f"a saved configuration has the entries {', '.join(unknown)}; known are {', '.join(sorted(names))}: "
+                "use the version of this library that saved the model"
+            )
+        return cls(**values)
+
+
+def check_domains(label_spaces: Mapping[str, LabelSpace], resolutions: Mapping[str, Resolution]) -> None:
+    """Refuse no domain, resolutions of unknown ones, and names that cannot be names of modules."""
+    if not label_spaces or not set(resolutions) <= set(label_spaces):
+        raise ValueError(
+            f"a model got label spaces of {sorted(label_spaces)} and resolutions of {sorted(resolutions)}; expected at "
+            "least one domain, and resolutions of those alone: name the same domains in both"
+        )
+    for name in label_spaces:
+        if not name or "." in name or hasattr(nn.ModuleDict, name):
+            raise ValueError(
+                f"domain name {name!r} cannot name a part of the model; expected a word without dots that is no method "
+                "of a torch module: rename the domain"
+            )
