@@ -53,7 +53,8 @@ def test_entropy_terms_reach_projection_and_encoder_but_no_head_and_no_label_row
 def test_supervised_term_reaches_only_its_own_head():
     method, data = universal(anchor=0.0)
     sample = first_batch(data).labeled["rooms"]
-    method.supervised_loss(method.model.features(sample.image, "rooms"), sample, "rooms").backward()
+    logits = method.model.classify(method.model.features(sample.image, "rooms"), "rooms")
+    method.supervised_loss(logits, sample, "rooms").backward()
     found = gradients(method.model)
     assert found["heads.rooms.weight"].abs().sum() > 0
     assert found["heads.streets.weight"] is None
@@ -311,7 +312,7 @@ def test_a_none_class_can_only_raise_the_cross_entropy_and_is_no_prediction():
     features = method.model.features(sample.image, "streets")
     logits = method.model.classify(features, "streets")
     assert logits.shape[1] == 9
-    assert method.supervised_loss(features, sample, "streets") >= cross_entropy(logits[:, :8], sample.mask)
+    assert method.supervised_loss(logits, sample, "streets") >= cross_entropy(logits[:, :8], sample.mask)
     none = torch.zeros_like(logits)
     none[:, 8] = 1
     confusions = Confusions({"streets": data.label_spaces["streets"]})

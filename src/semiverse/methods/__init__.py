@@ -1,9 +1,11 @@
 """Methods: one objective a file."""
 
+from semiverse.methods.adversarial import Adversarial
 from semiverse.methods.finetune import Finetune
 from semiverse.methods.label_rows import LabelRowOptions
+from semiverse.methods.latent import Latent
 from semiverse.methods.method import Method
 from semiverse.methods.supervised import Supervised
 from semiverse.methods.universal import Universal
 
-__all__ = ["Finetune", "LabelRowOptions", "Method", "Supervised", "Universal"]
+__all__ = ["Adversarial", "Finetune", "LabelRowOptions", "Latent", "Method", "Supervised", "Universal"]

@@ -44,4 +44,5 @@ class Finetune(Method):
         """Cross entropy of each domain (Eq. 1)."""
         for domain, sample in batch.labeled.items():
             features = self.model.features(sample.image, domain)
-            yield self.supervised_loss(features.detach() if self.head_only else features, sample, domain)
+            logits = self.model.classify(features.detach() if self.head_only else features, domain)
+            yield self.supervised_loss(logits, sample, domain)

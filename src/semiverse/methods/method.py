@@ -19,7 +19,7 @@ from semiverse.losses import cross_entropy
 from semiverse.methods.bookkeeping import Confusions, Means
 from semiverse.methods.processes import average_gradients, process_count, unsynchronized
 from semiverse.mixture import DomainMixture, TrainBatch
-from semiverse.models import SegmentationModel
+from semiverse.models import SegmentationModel, parameter_groups
 from semiverse.schedules import polynomial
 
 
@@ -34,6 +34,8 @@ class Method(LightningModule):
         power: Of the polynomial decay.
         decay: Whether the learning rate falls once an epoch (the public code of Kalluri et al.) or every step.
         clip: Largest norm of the gradient; None: no limit.
+        head_lr: Factor on the learning rate of the heads, and of whatever else stands behind the decoder; 10 for
+            DeepLab-v2.
         zero_border: Upsample scores as the published frozen transposed convolution does: zero outside the image.
     """
 
@@ -49,13 +51,15 @@ class Method(LightningModule):
         power: float = 0.9,
         decay: Literal["epoch", "step"] = "epoch",
         clip: float | None = None,
+        head_lr: float = 1.0,
         zero_border: bool = False,
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
         self.model = model
         self.lr, self.momentum, self.weight_decay = lr, momentum, weight_decay
-        self.power, self.decay, self.clip, self.zero_border = power, decay, clip, zero_border
+        self.power, self.decay, self.clip = power, decay, clip
+        self.head_lr, self.zero_border = head_lr, zero_border
         self.steps_done, self.total_steps = 0, 1
         self.means, self.by_decoder = Means(), Confusions(model.label_spaces)
         self.scores: dict[str, float] = {}
@@ -82,16 +86,21 @@ class Method(LightningModule):
         """The step from which on unlabelled images are used; None: never. Before it they are not even read."""
         return None
 
-    def supervised_loss(self, features: Tensor, sample: Sample, domain: str) -> Tensor:
+    @property
+    def needs_ground_truth(self) -> bool:
+        """Whether a batch draws labelled images once more."""
+        return False
+
+    def supervised_loss(self, logits: Tensor, sample: Sample, domain: str) -> Tensor:
         """Cross entropy of the domain's decoder on labelled pixels (Kalluri et al. (2019), Eq. 1).
 
         Args:
-            features: Of the images of the sample, (N, D, h, w).
+            logits: Of the domain's classes, for the images of the sample, (N, C, h, w).
             sample: With masks (N, H, W).
-            domain: Whose head and label space.
+            domain: Whose label space.
         """
-        logits, total = self.model.classify(features, domain), self.labeled_pixels(sample.mask)
-        loss = cross_entropy(logits, sample.mask, total=total, zero_border=self.zero_border)
+        total, corners = self.labeled_pixels(sample.mask), self.model.config.align_corners
+        loss = cross_entropy(logits, sample.mask, None, total, corners, self.zero_border)
         self.means.add(f"{domain}/supervised", loss)
         return loss
 
@@ -104,19 +113,39 @@ class Method(LightningModule):
 
     def training_step(self, batch: TrainBatch, batch_idx: int) -> None:  # noqa: ARG002  (Lightning's signature)
         """Back-propagate every term of the objective, then step once."""
-        optimizer = cast(LightningOptimizer, self.optimizers())
+        self.minimize(self.terms(batch), cast(LightningOptimizer, self.optimizers()), self.learning_rate, batch)
+        self.finish_step()
+
+    def minimize(
+        self, terms: Iterator[Tensor], optimizer: LightningOptimizer, learning_rate: float, batch: TrainBatch
+    ) -> None:
+        """One step of an optimiser over its own parameters, on the sum of some terms.
+
+        Args:
+            terms: What is minimised; each is back-propagated as soon as it is yielded.
+            optimizer: Whose parameters move.
+            learning_rate: Of this step; every group of parameters has its own ``factor`` on it.
+            batch: Where the terms come from, for the message.
+
+        Raises:
+            FloatingPointError: If a term is not finite; no parameter has moved then.
+        """
         for group in optimizer.param_groups:
-            group["lr"] = self.learning_rate
+            group["lr"] = learning_rate * group["factor"]
         optimizer.zero_grad()
         with unsynchronized(self):
-            for term in self.terms(batch):
+            for term in terms:
                 if not torch.isfinite(term):
                     raise FloatingPointError(self._not_finite(term, batch))
                 self.manual_backward(term)
-        average_gradients(self.parameters())
+        moving = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+        average_gradients(moving)
         if self.clip is not None:
-            torch.nn.utils.clip_grad_norm_(self.parameters(), self.clip)
+            torch.nn.utils.clip_grad_norm_(moving, self.clip)
         optimizer.step()
+
+    def finish_step(self) -> None:
+        """Count the step; at the end of an epoch do what happens then."""
         self.steps_done += 1
         if self.steps_done % self.data.steps_per_epoch == 0:
             self.end_epoch()  # part of the step: a checkpoint after it holds what it did
@@ -136,13 +165,18 @@ class Method(LightningModule):
     @property
     def learning_rate(self) -> float:
         """Learning rate of the step that comes next: polynomial decay, once an epoch or every step."""
-        epoch = self.data.steps_per_epoch if self.decay == "epoch" else 1
-        return self.lr * polynomial(self.steps_done // epoch, -(-self.total_steps // epoch), self.power)
+        return self.lr * self.decayed
 
-    def configure_optimizers(self) -> Optimizer:
-        """Stochastic gradient descent over everything that learns."""
-        learning = [parameter for parameter in self.parameters() if parameter.requires_grad]
-        return SGD(learning, self.lr, momentum=self.momentum, weight_decay=self.weight_decay)
+    @property
+    def decayed(self) -> float:
+        """Share of its start value that a learning rate has in the step that comes next."""
+        epoch = self.data.steps_per_epoch if self.decay == "epoch" else 1
+        return polynomial(self.steps_done // epoch, -(-self.total_steps // epoch), self.power)
+
+    def configure_optimizers(self) -> Optimizer | list[Optimizer]:
+        """Stochastic gradient descent over everything of the model that learns, each parameter once."""
+        groups = parameter_groups(self.model, head_factor=self.head_lr)
+        return SGD(groups, self.lr, momentum=self.momentum, weight_decay=self.weight_decay)
 
     def on_fit_start(self) -> None:
         """Reduced precision pays with channels last; full precision does not (docs/performance.md)."""
@@ -151,8 +185,13 @@ class Method(LightningModule):
 
     def train_dataloader(self) -> DataLoader[TrainBatch]:
         """Batches from the step that training has reached."""
-        trainer = self.trainer
-        return self.data.training(lambda: self.steps_done, self.unlabeled_from, trainer.global_rank, trainer.world_size)
+        return self.data.training(
+            lambda: self.steps_done,
+            self.unlabeled_from,
+            self.trainer.global_rank,
+            self.trainer.world_size,
+            self.needs_ground_truth,
+        )
 
     def val_dataloader(self) -> list[DataLoader[Sample]]:
         """One loader a domain."""
@@ -165,7 +204,7 @@ class Method(LightningModule):
 
     def validate_features(self, features: Tensor, sample: Sample, domain: str) -> None:
         """Count the decoder's predictions from features (N, D, h, w) against masks (N, H, W)."""
-        self.by_decoder.add(domain, self.model.classify(features, domain), sample.mask)
+        self.by_decoder.add(domain, self.model.classify(features, domain), sample.mask, self.model.config.align_corners)
 
     def on_validation_epoch_end(self) -> None:
         """Scores of every domain, and their sum over the domains that have labels to validate with."""

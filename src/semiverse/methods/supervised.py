@@ -18,4 +18,5 @@ class Supervised(Method):
     def terms(self, batch: TrainBatch) -> Iterator[Tensor]:
         """Cross entropy of each domain (Eq. 1)."""
         for domain, sample in batch.labeled.items():
-            yield self.supervised_loss(self.model.features(sample.image, domain), sample, domain)
+            logits = self.model.classify(self.model.features(sample.image, domain), domain)
+            yield self.supervised_loss(logits, sample, domain)

@@ -92,7 +92,7 @@ class Universal(Method):
     def labeled_loss(self, sample: Sample, domain: str) -> Tensor:
         """Supervised term and anchor of one labelled batch."""
         features = self.model.features(sample.image, domain)
-        loss = self.supervised_loss(features, sample, domain)
+        loss = self.supervised_loss(self.model.classify(features, domain), sample, domain)
         if self.anchor:
             loss = loss + self.anchor * self.anchor_loss(features, sample, domain)
         if self.theta < 1:

@@ -1,0 +1,63 @@
+"""What adversarial methods share: the second half of a step, in which discriminators learn."""
+
+from abc import abstractmethod
+from collections.abc import Iterator
+from typing import Any, cast
+
+from pytorch_lightning.core.optimizer import LightningOptimizer
+from torch import Tensor, nn
+from torch.optim import Adam, Optimizer
+
+from semiverse.methods.method import Method
+from semiverse.mixture import TrainBatch
+from semiverse.models import SegmentationModel
+
+
+class AdversarialMethod(Method):
+    """A method whose model has to deceive discriminators, which learn in the second half of every step.
+
+    In the first half the discriminators are frozen and the model moves; in the second half they look at what the model
+    predicted in the first, cut off from it. A step counts once, whatever number of optimisers it has.
+
+    Args:
+        model: The model to train.
+        discriminators: What judges its predictions; None: nothing, and there is no second half.
+        discriminator_lr: Their learning rate at the start; it decays as the model's does.
+        options: Those of ``Method``.
+    """
+
+    discriminators: nn.Module | None
+
+    def __init__(
+        self,
+        model: SegmentationModel,
+        discriminators: nn.Module | None,
+        discriminator_lr: float = 1e-4,
+        **options: Any,  # noqa: ANN401
+    ) -> None:
+        super().__init__(model, **options)
+        self.discriminators, self.discriminator_lr = discriminators, discriminator_lr
+
+    @abstractmethod
+    def discriminator_terms(self, batch: TrainBatch) -> Iterator[Tensor]:
+        """Losses of the discriminators on what ``terms`` predicted; each is back-propagated as it is yielded."""
+
+    def training_step(self, batch: TrainBatch, batch_idx: int) -> None:
+        """Move the model, then the discriminators."""
+        if self.discriminators is None:
+            return super().training_step(batch, batch_idx)
+        model, opponents = cast(list[LightningOptimizer], self.optimizers())
+        self.discriminators.requires_grad_(False)
+        self.minimize(self.terms(batch), model, self.learning_rate, batch)
+        self.discriminators.requires_grad_(True)
+        self.minimize(self.discriminator_terms(batch), opponents, self.discriminator_lr * self.decayed, batch)
+        self.finish_step()
+        return None
+
+    def configure_optimizers(self) -> Optimizer | list[Optimizer]:
+        """Stochastic gradient descent for the model, Adam for the discriminators (Hung et al.'s code)."""
+        model = cast(Optimizer, super().configure_optimizers())
+        if self.discriminators is None:
+            return model
+        groups = [{"params": list(self.discriminators.parameters()), "factor": 1.0}]
+        return [model, Adam(groups, self.discriminator_lr, betas=(0.9, 0.99))]

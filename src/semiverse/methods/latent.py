@@ -1,0 +1,166 @@
+"""Semi-supervised learning by latent classes (Sawatzky et al., "Discovering Latent Classes ...", section 3)."""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+from torch.distributed import all_reduce
+
+from semiverse.data import Sample
+from semiverse.labels import IGNORE
+from semiverse.losses import (
+    Branch,
+    co_occurrence,
+    conditional_entropy,
+    consistency,
+    cross_entropy,
+    effective_latent_classes,
+    latent_given_class,
+    symmetric_divergence,
+    update_co_occurrence,
+)
+from semiverse.methods.adversarial import Adversarial
+from semiverse.methods.class_groups import group_table
+from semiverse.methods.processes import process_count
+from semiverse.models import SegmentationModel
+
+SecondBranch = Literal["latent", "groups", "classes", "twin"]
+
+
+class Latent(Adversarial):
+    """A second branch finds latent classes on labelled images, and teaches the semantic branch on unlabelled ones.
+
+    L_labeled = L_ce + ``latent_weight`` L_latent + ``labeled_adversary`` L_adv (Eq. 6), L_unlabeled =
+    ``unlabeled_adversary`` L_adv + ``consistency_weight`` L_cons (Eq. 11). Every label space has latent classes
+    of its own.
+
+    Args:
+        model: The model to train; it gets the second branch.
+        latent_classes: Number L of latent classes a label space.
+        branch: What the second branch learns on labelled images. "latent": L classes of low conditional entropy, as the
+            method does; ablations: "groups": the given super-classes; "classes": the classes themselves; "twin": the
+            classes, as a second semantic branch which the first one has to agree with (symmetric divergence).
+        groups: For "groups": name of the super-class of each class, by domain; None: this library's own grouping.
+        latent_weight: Weight of what the second branch learns on labelled images.
+        consistency_weight: Weight of the consistency of the branches on unlabelled images.
+        consistency_from: Step from which on that counts; None: after a quarter of the training, as 5000 of 20000.
+        gradient: Which branch learns from the consistency. The paper's figures say the semantic one, a sentence of its
+            section 3.2 the latent one.
+        average_over: Whether the moving average of co-occurrences weighs a batch as its share of the labelled images,
+            or of all.
+        labeled_adversary: Weight of the adversarial term on labelled images.
+        unlabeled_adversary: Weight of the adversarial term on unlabelled images.
+        pseudo_weight: As in ``Adversarial``; not part of the method.
+        options: Those of ``Adversarial``.
+
+    Raises:
+        ValueError: If classes have no group.
+    """
+
+    def __init__(
+        self,
+        model: SegmentationModel,
+        latent_classes: int = 20,
+        branch: SecondBranch = "latent",
+        groups: Mapping[str, Mapping[str, str]] | None = None,
+        latent_weight: float = 1.0,
+        consistency_weight: float = 0.1,
+        consistency_from: int | None = None,
+        gradient: Branch = "semantic",
+        average_over: Literal["labeled", "all"] = "labeled",
+        labeled_adversary: float = 0.01,
+        unlabeled_adversary: float = 0.001,
+        pseudo_weight: float = 0.0,
+        **options: Any,  # noqa: ANN401
+    ) -> None:
+        super().__init__(model, labeled_adversary, unlabeled_adversary, pseudo_weight, **options)
+        self.branch, self.gradient, self.average_over = branch, gradient, average_over
+        self.latent_weight, self.consistency_weight = latent_weight, consistency_weight
+        self.consistency_from = consistency_from
+        spaces = {model.space_key(domain): model.label_spaces[domain] for domain in reversed(model.label_spaces)}
+        own = {domain: dict(table) for domain, table in (groups or {}).items()}
+        self.group_tables = {
+            key: group_table(space, own.get(key)) if branch == "groups" else list(range(len(space)))
+            for key, space in spaces.items()
+        }
+        sizes = {
+            key: latent_classes if branch == "latent" else max(table) + 1 for key, table in self.group_tables.items()
+        }
+        self.latent_branch = model.add_latent_branch(sizes)
+
+    @property
+    def unlabeled_from(self) -> int | None:
+        """Unlabelled images are used from the first step on, where a term uses them."""
+        adversarial = super().unlabeled_from
+        if adversarial is None and self.consistency_weight:
+            return self.later(self.consistency_from)
+        return adversarial
+
+    def labeled_loss(self, sample: Sample, domain: str) -> Tensor:
+        """L_labeled of Eq. 6; what occurs together is noted."""
+        features, space = self.model.features(sample.image, domain), self.model.space_key(domain)
+        logits, latent = self.model.classify(features, domain), self.latent_branch.logits(features, space)
+        loss = self.supervised_loss(logits, sample, domain)
+        loss = loss + self.labeled_adversarial_loss(logits, sample, domain)
+        if self.branch == "twin":
+            loss = loss + self.labeled_adversarial_loss(latent, sample, domain)
+        return loss + self.latent_weight * self.latent_loss(latent, sample, domain)
+
+    def latent_loss(self, latent: Tensor, sample: Sample, domain: str) -> Tensor:
+        """L_latent, the entropy of the class given the latent class (Eq. 1), or what stands in its place."""
+        space, corners = self.model.space_key(domain), self.model.config.align_corners
+        classes = len(self.model.label_spaces[domain])
+        if self.branch == "latent":
+            loss, counts = conditional_entropy(latent, sample.mask, classes, corners)
+        else:
+            counts = co_occurrence(latent, sample.mask, classes, corners)
+            table = torch.full((IGNORE + 1,), IGNORE, dtype=torch.uint8, device=sample.mask.device)
+            table[:classes] = torch.tensor(self.group_tables[space], dtype=torch.uint8)
+            grouped = table[sample.mask.long()]
+            loss = cross_entropy(latent, grouped, total=self.labeled_pixels(grouped), align_corners=corners)
+        self.note(counts, domain)
+        self.means.add(f"{domain}/latent", loss)
+        return loss
+
+    @torch.no_grad()
+    def note(self, counts: Tensor, domain: str) -> None:
+        """Move the average of co-occurrences (Eq. 8) by those of a batch, (C, L)."""
+        if process_count() > 1:
+            all_reduce(counts)
+        images = len(self.data.labeled[domain])
+        if self.average_over == "all":
+            images = len({record.id for record in [*self.data.labeled[domain], *self.data.unlabeled[domain]]})
+        average = self.latent_branch.co_occurrence(self.model.space_key(domain))
+        average.copy_(update_co_occurrence(average, counts, min(1.0, self.data.batch_size / images)))
+
+    def unlabeled_loss(self, images: Tensor, domain: str) -> Tensor:
+        """L_unlabeled of Eq. 11 for images (N, 3, H, W)."""
+        features, space = self.model.features(images, domain), self.model.space_key(domain)
+        logits, latent = self.model.classify(features, domain), self.latent_branch.logits(features, space)
+        loss = self.unlabeled_adversarial_loss(logits, images, domain)
+        if self.branch == "twin":
+            loss = loss + self.unlabeled_adversarial_loss(latent, images, domain)
+        if self.consistency_weight and self.steps_done >= self.later(self.consistency_from):
+            loss = loss + self.consistency_weight * self.consistency_loss(logits, latent, images, domain)
+        return loss
+
+    def consistency_loss(self, logits: Tensor, latent: Tensor, images: Tensor, domain: str) -> Tensor:
+        """L_cons, the cross entropy of the latent classes that the classes imply with the latent ones (Eq. 10)."""
+        size, corners = (images.shape[-2], images.shape[-1]), self.model.config.align_corners
+        if self.branch == "twin":
+            loss = symmetric_divergence(logits, latent, size, corners)
+        else:
+            given = latent_given_class(self.latent_branch.co_occurrence(self.model.space_key(domain)))
+            loss = consistency(logits, latent, given, size, self.gradient, corners)
+        self.means.add(f"{domain}/consistency", loss)
+        return loss
+
+    def on_validation_epoch_end(self) -> None:
+        """Scores, and how many latent classes are in use (Table 4)."""
+        super().on_validation_epoch_end()
+        for space in self.latent_branch.outputs:
+            given = latent_given_class(self.latent_branch.co_occurrence(space))
+            for threshold in (0.1, 0.9):
+                count = effective_latent_classes(given, threshold)
+                self.scores[f"{space}/effective_latent_classes_{threshold}"] = float(count)
