@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test fast-test setup format check benchmark clean
+.PHONY: demo test fast-test setup format check docs benchmark clean
 
 demo: $(READY)
 	$(BIN)/semiverse demo --out runs/demo
@@ -28,6 +28,9 @@ check: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+docs: $(READY)
+	$(BIN)/python -m semiverse.commands.datasets_page > docs/datasets.md
 
 benchmark: $(READY)
 	$(BIN)/python -m benchmarks

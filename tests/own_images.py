@@ -1,4 +1,4 @@
-"""The folders that docs/guides/your_own_images.md names, with a few tiny images each."""
+"""The folders that the guides in docs/guides name, with a few tiny images each."""
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -88,6 +88,22 @@ def write_cvat(root: Path) -> None:
     write_text(root / "ImageSets" / "Segmentation" / "default.txt", "0\n1\n")
 
 
+def write_street(root: Path) -> None:
+    """Eight images of each of four drives; one of each shows the last class."""
+    bands = np.indices((48, 64))[0] // 16
+    for drive in range(1, 5):
+        for i in range(8):
+            write_photo(root / "images" / f"drive{drive}" / f"{i:03d}.jpg", seed=10 * drive + i, size=bands.shape)
+            write_mask(root / "masks" / f"drive{drive}" / f"{i:03d}.png", bands % (3 if i == 5 else 2))
+
+
+def write_orchard(root: Path) -> None:
+    """Photographs and drawings as the example of a class of one's own has them."""
+    for i, (season, name) in enumerate((season, name) for season in ("summer", "winter") for name in "abc"):
+        write_photo(root / "photos" / season / f"{name}.jpg", seed=i)
+        write_mask(root / "drawings" / season / f"{name}_drawn.png", draw(i, (0, 1, 2, 7)))
+
+
 FOLDERS: dict[str, Callable[[Path], None]] = {
     "yard": lambda root: write_splits(root, (0, 1, 2, 255)),
     "shed": write_listed,
@@ -103,4 +119,10 @@ FOLDERS: dict[str, Callable[[Path], None]] = {
     "yard_without_masks": write_images,
     "quarry": lambda root: write_images(root / "images"),
 }
-"""What writes each folder, by its name."""
+"""What writes each folder of docs/guides/your_own_images.md, by its name."""
+OTHER_FOLDERS: dict[str, Callable[[Path], None]] = {
+    "field": lambda root: write_splits(root, (1, 2, 3)),
+    "street": write_street,
+    "orchard": write_orchard,
+}
+"""Likewise those of the other guides."""

@@ -14,6 +14,8 @@ SPACES = {
     "room": LabelSpace("room", ("wall", "floor", "table", "lamp")),
 }
 
+DEEPLAB = {"encoder": "deeplab_resnet101", "decoder": "aspp_sum"}
+
 
 def build(**options) -> SegmentationModel:
     torch.manual_seed(0)
@@ -24,6 +26,21 @@ def picture(height: int, width: int, seed: int = 0) -> torch.Tensor:
     """Soft blobs, (3, H, W) uint8: neighbouring pixels are alike, as in a photograph."""
     coarse = torch.rand(1, 3, height // 8 + 2, width // 8 + 2, generator=torch.Generator().manual_seed(seed))
     return (F.interpolate(coarse, (height, width), mode="bilinear")[0] * 255).to(torch.uint8)
+
+
+def tell_apart(model: SegmentationModel) -> SegmentationModel:
+    """Statistics of a picture and large heads, so that scores differ from pixel to pixel; at first they hardly do."""
+    norms = [layer for layer in model.modules() if hasattr(layer, "momentum")]
+    with torch.no_grad():
+        for layer in norms:
+            layer.momentum = 1.0
+        for domain, head in zip(SPACES, model.heads.values(), strict=True):
+            features = model.train().features(picture(96, 128, seed=1)[None], domain)
+            logits = head(features)
+            for layer in [layer for layer in head.modules() if isinstance(layer, torch.nn.Conv2d)]:
+                layer.weight *= 2 / logits.std(dim=(2, 3)).mean()
+                layer.bias.zero_()
+    return model.eval()
 
 
 def see_less(model: SegmentationModel) -> SegmentationModel:
@@ -55,6 +72,17 @@ def test_prediction_is_the_argmax_of_the_models_scores():
     torch.testing.assert_close(found.confidence, probabilities.amax(dim=0), atol=1e-5, rtol=0)
 
 
+@pytest.mark.parametrize("size", [(40, 56), (65, 49)], ids=str)
+def test_prediction_of_deeplab_is_the_argmax_of_the_models_scores_with_aligned_corners(size):
+    model, image = tell_apart(build(**DEEPLAB)), picture(*size)
+    with torch.no_grad():
+        probabilities = model(image[None], "park").softmax(dim=1)[0]
+    found = Predictor(model, device="cpu")(image, "park")
+    assert probabilities.amax(dim=0).std() > 0.01
+    assert torch.equal(found.mask.long(), probabilities.argmax(dim=0))
+    torch.testing.assert_close(found.confidence, probabilities.amax(dim=0), atol=1e-5, rtol=0)
+
+
 def test_image_is_seen_at_the_working_size_of_its_domain():
     config, image = ModelConfig(width=0.0625), picture(40, 56)
     torch.manual_seed(0)
@@ -77,13 +105,18 @@ def test_image_is_seen_at_the_working_size_of_its_domain():
         ({}, (10, 300)),  # lower than a window
         ({"decoder": "fpn"}, (152, 200)),  # another stride
         ({"encoder": "resnet10t", "width": 1.0, "output_stride": 32}, (129, 193)),
+        (DEEPLAB, (128, 256)),  # one cell more than an eighth of the pixels
+        (DEEPLAB, (129, 300)),
+        (DEEPLAB, (10, 321)),
+        ({"decoder": "aspp_sum"}, (129, 300)),  # corners aligned, but an eighth of the pixels
     ],
     ids=str,
 )
 def test_windows_give_what_the_whole_image_gives(config, size):
-    model, image = see_less(build(**config)), picture(*size)
+    model, image = tell_apart(see_less(build(**config))), picture(*size)
     whole = Predictor(model, device="cpu")(image, "room")
     pieces = Predictor(model, window=(64, 128), device="cpu")(image, "room")
+    assert whole.confidence.std() > 0.01
     torch.testing.assert_close(pieces.confidence, whole.confidence, atol=1e-4, rtol=0)
     assert float((pieces.mask == whole.mask).float().mean()) > 0.999
 

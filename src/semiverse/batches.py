@@ -75,6 +75,53 @@ class Stream:
         return self._order
 
 
+class EveryStep:
+    """A plan by which several streams all give batches in every step.
+
+    Args:
+        batches: How many each stream gives, by name.
+    """
+
+    def __init__(self, batches: Mapping[str, int]) -> None:
+        self.batches = batches
+
+    def __call__(self, step: int) -> dict[str, list[int]]:
+        """Numbers of the batches of a step, by stream."""
+        return {name: list(range(step * count, (step + 1) * count)) for name, count in self.batches.items()}
+
+
+class InTurn:
+    """A plan by which several streams take turns, so that all images of all of them are drawn equally often.
+
+    A pass has as many turns as there are images; each stream has as many of them as it has images, in an order drawn
+    for that pass. One batch comes from one stream, so that its images can be normalised together.
+
+    Args:
+        sizes: Number of images of each stream, by name.
+        batches: Batches in a step.
+        seed: Of the mixture.
+    """
+
+    def __init__(self, sizes: Mapping[str, int], batches: int, seed: int) -> None:
+        self.sizes, self.batches, self.seed = dict(sizes), batches, seed
+        self._owners = np.repeat(np.arange(len(self.sizes)), list(self.sizes.values()))
+
+    def __call__(self, step: int) -> dict[str, list[int]]:
+        """Numbers of the batches of a step, by stream; streams whose turn it is not are left out."""
+        plan: dict[str, list[int]] = {}
+        for turn in range(step * self.batches, (step + 1) * self.batches):
+            number, index = divmod(turn, len(self._owners))
+            owners = np.random.default_rng([self.seed, zlib.crc32(b"turns"), number]).permutation(self._owners)
+            name, size = list(self.sizes.items())[owners[index]]
+            earlier = int(np.count_nonzero(owners[:index] == owners[index]))
+            plan.setdefault(name, []).append(number * size + earlier)
+        return plan
+
+
+Plan = Callable[[int], Mapping[str, Sequence[int]]]
+"""Gives the numbers of the batches that each stream gives in a step."""
+
+
 class StepBatches(Dataset[TrainBatch]):
     """The batch of each step, one process's share of it.
 
@@ -83,7 +130,7 @@ class StepBatches(Dataset[TrainBatch]):
         unlabeled: Unlabelled images by domain.
         batch_size: Images of a domain in a batch, over all processes together.
         share: Places in a batch that are this process's.
-        unlabeled_batches: Unlabelled batches of each domain in a step.
+        plan: Which unlabelled batches a step has.
         unlabeled_from: First step with unlabelled images; None: no step has any.
         ground_truth: Labelled images that are drawn once more, by domain.
     """
@@ -94,33 +141,26 @@ class StepBatches(Dataset[TrainBatch]):
         unlabeled: Mapping[str, Stream],
         batch_size: int,
         share: range,
-        unlabeled_batches: Mapping[str, int],
+        plan: Plan,
         unlabeled_from: int | None,
         ground_truth: Mapping[str, Stream] = MappingProxyType({}),
     ) -> None:
         self.ground_truth = dict(ground_truth)
         self.labeled, self.unlabeled, self.batch_size, self.share = labeled, unlabeled, batch_size, share
-        self.unlabeled_batches, self.unlabeled_from = unlabeled_batches, unlabeled_from
+        self.plan, self.unlabeled_from = plan, unlabeled_from
 
     def __getitem__(self, step: int) -> TrainBatch:
         begun = self.unlabeled_from is not None and step >= self.unlabeled_from
-        unlabeled = self.unlabeled if begun else {}
+        plan = self.plan(step) if begun else {}
         return TrainBatch(
-            {name: self._draw(stream, step, 1) for name, stream in self.labeled.items()},
-            {name: self._draw(stream, step, self.unlabeled_batches[name]) for name, stream in unlabeled.items()},
-            {name: self._draw(stream, step, 1) for name, stream in self.ground_truth.items()},
+            {name: self._draw(stream, [step]) for name, stream in self.labeled.items()},
+            {name: self._draw(self.unlabeled[name], batches) for name, batches in plan.items()},
+            {name: self._draw(stream, [step]) for name, stream in self.ground_truth.items()},
         )
 
-    def _draw(self, stream: Stream, step: int, batches: int) -> Sample:
-        """This process's share of some batches in a row."""
-        first = step * batches
-        return collate(
-            [
-                stream.draw(batch * self.batch_size + offset)
-                for batch in range(first, first + batches)
-                for offset in self.share
-            ]
-        )
+    def _draw(self, stream: Stream, batches: Sequence[int]) -> Sample:
+        """This process's share of some batches, by their numbers."""
+        return collate([stream.draw(batch * self.batch_size + offset) for batch in batches for offset in self.share])
 
 
 def collate(samples: Sequence[Sample]) -> Sample:

@@ -33,6 +33,12 @@ COMMANDS = {
     "train": Command("train", "train a model; the same call resumes an unfinished run"),
     "evaluate": Command("evaluate", "score a trained model", ("run",)),
     "predict": Command("predict", "segment images or folders of images", ("run", "images...")),
+    "pseudolabel": Command(
+        "pseudolabel", "label images with what a model is sure of, as a dataset to train from", ("run", "images...")
+    ),
+    "cluster": Command(
+        "cluster", "divide images into clusters without any labels; name them to get first masks", ("images...",)
+    ),
     "report": Command("report", "tables and figures from one or many runs", ("runs...",)),
 }
 

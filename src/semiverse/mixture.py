@@ -4,14 +4,14 @@ A training batch is a pure function of the seed and the step: nothing is remembe
 resumed at step s continues exactly as if it had not stopped, with any number of loading processes.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import cached_property, partial
 from warnings import warn
 
 import torch
 from torch.utils.data import DataLoader, Subset
 
-from semiverse.batches import EpochSteps, StepBatches, Stream, TrainBatch, loading_processes
+from semiverse.batches import EpochSteps, EveryStep, InTurn, StepBatches, Stream, TrainBatch, loading_processes
 from semiverse.data import Augmentation, Content, CropTransform, Record, ResizeTransform, Sample, Split, survey
 from semiverse.domain import Domain, choose_labeled, choose_unlabeled
 from semiverse.labels import LabelSpace
@@ -154,6 +154,8 @@ class DomainMixture:
         rank: int = 0,
         processes: int = 1,
         ground_truth: bool = False,
+        unlabeled_domains: Collection[str] | None = None,
+        in_turn: bool = False,
     ) -> DataLoader[TrainBatch]:
         """Batches of an epoch, one a step, from the position that training has reached.
 
@@ -163,6 +165,9 @@ class DomainMixture:
             rank: Of this process.
             processes: Number of processes; each gets its share of every batch.
             ground_truth: Draw labelled images once more in every step.
+            unlabeled_domains: Domains whose unlabelled images are used; None: all that have any.
+            in_turn: Draw an unlabelled batch from one domain at a time, as often from each as it has images, instead of
+                one from every domain in each step.
 
         Raises:
             ValueError: If the processes cannot share a batch evenly.
@@ -172,14 +177,17 @@ class DomainMixture:
                 f"batch_size {self.batch_size} cannot be shared by {processes} processes; expected a multiple of them: "
                 "change data.batch_size"
             )
-        unlabeled = self._streams("unlabeled", self.unlabeled) if unlabeled_from is not None else {}
+        wanted = (
+            set() if unlabeled_from is None else set(self.domains if unlabeled_domains is None else unlabeled_domains)
+        )
+        unlabeled = self._streams("unlabeled", {name: self.unlabeled[name] for name in self.domains if name in wanted})
         workers = loading_processes(processes) if self.workers is None else self.workers
         batches = StepBatches(
             self._streams("labeled", self.labeled),
             unlabeled,
             self.batch_size,
             range(rank, self.batch_size, processes),
-            {name: self._batches_a_step(len(stream)) for name, stream in unlabeled.items()},
+            self._plan({name: len(stream) for name, stream in unlabeled.items()}, in_turn),
             unlabeled_from,
             self._streams("ground truth", self.labeled) if ground_truth else {},
         )
@@ -202,8 +210,14 @@ class DomainMixture:
             if records
         }
 
+    def _plan(self, images: Mapping[str, int], in_turn: bool) -> EveryStep | InTurn:
+        """Which unlabelled batches a step has, of domains with so many images."""
+        if in_turn and images:
+            return InTurn(images, self._batches_a_step(sum(images.values())), self.seed)
+        return EveryStep({name: self._batches_a_step(count) for name, count in images.items()})
+
     def _batches_a_step(self, images: int) -> int:
-        """Unlabelled batches u of a domain in a step (Kalluri et al.'s code: all its images about once an epoch)."""
+        """Unlabelled batches u in a step, of so many images (Kalluri et al.'s code: all about once an epoch)."""
         if self.unlabeled_batches is not None:
             return self.unlabeled_batches
         return max(1, images // self.batch_size // self.steps_per_epoch)

@@ -1,5 +1,6 @@
 """From an image to a mask: the one way, used by evaluation and prediction alike."""
 
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Literal, NamedTuple, cast
 
@@ -28,6 +29,17 @@ class Segmentation(NamedTuple):
     mask: Tensor
     labels: LabelSpace
     confidence: Tensor
+
+    def only(self, classes: Sequence[str]) -> "Segmentation":
+        """The same with every class but these, by name, as ``IGNORE``; colours and ids stay.
+
+        Raises:
+            ValueError: If the label space has no such class.
+        """
+        shown = torch.full((IGNORE + 1,), IGNORE, dtype=torch.uint8)
+        for name in classes:
+            shown[self.labels.id_of(name)] = self.labels.id_of(name)
+        return self._replace(mask=shown[self.mask.long()])
 
 
 class Predictor:
@@ -97,7 +109,7 @@ class Predictor:
             if working != own:
                 image = tv.resize(image, list(working), InterpolationMode.BILINEAR, antialias=True)
         scores = self._scores(image.to(self.device), domain, labels)
-        mask, confidence = argmax_with_confidence(scores, own)
+        mask, confidence = argmax_with_confidence(scores, own, self.model.config.align_corners)
         space = self.model.label_spaces[labels]
         mask = mask.masked_fill(mask >= len(space), IGNORE)  # a head may have a further channel for "none of them"
         return Segmentation(mask[0].cpu(), space, confidence[0].cpu())
@@ -117,16 +129,22 @@ class Predictor:
         above, before = min(CONTEXT, top), min(CONTEXT, left)
         piece = image[:, top - above : top + height + CONTEXT, left - before : left + width + CONTEXT]
         scores = self._scores_of_piece(piece, domain, labels)
-        first_row, first_column = above // self._stride, before // self._stride
-        rows, columns = height // self._stride, width // self._stride
-        return scores[:, :, first_row : first_row + rows, first_column : first_column + columns]
+        rows = self._kept(above, height, top + height >= image.shape[1])
+        columns = self._kept(before, width, left + width >= image.shape[2])
+        return scores[:, :, rows, columns]
+
+    def _kept(self, context: int, length: int, last: bool) -> slice:
+        """The cells of a window among those of its piece; the last window may have one more, on the image's border."""
+        first = context // self._stride
+        return slice(first, None if last else first + length // self._stride)
 
     @cached_property
     def _stride(self) -> int:
-        """Pixels per cell of the scores."""
+        """Pixels per cell of the scores, by how many cells more pixels add: some networks have one at each end."""
         domain = next(iter(self.model.label_spaces))
-        blank = torch.zeros(3, CONTEXT, CONTEXT, dtype=torch.uint8, device=self.device)
-        return CONTEXT // self._scores_of_piece(blank, domain, domain).shape[2]
+        blank = torch.zeros(3, CONTEXT, 2 * CONTEXT, dtype=torch.uint8, device=self.device)
+        height, width = self._scores_of_piece(blank, domain, domain).shape[2:]
+        return CONTEXT // (width - height)
 
     def _scores_of_piece(self, image: Tensor, domain: str, labels: str) -> Tensor:
         features = self.model.features(image[None], domain)

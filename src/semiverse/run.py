@@ -53,6 +53,16 @@ class Run:
         return self.folder / "checkpoints" / "best.ckpt"
 
     @property
+    def failure(self) -> "Run":
+        """What a loss that is not finite leaves: a run that stopped right before that step."""
+        return Run(self.folder / "failure")
+
+    @property
+    def failed(self) -> Path:
+        """In the ``failure`` of a run: what was not finite, on which images, and the command that repeats the step."""
+        return self.folder / "failure.json"
+
+    @property
     def metrics(self) -> Path:
         """One row a validation."""
         return self.folder / "metrics.csv"

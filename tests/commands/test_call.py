@@ -1,5 +1,8 @@
 """From words to arguments: files, options by dotted path, words without a name, help."""
 
+import sys
+from functools import partial
+
 import pytest
 
 from semiverse.cli import main
@@ -8,9 +11,10 @@ from semiverse.commands.evaluate import evaluate
 from semiverse.commands.options.words import merged, name_words, set_value, split_words
 from semiverse.commands.predict import predict
 from semiverse.commands.train import train
-from semiverse.configuration import load_yaml
-from semiverse.methods import Universal
+from semiverse.configuration import describe, dump_yaml, load_yaml
+from semiverse.methods import Adversarial, Latent, Supervised, Universal
 from tests.commands.tiny import TINY, config
+from tests.own_images import FOLDERS
 
 STREETS = ["data", "domains", "streets"]
 
@@ -166,3 +170,31 @@ def test_help_on_an_unknown_class_is_refused(capsys):
     assert "did you mean 'Universal'?" in capsys.readouterr().err
     assert main(["train", "--methods.help"]) == 2
     assert "did you mean 'method'?" in capsys.readouterr().err
+
+
+def test_missing_optional_package_is_told_without_a_traceback(tmp_path, monkeypatch, capsys):
+    FOLDERS["market"](tmp_path / "market")
+    files = {split: f"annotations/instances_{split}.json" for split in ("train", "val")}
+    dataset = {"class_path": "Coco", "init_args": {"root": str(tmp_path / "market"), "annotations": files}}
+    (tmp_path / "market.yaml").write_text(dump_yaml({"data": {"domains": {"market": {"dataset": dataset}}}}))
+    monkeypatch.setitem(sys.modules, "pycocotools", None)  # as if it were not installed
+    words = ["check", "--config", str(tmp_path / "market.yaml")]
+    assert main(words) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("semiverse check: polygons of COCO files need the package pycocotools")
+    assert 'pip install "semiverse[coco]"' in said and "Traceback" not in said
+    with pytest.raises(ImportError, match="pycocotools"):
+        main([*words, "--debug"])
+
+
+@pytest.mark.parametrize("kind", [Adversarial, Latent, Universal], ids=lambda kind: kind.__name__)
+def test_a_method_that_is_named_has_its_own_defaults_and_not_those_of_the_default_method(kind):
+    room = ["--data.domains.rooms.dataset.class_path", "SyntheticRooms"]
+    method = parse("train", train, (), [*room, "--method", kind.__name__])["method"]
+    assert describe(method) == describe(kind)
+
+
+def test_options_of_the_default_method_need_no_class_name():
+    words = ["--data.domains.rooms.dataset.class_path", "SyntheticRooms", "--method.init_args.lr", "0.25"]
+    method = parse("train", train, (), words)["method"]
+    assert describe(method) == describe(partial(Supervised, lr=0.25))

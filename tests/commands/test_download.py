@@ -2,7 +2,11 @@
 
 import hashlib
 import json
+import signal
 import tarfile
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
@@ -160,3 +164,46 @@ def test_the_listing_says_what_can_be_fetched(capsys):
     for kind in WRITERS:
         assert f"`semiverse download {kind.archive.folder}` fetches it" in words
     assert "`semiverse download cityscapes` lists the steps" in words
+
+
+def test_a_stopped_download_says_how_to_go_on_and_does(mirror, tmp_path, capsys):
+    size, asked, folder = 1 << 20, [], tmp_path / "all"
+    with tarfile.open(tmp_path / "camvid.tar", "w") as archive:
+        archive.add(tmp_path / "owner" / "CamVid", "repository-0123")
+        (tmp_path / "NOTICE").write_bytes(hashlib.shake_256(b"seed").digest(2 * size))
+        archive.add(tmp_path / "NOTICE", "repository-0123/NOTICE")
+    data = (tmp_path / "camvid.tar").read_bytes()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            asked.append(self.headers.get("Range"))
+            start = int(asked[-1].removeprefix("bytes=").rstrip("-")) if asked[-1] else 0
+            self.send_response(206 if start else 200)
+            self.send_header("Content-Length", str(len(data) - start))
+            self.send_header("Content-Range", f"bytes {start}-{len(data) - 1}/{len(data)}")
+            self.send_header("ETag", '"1"')
+            self.end_headers()
+            if start:
+                self.wfile.write(data[start:])
+                return
+            self.wfile.write(data[: size + 1000])
+            while not any(part.stat().st_size >= size for part in folder.glob("*.part")):
+                time.sleep(0.01)
+            signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)  # Ctrl-C
+            stopped.wait()
+
+        def log_message(self, *_):
+            pass
+
+    stopped = threading.Event()
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        words = ("camvid", "--root", folder, "--mirror", f"http://127.0.0.1:{server.server_address[1]}/camvid.tar")
+        code, _, err = call(capsys, *words)
+        stopped.set()
+        assert code == 130
+        assert "semiverse download: stopped; the same call goes on where it stopped" in err and "Traceback" not in err
+        assert call(capsys, *words)[0] == 0
+        server.shutdown()
+    assert asked == [None, f"bytes={size}-"]
+    assert (folder / "camvid" / "SOURCE.json").is_file()

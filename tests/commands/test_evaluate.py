@@ -92,6 +92,19 @@ def test_file_has_the_promised_form(run, capsys):
     assert "streets" in table and "ceiling" in table and "sum of mIoU" in table
 
 
+def test_classes_of_interest_are_printed_alone(run, capsys):
+    assert main(call(run, "--domain", "streets")) == 0
+    whole, everything = capsys.readouterr().out, scores(run)["domains"]
+    assert main(call(run, "--domain", "streets", "--classes", "[person, car]")) == 0
+    rows = capsys.readouterr().out.splitlines()
+    hidden = [f"  {title} " for title in everything["streets"]["iou"] if title not in ("person", "car")]
+    assert rows == [row for row in whole.splitlines() if not row.startswith(tuple(hidden))]
+    assert len(rows) == len(whole.splitlines()) - 6
+    assert scores(run)["domains"] == everything
+    assert main(call(run, "--domain", "streets", "--classes", "[person, sofa]")) == 2
+    assert "no class sofa; expected some of building, car" in capsys.readouterr().err
+
+
 def test_class_that_occurs_nowhere_is_null_and_counts_only_if_asked(run):
     model = SegmentationModel.load(run)
     for head in model.heads.values():

@@ -91,12 +91,34 @@ def test_embedding_answers_in_another_label_space(trained, photos, tmp_path):
     assert facts["classes"][0] == "wall"
 
 
+def test_classes_of_interest_are_shown_alone(trained, photos, tmp_path):
+    call = words(trained, photos / "a.png", "--domain", "rooms")
+    assert main([*call, "--out", str(tmp_path / "all")]) == 0
+    whole = np.asarray(Image.open(tmp_path / "all" / "a.png"))
+    space = SegmentationModel.load(trained).label_spaces["rooms"]
+    kept, left_out = (int(number) for number in np.unique(whole)[:2])
+    named = f"[{space.classes[kept]}, lamp]"
+    assert space.classes[left_out] != "lamp"
+    assert main([*call, "--out", str(tmp_path / "few"), "--classes", named]) == 0
+    mask = Image.open(tmp_path / "few" / "a.png")
+    lamp = space.id_of("lamp")
+    expected = np.where((whole == kept) | (whole == lamp), whole, IGNORE)
+    assert np.array_equal(np.asarray(mask), expected) and (expected == IGNORE).any()
+    assert mask.getpalette() == Image.open(tmp_path / "all" / "a.png").getpalette()
+    one, other = (np.asarray(Image.open(tmp_path / name / "a_overlay.jpg"), dtype=int) for name in ("all", "few"))
+    photo = np.asarray(Image.open(photos / "a.png"), dtype=int)
+    hidden = expected == IGNORE
+    assert abs(other - photo)[hidden].mean() < abs(one - photo)[hidden].mean()
+    assert json.loads((tmp_path / "few" / "predictions.json").read_text())["shown"] == [space.classes[kept], "lamp"]
+
+
 @pytest.mark.parametrize(
     ("change", "parts"),
     [
         ({"domain": None}, ["streets, rooms", "--domain"]),
         ({"domain": "sea"}, ["'sea'", "streets, rooms"]),
         ({"labels": "sea"}, ["'sea'", "streets, rooms"]),
+        ({"classes": "[wall, sea]"}, ["no class 'sea'", "wall, "]),
         ({"window": "[100, 100]"}, ["multiples of 64"]),
         ({"images": "nowhere.png"}, ["nowhere.png", "no such file or folder"]),
         ({"run": "nowhere"}, ["no saved model", "nowhere"]),

@@ -1,5 +1,6 @@
 """A run that is stopped anywhere and called again ends as if it had never stopped, bit for bit."""
 
+import json
 import os
 import signal
 import subprocess
@@ -13,7 +14,7 @@ import pytest
 from semiverse.commands import train as training
 from semiverse.commands.recorder import Recorder
 from semiverse.run import Run
-from tests.commands.tiny import UNIVERSAL, at_step, command_in_child, needs_fork, result, train_words
+from tests.commands.tiny import UNIVERSAL, at_step, command_in_child, needs_fork, result, same, state, train_words
 
 pytestmark = needs_fork
 
@@ -21,6 +22,12 @@ METHODS = {
     "supervised": {"model.decoder": "aspp"},  # with dropout: the only random numbers of a step
     "universal": {"method": UNIVERSAL, "networks_trainer": {"max_steps": 5, "accelerator": "cpu"}},
 }
+WITH_TWO_OPTIMIZERS = {
+    "Latent": {"init_args": {"latent_classes": 3, "consistency_from": 6, "pseudo_weight": 0.1, "lr": 0.01}},
+    "Adversarial": {"init_args": {"pseudo_from": 3, "lr": 0.01}},
+}
+SHORTER = {"trainer": {"max_steps": 13, "accelerator": "cpu"}}
+METHODS |= {name: SHORTER | {"method": {"class_path": name} | method} for name, method in WITH_TWO_OPTIMIZERS.items()}
 LENGTH = {"trainer": {"max_steps": 20, "accelerator": "cpu"}, "validate_every": 7, "data.domains.streets.labeled": 6}
 """An epoch has three steps; checkpoints are written after steps 4, 7, 8, 12, 14, 16, 20."""
 
@@ -61,7 +68,7 @@ def kill_before_rename(number: int) -> None:
     Path.replace, Path.rename = counted(Path.replace), counted(Path.rename)
 
 
-@pytest.fixture(scope="module", params=METHODS)
+@pytest.fixture(scope="module", params=["supervised", "universal"])
 def whole(request, tmp_path_factory):
     """Changes to the tiny experiment, and its run without a stop."""
     folder, changes = tmp_path_factory.mktemp(request.param), LENGTH | METHODS[request.param]
@@ -88,6 +95,25 @@ def test_killed_run_ends_like_the_whole_one(whole, step, workers, tmp_path):
     assert not Run(tmp_path / "run").finished
     assert command_in_child(words, save_often) == 0
     assert result(tmp_path / "run") == result(reference)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("whole", WITH_TWO_OPTIMIZERS, indirect=True)
+def test_killed_run_of_two_optimizers_ends_like_the_whole_one_after_the_steps_it_was_asked_for(whole, tmp_path):
+    changes, reference = whole
+    words = train_words(tmp_path, changes | {"data.workers": 2})
+    assert command_in_child(words, kill_at(changes["method"]["class_path"], 10)) == -signal.SIGKILL
+    assert state(tmp_path / "run")["semiverse"]["steps_done"] == 8
+    assert command_in_child(words, save_often) == 0
+    assert result(tmp_path / "run") == result(reference)
+    ended = state(tmp_path / "run")
+    assert same(ended, state(reference))
+    rows = Run(reference).read_metrics()
+    assert [row["step"] for row in rows] == ["7", "13"]
+    assert float(rows[-1]["streets/pseudo_label"]) > 0
+    assert json.loads((reference / "finished.json").read_text())["steps"] == 13 == ended["semiverse"]["steps_done"]
+    adam = ended["optimizer_states"][1]["state"]
+    assert adam and all(parameter["step"] == 13 for parameter in adam.values())
 
 
 @pytest.mark.slow

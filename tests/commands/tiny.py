@@ -64,6 +64,23 @@ def result(run: Path) -> tuple[bytes, list[dict[str, str]]]:
     return (run / "model" / "model.safetensors").read_bytes(), rows
 
 
+def state(run: Path) -> dict[str, Any]:
+    """Everything of the last checkpoint that training goes on from."""
+    checkpoint = torch.load(Run(run).last, weights_only=True)
+    return {part: checkpoint[part] for part in ("state_dict", "optimizer_states", "semiverse")}
+
+
+def same(one: Any, two: Any) -> bool:
+    """Whether parts of two checkpoints are equal bit for bit."""
+    if isinstance(one, torch.Tensor):
+        return torch.equal(one, two)
+    if isinstance(one, dict):
+        return one.keys() == two.keys() and all(same(one[key], two[key]) for key in one)
+    if isinstance(one, list | tuple):
+        return len(one) == len(two) and all(map(same, one, two))
+    return bool(one == two)
+
+
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="starts processes by fork")
 
 
@@ -98,13 +115,10 @@ def at_step(kind: str, step: int, event: Callable[[], object]) -> Callable[[], N
     def prepare() -> None:
         from semiverse.methods import Method
 
-        take_step = Method.training_step
-
-        def training_step(self: Method, batch: Any, batch_idx: int) -> None:
+        def on_train_batch_start(self: Method, batch: Any, batch_idx: int) -> None:
             if type(self).__name__ == kind and self.steps_done == step:
                 event()
-            take_step(self, batch, batch_idx)
 
-        Method.training_step = training_step  # type: ignore[method-assign]
+        Method.on_train_batch_start = on_train_batch_start  # type: ignore[method-assign]
 
     return prepare

@@ -9,7 +9,7 @@ import torch
 
 import semiverse.methods
 from semiverse.configuration import describe
-from semiverse.methods import Finetune, Method, Universal
+from semiverse.methods import Adaptation, Finetune, Method, Universal
 from tests.methods.worlds import TINY, first_batch, learner, mixture, moved, networks_of, take_step
 
 METHODS = sorted(
@@ -23,7 +23,9 @@ METHODS = sorted(
 
 
 def made(kind):
-    data = mixture()
+    data = mixture(names=("streets", "dusk")) if kind is Adaptation else mixture()
+    if kind is Adaptation:
+        data.domains["dusk"].labeled = 0
     config = replace(TINY, separate=kind is Finetune)
     options = {"embed_dim": 8, "warmup": (0.0, 0.0)} if kind is Universal else {}
     method = learner(lambda model: kind(model, **options), data, config)

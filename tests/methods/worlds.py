@@ -32,15 +32,16 @@ def learner(method, data=None, config=TINY, seed=0, total_steps=10) -> Method:
     return made
 
 
-def first_batch(data, step=0, ground_truth=False) -> TrainBatch:
-    return next(iter(data.training(lambda: step, ground_truth=ground_truth)))
+def first_batch(data, step=0, ground_truth=False, unlabeled_from=0) -> TrainBatch:
+    return next(iter(data.training(lambda: step, unlabeled_from, ground_truth=ground_truth)))
 
 
 def take_step(method, batch=None, optimizers=None):
     """One whole step as in training, with optimisers that go on from their last step if they are given."""
     optimizers = optimizers or method.configure_optimizers()
     method.optimizers, method.manual_backward = lambda: optimizers, torch.Tensor.backward
-    method.training_step(batch or first_batch(method.data, method.steps_done, method.needs_ground_truth), 0)
+    wanted = (method.steps_done, method.needs_ground_truth, method.unlabeled_from)
+    method.training_step(batch or first_batch(method.data, *wanted), 0)
     return optimizers
 
 

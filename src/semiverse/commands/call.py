@@ -16,12 +16,19 @@ from jsonargparse import ArgumentError, ArgumentParser, set_loader
 
 from semiverse.commands.options.help import command_help, topic_help
 from semiverse.commands.options.mistakes import mistakes
-from semiverse.commands.options.schema import options
+from semiverse.commands.options.schema import REQUIRED, options
 from semiverse.commands.options.words import merged, name_words, read_config, set_value, split_words
 from semiverse.configuration import Plain, describe, dump_yaml, load_yaml
 
-USER_ERRORS = (ValueError, OSError, FloatingPointError)
-"""What is the data's or the call's fault; everything else is ours and keeps its traceback."""
+USER_ERRORS = (ValueError, OSError, FloatingPointError, ImportError)
+"""What is the data's, the call's or the installation's fault; everything else is ours and keeps its traceback."""
+
+CONTINUES = {
+    "train": "the same call goes on from the last checkpoint",
+    "demo": "the same call goes on from the last checkpoint",
+    "download": "the same call goes on where it stopped, if the server can send the rest of a file",
+}
+"""What a command does when it is called again after Ctrl-C; the others begin anew."""
 
 
 def call(name: str, module: str, positional: Sequence[str], words: Sequence[str]) -> int:
@@ -45,7 +52,7 @@ def call(name: str, module: str, positional: Sequence[str], words: Sequence[str]
         print(f"semiverse {name}: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        again = "; the same call goes on from the last checkpoint" if name in ("train", "demo") else ""
+        again = f"; {CONTINUES[name]}" if name in CONTINUES else ""
         print(f"\nsemiverse {name}: stopped{again}", file=sys.stderr)
         return 130
     return result if isinstance(result, int) else 0
@@ -59,8 +66,12 @@ def parse(name: str, function: Callable[..., Any], positional: Sequence[str], wo
         FileNotFoundError: If a file with options is missing.
     """
     parser, values = _parser(name, function), given_values(function, positional, words)
-    built = parser.instantiate(_checked(parser, function, values))
-    return {key: _as_partial(value) for key, value in vars(built).items()}
+    defaults = _class_defaults(function)
+    for key, kind in defaults.items():
+        if isinstance(values.get(key), dict):
+            values[key] = {"class_path": kind.__name__} | values[key]
+    built = vars(parser.instantiate(_checked(parser, function, values)))
+    return {key: _as_partial(value) for key, value in built.items() if key in values or key not in defaults}
 
 
 def given_values(function: Callable[..., Any], positional: Sequence[str], words: Sequence[str]) -> dict[str, Plain]:
@@ -82,7 +93,7 @@ def given_values(function: Callable[..., Any], positional: Sequence[str], words:
             values = merged(values, _from_file(Path(value), list(known)))
         else:
             set_value(values, title.split("."), value)
-    if run and "data" in known and "data" not in values:
+    if run and "data" in known and known["data"].default is REQUIRED and "data" not in values:
         raise ValueError(
             f"{run} has no config.yaml that would say which data it is about; expected a run folder, or the data as "
             "options: add --config FILE"
@@ -110,7 +121,7 @@ def _asked_text(name: str, function: Callable[..., Any], positional: Sequence[st
             return topic_help(function, topic[1].split("."), choice)
     if "--print_config" in words:
         values = describe(parse(name, function, positional, [word for word in words if word != "--print_config"]))
-        values |= {"data": values["data"]["init_args"]} if "data" in values else {}
+        values |= {"data": values["data"]["init_args"]} if values.get("data") else {}
         return dump_yaml(values).rstrip()
     return None
 
@@ -121,7 +132,15 @@ def _parser(name: str, function: Callable[..., Any]) -> ArgumentParser:
         import_module("semiverse.datasets")  # so that class names are known
     parser = ArgumentParser(prog=f"semiverse {name}", parser_mode="semiverse", exit_on_error=False)
     parser.add_function_arguments(function)
+    # The parser would fill in the options of the default class, and then hand them on to the class that is asked for.
+    parser.set_defaults(dict.fromkeys(_class_defaults(function)))
     return parser
+
+
+def _class_defaults(function: Callable[..., Any]) -> dict[str, type]:
+    """Options of a function whose default is a class, with that class."""
+    found = {name: option.default for name, option in options(function).items() if option.default is not REQUIRED}
+    return {name: default for name, default in found.items() if isinstance(default, type)}
 
 
 def _checked(parser: ArgumentParser, function: Callable[..., Any], values: dict[str, Plain]) -> Any:  # noqa: ANN401

@@ -31,6 +31,7 @@ def evaluate(
     window: tuple[int, int] | None = None,
     device: str = "auto",
     out: Path | None = None,
+    classes: list[str] | None = None,
 ) -> Evaluation:
     """Score a model on labelled images; prints a table and writes ``evaluation.json``.
 
@@ -45,13 +46,14 @@ def evaluate(
         window: Height and width of the pieces in which large images are seen; None: whole images.
         device: Where to compute; auto: a GPU if there is one.
         out: The file to write; None: evaluation.json in the run folder, or in the folder of a model by itself.
+        classes: Print only the rows of these; means and file are those of all classes. None: print all.
 
     Returns:
         What was written: scores in [0, 1] by domain, None for classes that neither masks nor predictions hold.
 
     Raises:
         FileNotFoundError: If there is no model or no data.
-        ValueError: If the domain is unknown, or label spaces of data and model differ.
+        ValueError: If the domain or a class is unknown, or label spaces of data and model differ.
     """
     started = time.perf_counter()
     model = SegmentationModel.load(run)
@@ -62,6 +64,10 @@ def evaluate(
         raise ValueError(
             f"the data has no domain {unknown[0]!r}; expected one of {', '.join(data.domains)}: correct --domain"
         )
+    known = {title for name in names for title in data.label_spaces[name].classes}
+    if set(classes or ()) - known:
+        listed = ", ".join(sorted(set(classes or ()) - known))
+        raise ValueError(f"there is no class {listed}; expected some of {', '.join(sorted(known))}: correct --classes")
     results = {
         name: _score(predictor, data, name, split, variant, full_resolution) | {"via": via, "variant": variant}
         for name in names
@@ -73,7 +79,7 @@ def evaluate(
         "command": " ".join(sys.argv),
         "seconds": round(time.perf_counter() - started, 1),
     }
-    print(table(evaluation))
+    print(table(evaluation, classes))
     folder = run.parent if run.name == "model" else run
     write_atomically(out or folder / "evaluation.json", json.dumps(evaluation, indent=2) + "\n")
     return evaluation
@@ -124,13 +130,14 @@ def _number(value: float) -> float | None:
     return None if math.isnan(value) else round(value, 6)
 
 
-def table(evaluation: Evaluation) -> str:
-    """Scores as text: a line a domain, then a line a class."""
+def table(evaluation: Evaluation, classes: Sequence[str] | None = None) -> str:
+    """Scores as text: a line a domain, then a line a class; of ``classes`` alone, where they are given."""
     lines = [f"{'domain':<20} {'images':>6} {'mIoU':>6} {'pixels':>6}"]
     for name, result in evaluation["domains"].items():
         scores = f"{_percent(result['miou'])} {_percent(result['pixel_accuracy'])}"
         lines.append(f"{name:<20} {result['images']:>6} {scores}")
-        lines += [f"  {title:<25} {_percent(value)}" for title, value in result["iou"].items()]
+        shown = {title: value for title, value in result["iou"].items() if classes is None or title in classes}
+        lines += [f"  {title:<25} {_percent(value)}" for title, value in shown.items()]
     return "\n".join([*lines, f"{'sum of mIoU':<27} {_percent(evaluation['sum_miou'])}"])
 
 

@@ -1,20 +1,19 @@
 """Segment images and folders of images."""
 
-import io
 import json
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
 from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
 from semiverse.commands.ahead import ahead
+from semiverse.commands.segmenting import chosen_domain, encode_mask, encoded, read_or_explain
 from semiverse.data.images import read_image
 from semiverse.data.pairing import list_images
-from semiverse.labels import IGNORE
 from semiverse.models import SegmentationModel
 from semiverse.pictures import overlay as draw_overlay
 from semiverse.predict import Predictor, Segmentation
@@ -34,6 +33,7 @@ def predict(
     overwrite: bool = False,
     device: str = "auto",
     workers: int = 2,
+    classes: list[str] | None = None,
 ) -> int:
     """Write a mask for every image: ids as a PNG with the palette of the label space.
 
@@ -52,16 +52,17 @@ def predict(
         overwrite: Replace results that are there already.
         device: Where to compute; auto: a GPU if there is one.
         workers: Threads that read images.
+        classes: Show only these; all other pixels become 255 in masks and are not coloured in overlays. None: all.
 
     Returns:
         0, or 1 if files could not be read.
 
     Raises:
         FileNotFoundError: If there is no model or no image.
-        ValueError: If the domain is unknown, two images have one name, or results exist already.
+        ValueError: If the domain or a class is unknown, two images have one name, or results exist already.
     """
     model = SegmentationModel.load(run)
-    domain = _domain(model, domain)
+    domain = chosen_domain(model, domain)
     model.space_key(labels or domain)
     files = find_images(images)
     taken = [stem for stem in files if (out / f"{stem}.png").exists()]
@@ -72,17 +73,21 @@ def predict(
         )
     predictor = Predictor(model, via, window, device=device)
     space = model.label_spaces[labels or domain]
+    shown = list(space.classes) if classes is None else classes
+    for title in shown:
+        space.id_of(title)
     facts = {"run": str(run), "domain": domain, "labels": labels or domain, "via": via, "classes": list(space.classes)}
+    facts |= {} if classes is None else {"shown": classes}
     done: dict[str, str] = {}
     problems: dict[str, str] = {}
-    readable = ahead(_read, files.values(), workers)
+    readable = ahead(partial(read_or_explain, read_image), files.values(), workers)
     for (stem, path), image in tqdm(
         zip(files.items(), readable, strict=True), total=len(files), desc="segmenting", delay=2, leave=False
     ):
         if isinstance(image, str):
             problems[str(path)] = image
         else:
-            write_result(out / stem, image, predictor(image, domain, labels), overlay, confidence)
+            write_result(out / stem, image, predictor(image, domain, labels).only(shown), overlay, confidence)
             done[stem] = str(path)
     results = json.dumps(facts | {"images": done, "problems": problems}, indent=1)
     write_atomically(out / "predictions.json", results + "\n")
@@ -90,16 +95,6 @@ def predict(
     for message in problems.values():
         print(f"left out: {message}")
     return 1 if problems else 0
-
-
-def _domain(model: SegmentationModel, domain: str | None) -> str:
-    names = list(model.label_spaces)
-    if domain is None and len(names) > 1:
-        raise ValueError(
-            f"the model knows the domains {', '.join(names)}; expected the one that the images are like: add "
-            "--domain NAME"
-        )
-    return names[0] if domain is None else domain
 
 
 def find_images(places: Sequence[Path]) -> dict[str, Path]:
@@ -123,36 +118,16 @@ def find_images(places: Sequence[Path]) -> dict[str, Path]:
     return found
 
 
-def _read(path: Path) -> Tensor | str:
-    """An image, or the problem with it."""
-    try:
-        return read_image(path)
-    except (OSError, ValueError) as error:
-        return str(error)
-
-
 def write_result(stem: Path, image: Tensor, found: Segmentation, overlay: bool, confidence: bool) -> None:
     """Write the mask of an image, (3, H, W) uint8, and what else was asked for, beside each other.
 
     Raises:
         OSError: If a file cannot be written.
     """
-    mask = Image.fromarray(found.mask.numpy())
-    colors = np.zeros((IGNORE + 1, 3), dtype=np.uint8)
-    colors[: len(found.labels)] = found.labels.palette
-    mask.putpalette(colors.ravel().tolist())
-    write_atomically(stem.with_name(f"{stem.name}.png"), _encoded(mask, "PNG"))
+    write_atomically(stem.with_name(f"{stem.name}.png"), encode_mask(found.mask, found.labels))
     if overlay:
         laid = draw_overlay(image, found.mask, found.labels).permute(1, 2, 0).numpy()
-        write_atomically(
-            stem.with_name(f"{stem.name}_overlay.jpg"), _encoded(Image.fromarray(laid), "JPEG", quality=90)
-        )
+        write_atomically(stem.with_name(f"{stem.name}_overlay.jpg"), encoded(Image.fromarray(laid), "JPEG", quality=90))
     if confidence:
         sure = (found.confidence * 255).round().byte().numpy()
-        write_atomically(stem.with_name(f"{stem.name}_confidence.png"), _encoded(Image.fromarray(sure), "PNG"))
-
-
-def _encoded(picture: Image.Image, kind: str, **how: int) -> bytes:
-    buffer = io.BytesIO()
-    picture.save(buffer, kind, **how)
-    return buffer.getvalue()
+        write_atomically(stem.with_name(f"{stem.name}_confidence.png"), encoded(Image.fromarray(sure), "PNG"))

@@ -1,14 +1,17 @@
 """Tables and figures from one or many runs, on one page that can be forwarded."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tqdm import tqdm
 
 from semiverse.commands.reporting.comparisons import class_table, difference_table, score_table
+from semiverse.commands.reporting.curves import curve_figures
 from semiverse.commands.reporting.examples import Examples, add_predictions, read_examples
-from semiverse.commands.reporting.figures import confusion_figure, curve_figures
+from semiverse.commands.reporting.figures import confusion_figure
+from semiverse.commands.reporting.latent import LatentClasses, read_latent_classes
+from semiverse.commands.reporting.latent_figures import Order, given_class_figure, latent_example_figure
 from semiverse.commands.reporting.page import MARK, DomainSection, Page, Picture, render
 from semiverse.commands.reporting.pictures import example_figure
 from semiverse.commands.reporting.runs import Setting, find_runs, read_runs, settings
@@ -17,7 +20,13 @@ from semiverse.run import write_atomically
 
 
 def report(
-    runs: list[Path], out: Path | None = None, images: int = 4, title: str | None = None, device: str = "auto"
+    runs: list[Path],
+    out: Path | None = None,
+    images: int = 4,
+    title: str | None = None,
+    device: str = "auto",
+    latent_order: Order = "class",
+    latent_validation: bool = False,
 ) -> Path:
     """Compare runs: tables, curves and example pictures on one self-contained HTML page, and as files for papers.
 
@@ -31,6 +40,8 @@ def report(
         images: Example images of each domain; 0: none.
         title: Of the page; None: made from the names of the runs.
         device: Where to compute the example predictions; auto: a GPU if there is one.
+        latent_order: Order of latent classes in P(l|c): by the class that predicts each most, or by number.
+        latent_validation: Estimate P(l|c) from all validation images as well, beside that of the training.
 
     Returns:
         The page that was written.
@@ -46,13 +57,15 @@ def report(
     compared = settings(read_runs(folders))
     examples, remarks = read_examples(compared, images)
     remarks += add_predictions(examples, compared, device) if images else []
+    latent, missing = read_latent_classes(compared, examples, latent_validation, device)
+    remarks += missing
     facts = [run for setting in compared for run in setting.runs]
     page = Page(
         title or f"Report of {facts[0].name if len(facts) == 1 else f'{len(facts)} runs'}",
         compared,
         score_table(compared),
         difference_table(facts) if len(facts) > 1 else None,
-        _sections(compared, examples),
+        _sections(compared, examples, latent, latent_order),
         [Picture(name, *drawn) for name, drawn in curve_figures(compared).items()],
         [*remarks, *(problem for run in facts for problem in run.problems)],
     )
@@ -65,7 +78,12 @@ def report(
     return out / "index.html"
 
 
-def _sections(compared: Sequence[Setting], examples: Sequence[Examples]) -> list[DomainSection]:
+def _sections(
+    compared: Sequence[Setting],
+    examples: Sequence[Examples],
+    latent: Mapping[str, Sequence[LatentClasses]],
+    order: Order,
+) -> list[DomainSection]:
     """A section for every domain of any run."""
     by_domain = {example.domain: example for example in examples}
     sections = []
@@ -74,6 +92,8 @@ def _sections(compared: Sequence[Setting], examples: Sequence[Examples]) -> list
         colors = dict(zip(example.labels.classes, example.labels.palette, strict=True)) if example else {}
         classes = class_table(domain, compared, example.frequencies if example else {}, colors)
         pictures = [_example_picture(example, compared)] if example is not None and example.samples else []
+        for found in latent.get(domain, ()):
+            pictures += _latent_pictures(domain, found, example, order)
         sections.append(DomainSection(domain, classes, pictures + _confusions(domain, compared)))
     return sections
 
@@ -85,6 +105,22 @@ def _example_picture(example: Examples, compared: Sequence[Setting]) -> Picture:
         f"label, not scored.{' ' * bool(several)}{'; '.join(several)}{'.' * bool(several)}"
     )
     return Picture(f"examples_{example.domain}", caption, example_figure(example))
+
+
+def _latent_pictures(domain: str, found: LatentClasses, example: Examples | None, order: Order) -> list[Picture]:
+    """P(l|c) of a setting, and latent classes over the examples."""
+    by_class = " Ordered by the class that predicts each most; unused ones, below 0.1 everywhere, last."
+    caption = (
+        f"How the classes of {domain} predict the latent classes of {found.setting}; a row sums to 1. Their numbers "
+        f"and colours mean nothing.{by_class * (order == 'class')}"
+    )
+    name = f"latent_given_class_{domain}_{found.setting}"
+    pictures = [Picture(name, caption, given_class_figure(found, order))]
+    if example is not None and found.masks and found.setting in example.predictions:
+        caption = f"Classes and latent classes that {found.setting} sees, in colours over the grey images."
+        drawn = latent_example_figure(found, example)
+        pictures.append(Picture(f"latent_examples_{domain}_{found.setting}", caption, drawn))
+    return pictures
 
 
 def _confusions(domain: str, compared: Sequence[Setting]) -> list[Picture]:

@@ -13,11 +13,13 @@ from pytorch_lightning import seed_everything
 from pytorch_lightning.loggers import TensorBoardLogger
 
 from semiverse.commands.check import refuse_problems
+from semiverse.commands.failure import FailureDump
 from semiverse.commands.labeled import note_labeled, refuse_other_labels
 from semiverse.commands.recorder import AtomicCheckpoints, Recorder, StepSeeds
 from semiverse.commands.trainer import build_trainer, is_first_process, quiet, total_steps, trainer_options
 from semiverse.configuration import describe
 from semiverse.methods import Method, Supervised
+from semiverse.methods.non_finite import NonFiniteLossError
 from semiverse.mixture import DomainMixture
 from semiverse.models import ModelConfig, SegmentationModel
 from semiverse.run import Run
@@ -147,12 +149,13 @@ def fit(learner: Method, options: dict[str, Any], run: Run, recorder: Recorder, 
 
     Raises:
         KeyboardInterrupt: If training was stopped from outside; the last checkpoint is what the next call starts from.
+        FloatingPointError: If a loss is not finite; the run folder's ``failure`` then repeats that step.
     """
     with quiet():
         lightning = build_trainer(
             options,
             logger=TensorBoardLogger(run.folder, name="tensorboard", version=""),
-            callbacks=[recorder, StepSeeds(seed)],
+            callbacks=[recorder, StepSeeds(seed), FailureDump(run)],
             plugins=[AtomicCheckpoints()],
             val_check_interval=recorder.every,
         )
@@ -162,6 +165,9 @@ def fit(learner: Method, options: dict[str, Any], run: Run, recorder: Recorder, 
             if threading.current_thread() is threading.main_thread():
                 signal.signal(signal.SIGINT, signal.default_int_handler)
             raise KeyboardInterrupt from stop
+        except NonFiniteLossError as error:
+            error.args = (f"{error}; {run.failure.failed} says how to repeat that step",)
+            raise
 
 
 def supervised_networks(

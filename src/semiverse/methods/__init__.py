@@ -1,5 +1,6 @@
 """Methods: one objective a file."""
 
+from semiverse.methods.adaptation import Adaptation
 from semiverse.methods.adversarial import Adversarial
 from semiverse.methods.finetune import Finetune
 from semiverse.methods.label_rows import LabelRowOptions
@@ -8,4 +9,4 @@ from semiverse.methods.method import Method
 from semiverse.methods.supervised import Supervised
 from semiverse.methods.universal import Universal
 
-__all__ = ["Adversarial", "Finetune", "LabelRowOptions", "Latent", "Method", "Supervised", "Universal"]
+__all__ = ["Adaptation", "Adversarial", "Finetune", "LabelRowOptions", "Latent", "Method", "Supervised", "Universal"]

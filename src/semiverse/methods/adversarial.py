@@ -18,7 +18,8 @@ from semiverse.models import SegmentationModel
 class Adversarial(AdversarialMethod):
     """Predictions have to look like label maps to a discriminator, which also says where they can be labels themselves.
 
-    There is one discriminator a label space. On labelled images L_ce + ``labeled_adversary`` L_adv is minimised, on
+    There is one discriminator a label space; unlabelled images of a label space without any label are left out, because
+    there is nothing that they could look like. On labelled images L_ce + ``labeled_adversary`` L_adv is minimised, on
     unlabelled ones ``unlabeled_adversary`` L_adv + ``pseudo_weight`` L_semi. The published lengths are 20000 steps of
     10 images for Pascal VOC and 40000 steps of 2 for Cityscapes, from weights of ImageNet and COCO.
 
@@ -82,8 +83,9 @@ class Adversarial(AdversarialMethod):
     def terms(self, batch: TrainBatch) -> Iterator[Tensor]:
         """Unlabelled images first, then labelled ones, each through the network by itself."""
         self.predictions = []
+        known = {self.model.space_key(domain) for domain in batch.labeled}
         for domain in self.model.label_spaces:
-            if domain in batch.unlabeled:
+            if domain in batch.unlabeled and self.model.space_key(domain) in known:
                 yield self.unlabeled_loss(batch.unlabeled[domain].image, domain)
             if domain in batch.labeled:
                 yield self.labeled_loss(batch.labeled[domain], domain)
@@ -137,7 +139,7 @@ class Adversarial(AdversarialMethod):
         trusted = torch.bincount(labels.flatten(), minlength=IGNORE + 1)[: len(space)] / labels.numel()
         for title, share in zip(space.classes, trusted, strict=True):
             self.means.add(f"{domain}/pseudo_labels/{title}", share)
-        loss = cross_entropy(logits, labels, align_corners=corners)
+        loss = cross_entropy(logits, labels, total=self.labeled_pixels(labels), align_corners=corners)
         self.means.add(f"{domain}/pseudo_label", loss)
         return loss
 

@@ -16,8 +16,9 @@ from semiverse.models import SegmentationModel
 class AdversarialMethod(Method):
     """A method whose model has to deceive discriminators, which learn in the second half of every step.
 
-    In the first half the discriminators are frozen and the model moves; in the second half they look at what the model
-    predicted in the first, cut off from it. A step counts once, whatever number of optimisers it has.
+    In the first half the discriminators are frozen and the model learns; in the second half they look at what the model
+    predicted in the first, cut off from it. Both move at the end, so that a loss which is not finite in either half
+    leaves both as they were. A step counts once, whatever number of optimisers it has.
 
     Args:
         model: The model to train.
@@ -43,14 +44,16 @@ class AdversarialMethod(Method):
         """Losses of the discriminators on what ``terms`` predicted; each is back-propagated as it is yielded."""
 
     def training_step(self, batch: TrainBatch, batch_idx: int) -> None:
-        """Move the model, then the discriminators."""
+        """Gradients of the model, then of the discriminators; then both move."""
         if self.discriminators is None:
             return super().training_step(batch, batch_idx)
         model, opponents = cast(list[LightningOptimizer], self.optimizers())
         self.discriminators.requires_grad_(False)
-        self.minimize(self.terms(batch), model, self.learning_rate, batch)
+        self.back_propagate(self.terms(batch), model, batch)
         self.discriminators.requires_grad_(True)
-        self.minimize(self.discriminator_terms(batch), opponents, self.discriminator_lr * self.decayed, batch)
+        self.back_propagate(self.discriminator_terms(batch), opponents, batch)
+        self.move(model, self.learning_rate)
+        self.move(opponents, self.discriminator_lr * self.decayed)
         self.finish_step()
         return None
 

@@ -31,7 +31,7 @@ GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
         "vehicle": ("car", "truck", "bus", "train", "motorcycle", "bicycle"),
     },
 }
-"""Groups of classes by name of the grouping; it fits every label space whose classes are all named in it."""
+"""Groups of classes by name of the grouping; it fits every label space that has just these classes."""
 
 
 def group_table(space: LabelSpace, groups: Mapping[str, str] | None = None) -> list[int]:

@@ -22,6 +22,7 @@ from semiverse.losses import (
 )
 from semiverse.methods.adversarial import Adversarial
 from semiverse.methods.class_groups import group_table
+from semiverse.methods.label_maps import refuse_none_class
 from semiverse.methods.processes import process_count
 from semiverse.models import SegmentationModel
 
@@ -33,7 +34,8 @@ class Latent(Adversarial):
 
     L_labeled = L_ce + ``latent_weight`` L_latent + ``labeled_adversary`` L_adv (Eq. 6), L_unlabeled =
     ``unlabeled_adversary`` L_adv + ``consistency_weight`` L_cons (Eq. 11). Every label space has latent classes
-    of its own.
+    of its own. With several processes, each forms the conditional entropy of its own share of a batch, whose mean is at
+    most that of the whole batch; everything else, co-occurrences among it, is that of one process.
 
     Args:
         model: The model to train; it gets the second branch.
@@ -55,7 +57,7 @@ class Latent(Adversarial):
         options: Those of ``Adversarial``.
 
     Raises:
-        ValueError: If classes have no group.
+        ValueError: If classes have no group, groups are given for no domain, or heads have a channel that is no class.
     """
 
     def __init__(
@@ -74,12 +76,13 @@ class Latent(Adversarial):
         pseudo_weight: float = 0.0,
         **options: Any,  # noqa: ANN401
     ) -> None:
+        refuse_none_class(model)
         super().__init__(model, labeled_adversary, unlabeled_adversary, pseudo_weight, **options)
         self.branch, self.gradient, self.average_over = branch, gradient, average_over
         self.latent_weight, self.consistency_weight = latent_weight, consistency_weight
         self.consistency_from = consistency_from
         spaces = {model.space_key(domain): model.label_spaces[domain] for domain in reversed(model.label_spaces)}
-        own = {domain: dict(table) for domain, table in (groups or {}).items()}
+        own = {model.space_key(domain): dict(table) for domain, table in (groups or {}).items()}
         self.group_tables = {
             key: group_table(space, own.get(key)) if branch == "groups" else list(range(len(space)))
             for key, space in spaces.items()
@@ -93,9 +96,10 @@ class Latent(Adversarial):
     def unlabeled_from(self) -> int | None:
         """Unlabelled images are used from the first step on, where a term uses them."""
         adversarial = super().unlabeled_from
-        if adversarial is None and self.consistency_weight:
-            return self.later(self.consistency_from)
-        return adversarial
+        if not self.consistency_weight:
+            return adversarial
+        consistency = self.later(self.consistency_from)
+        return consistency if adversarial is None else min(adversarial, consistency)
 
     def labeled_loss(self, sample: Sample, domain: str) -> Tensor:
         """L_labeled of Eq. 6; what occurs together is noted."""
@@ -160,7 +164,9 @@ class Latent(Adversarial):
         """Scores, and how many latent classes are in use (Table 4)."""
         super().on_validation_epoch_end()
         for space in self.latent_branch.outputs:
-            given = latent_given_class(self.latent_branch.co_occurrence(space))
+            occurrence = self.latent_branch.co_occurrence(space)
+            # A class that was never seen predicts nothing, but its uniform row would exceed a low threshold.
+            given = latent_given_class(occurrence) * (occurrence.sum(dim=1, keepdim=True) > 0)
             for threshold in (0.1, 0.9):
                 count = effective_latent_classes(given, threshold)
                 self.scores[f"{space}/effective_latent_classes_{threshold}"] = float(count)

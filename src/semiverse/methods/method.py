@@ -9,7 +9,7 @@ import torch
 from pytorch_lightning import LightningModule
 from pytorch_lightning.core.optimizer import LightningOptimizer
 from torch import Tensor
-from torch.distributed import all_reduce
+from torch.nn import Parameter
 from torch.optim import SGD, Optimizer
 from torch.utils.data import DataLoader
 
@@ -17,7 +17,8 @@ from semiverse.data import Sample
 from semiverse.labels import IGNORE
 from semiverse.losses import cross_entropy
 from semiverse.methods.bookkeeping import Confusions, Means
-from semiverse.methods.processes import average_gradients, process_count, unsynchronized
+from semiverse.methods.non_finite import NonFiniteLossError
+from semiverse.methods.processes import average_gradients, mean_over_processes, unsynchronized
 from semiverse.mixture import DomainMixture, TrainBatch
 from semiverse.models import SegmentationModel, parameter_groups
 from semiverse.schedules import polynomial
@@ -106,56 +107,54 @@ class Method(LightningModule):
 
     def labeled_pixels(self, mask: Tensor) -> float:
         """Labelled pixels of a batch; with several processes the mean over them, so that they share one mean loss."""
-        count = (mask != IGNORE).sum().double()
-        if process_count() > 1:
-            all_reduce(count)
-        return max(1.0, float(count) / process_count())
+        return max(1.0, float(mean_over_processes((mask != IGNORE).sum().double())))
 
     def training_step(self, batch: TrainBatch, batch_idx: int) -> None:  # noqa: ARG002  (Lightning's signature)
         """Back-propagate every term of the objective, then step once."""
-        self.minimize(self.terms(batch), cast(LightningOptimizer, self.optimizers()), self.learning_rate, batch)
+        optimizer = cast(LightningOptimizer, self.optimizers())
+        self.back_propagate(self.terms(batch), optimizer, batch)
+        self.move(optimizer, self.learning_rate)
         self.finish_step()
 
-    def minimize(
-        self, terms: Iterator[Tensor], optimizer: LightningOptimizer, learning_rate: float, batch: TrainBatch
-    ) -> None:
-        """One step of an optimiser over its own parameters, on the sum of some terms.
+    def back_propagate(self, terms: Iterator[Tensor], optimizer: LightningOptimizer, batch: TrainBatch) -> None:
+        """Form the gradients of an optimiser's parameters; nothing moves yet.
 
         Args:
             terms: What is minimised; each is back-propagated as soon as it is yielded.
-            optimizer: Whose parameters move.
-            learning_rate: Of this step; every group of parameters has its own ``factor`` on it.
+            optimizer: Whose parameters will move.
             batch: Where the terms come from, for the message.
 
         Raises:
-            FloatingPointError: If a term is not finite; no parameter has moved then.
+            NonFiniteLossError: If a term is not finite.
         """
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate * group["factor"]
         optimizer.zero_grad()
         with unsynchronized(self):
-            for term in terms:
-                if not torch.isfinite(term):
-                    raise FloatingPointError(self._not_finite(term, batch))
+            for place, term in enumerate(terms):
+                value = float(mean_over_processes(term))  # so that all of them stop where one has to
+                if not math.isfinite(value):
+                    wrong = [name for name, total in self.means.sums.items() if not torch.isfinite(total)]
+                    remedy = f"lower the method's lr ({self.lr}) or set its clip"
+                    term_of = f"{getattr(terms, '__name__', 'terms')}[{place}]"
+                    raise NonFiniteLossError(self.steps_done, term_of, value, wrong, batch, remedy)
                 self.manual_backward(term)
-        moving = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-        average_gradients(moving)
-        if self.clip is not None:
-            torch.nn.utils.clip_grad_norm_(moving, self.clip)
+
+    def move(self, optimizer: LightningOptimizer, learning_rate: float) -> None:
+        """Make the gradients those of all processes and step; every group has its own ``factor`` on the rate."""
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate * group["factor"]
+        average_gradients(_moving(optimizer))
         optimizer.step()
+
+    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
+        """Limit the gradient of what an optimiser moves: only here is it no longer scaled, as half precision asks."""
+        if self.clip is not None:
+            torch.nn.utils.clip_grad_norm_(_moving(optimizer), self.clip)
 
     def finish_step(self) -> None:
         """Count the step; at the end of an epoch do what happens then."""
         self.steps_done += 1
         if self.steps_done % self.data.steps_per_epoch == 0:
             self.end_epoch()  # part of the step: a checkpoint after it holds what it did
-
-    def _not_finite(self, term: Tensor, batch: TrainBatch) -> str:
-        images = {name: sample.id for name, sample in [*batch.labeled.items(), *batch.unlabeled.items()]}
-        return (
-            f"the loss is {float(term)} at step {self.steps_done}, on images {images}; expected a finite number: lower "
-            f"the method's lr ({self.lr}) or set its clip"
-        )
 
     @property
     def progress(self) -> float:
@@ -171,7 +170,12 @@ class Method(LightningModule):
     def decayed(self) -> float:
         """Share of its start value that a learning rate has in the step that comes next."""
         epoch = self.data.steps_per_epoch if self.decay == "epoch" else 1
-        return polynomial(self.steps_done // epoch, -(-self.total_steps // epoch), self.power)
+        return polynomial(self.steps_done // epoch, -(-self.schedule_steps // epoch), self.power)
+
+    @property
+    def schedule_steps(self) -> int:
+        """The step at which a learning rate would reach zero."""
+        return self.total_steps
 
     def configure_optimizers(self) -> Optimizer | list[Optimizer]:
         """Stochastic gradient descent over everything of the model that learns, each parameter once."""
@@ -222,3 +226,8 @@ class Method(LightningModule):
         state = checkpoint["semiverse"]
         self.steps_done = state["steps_done"]
         self.means.sums, self.means.counts = state["means"]["sums"], state["means"]["counts"]
+
+
+def _moving(optimizer: Optimizer | LightningOptimizer) -> list[Parameter]:
+    """What an optimiser moves."""
+    return [parameter for group in optimizer.param_groups for parameter in group["params"]]

@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager, nullcontext
 import torch
 from pytorch_lightning import LightningModule
 from pytorch_lightning.strategies import ParallelStrategy
-from torch import nn
+from torch import Tensor, nn
 from torch.distributed import all_reduce
 
 
@@ -25,6 +25,15 @@ def unsynchronized(learner: LightningModule) -> AbstractContextManager[None]:
         return nullcontext()
     strategy = learner.trainer.strategy
     return strategy.block_backward_sync() if isinstance(strategy, ParallelStrategy) else nullcontext()
+
+
+def mean_over_processes(value: Tensor) -> Tensor:
+    """The mean of a value that every process has, of any shape; the same for all of them, without gradient."""
+    if process_count() == 1:
+        return value.detach()
+    total = value.detach().clone()
+    all_reduce(total)
+    return total / process_count()
 
 
 def average_gradients(parameters: Iterable[nn.Parameter]) -> None:

@@ -215,3 +215,11 @@ class SegmentationModel(nn.Module):
                 "in another order; expected the same: set input to that of the saved model"
             )
         log.info("%s", load_weights(self, folder / WEIGHTS, required="networks."))
+        spaces = read_model(folder).label_spaces
+        for name, head in self.heads.items():
+            # The saved head of these classes may have the name of another domain.
+            same = next((key for key, space in spaces.items() if space == self.label_spaces[name]), name)
+            if same != name:
+                log.info(
+                    "head of %s: %s", name, load_weights(head, folder / WEIGHTS, part=f"heads.{same}.", required=None)
+                )

@@ -1,0 +1,106 @@
+"""Segment images without any labels, each by itself."""
+
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from semiverse.clustering import Settings, name_clusters, segment
+from semiverse.clustering.naming import CONFIG
+from semiverse.commands.ahead import ahead
+from semiverse.commands.cluster_folder import ClusterFolder
+from semiverse.commands.images import find_images
+from semiverse.commands.segmenting import read_or_explain
+from semiverse.configuration import load_yaml
+from semiverse.data.images import read_image
+
+DEFAULTS = Settings()
+
+
+def cluster(
+    images: list[Path] | None = None,
+    out: Path = Path("clusters"),
+    settings: Settings = DEFAULTS,
+    groups: int | None = None,
+    pictures: bool = True,
+    overwrite: bool = False,
+    seed: int = 0,
+    device: str = "auto",
+    workers: int = 2,
+    names: Path | None = None,
+) -> int:
+    """Divide every image into clusters of pixels that look alike, without labels.
+
+    Kanezaki (2018): for each image a small network is trained on it alone, to agree with its own answer smoothed over
+    superpixels. A file that cannot be read is listed at the end and the others are done. The same call goes on where an
+    earlier one stopped.
+
+    Afterwards, look at <stem>_sheet.png, write names of clusters into a YAML file, {image: {number: class}}, and call
+    the command again without images, with the same --out and --names FILE: it makes a dataset to train from.
+
+    Args:
+        images: Image files, and folders in which they lie at any depth.
+        out: The folder for the results.
+        settings: How an image is segmented.
+        groups: Make also a folder ``groups`` in which the clusters of all images are numbered alike: so many groups by
+            mean colour and height in the image.
+        pictures: Write also <stem>_overlay.jpg, <stem>_borders.png and <stem>_sheet.png, which shows the numbers.
+        overwrite: Replace results of other settings.
+        seed: Of the first weights.
+        device: Where to compute; auto: a GPU if there is one.
+        workers: Threads that read images.
+        names: Only name clusters that are in --out: a YAML file {image: {number: class}}, or {number: class} for all
+            images alike.
+
+    Returns:
+        0, or 1 if files could not be read.
+
+    Raises:
+        FileNotFoundError: If there is no image.
+        ValueError: If two images have one name, results of other settings exist, or names are of no clusters.
+    """
+    if names is not None:
+        return _name(out, names, images)
+    if not images:
+        raise ValueError("no image is given; expected files or folders, or --names for clusters that exist: name some")
+    files = find_images(images)
+    folder = ClusterFolder(out, {"settings": asdict(settings), "seed": seed}, overwrite)
+    left = {stem: path for stem, path in files.items() if stem not in folder.images}
+    readable = ahead(partial(read_or_explain, read_image), left.values(), workers)
+    problems: dict[str, str] = {}
+    with tqdm(total=len(left) * settings.iterations, desc="clustering", delay=2, leave=False) as bar:
+        for done, ((stem, path), image) in enumerate(zip(left.items(), readable, strict=True), 1):
+            if isinstance(image, str):
+                problems[str(path)] = image
+            else:
+                found = segment(image, settings, seed, device, partial(_advance, bar, stem))
+                folder.add(stem, path, image, found, pictures)
+            bar.update(done * settings.iterations - bar.n)
+    folder.save(problems)
+    print(f"{len(files) - len(problems)} of {len(files)} images clustered in {out}")
+    if groups is not None:
+        print(f"their clusters in {groups} groups in {folder.group(groups, seed, pictures)}")
+    for message in problems.values():
+        print(f"left out: {message}")
+    return 1 if problems else 0
+
+
+def _advance(bar: Any, stem: str, _: int, labels: int, loss: float) -> None:  # noqa: ANN401 - tqdm has no types
+    bar.set_postfix_str(f"{stem}: {labels} labels, loss {loss:.2f}", refresh=False)
+    bar.update()
+
+
+def _name(out: Path, names: Path, images: list[Path] | None) -> int:
+    if images:
+        raise ValueError("--names is about clusters that exist; expected no images beside it: cluster them first")
+    if not names.is_file():
+        raise FileNotFoundError(f"{names}: no such file; expected YAML with names of clusters: write it")
+    named = load_yaml(names.read_text(encoding="utf-8"))
+    if not isinstance(named, dict):
+        raise ValueError(f"{names}: no names of clusters; expected {{image: {{number: class}}}}: correct the file")
+    root = name_clusters(out, named)
+    print(f"# {len(list((root / 'images').iterdir()))} images with named clusters; to train from:")
+    print((root / CONFIG).read_text(encoding="utf-8"), end="")
+    return 0

@@ -1,0 +1,203 @@
+"""Adaptation of predictions from a labelled source to an unlabelled target, AdaptSegNet (Tsai et al., CVPR 2018)."""
+
+from collections.abc import Iterator
+from typing import Any, Literal, cast
+
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from semiverse.data import Sample
+from semiverse.losses import cross_entropy
+from semiverse.methods.adversary import AdversarialMethod
+from semiverse.methods.auxiliary import auxiliary_head, start_auxiliary_head
+from semiverse.methods.label_maps import refuse_none_class
+from semiverse.methods.source_or_target import (
+    SOURCE,
+    TARGET,
+    Levels,
+    SourceOrTarget,
+    refuse_separate_labels,
+    refuse_unseen_domains,
+)
+from semiverse.mixture import TrainBatch
+from semiverse.models import SegmentationModel
+
+MAIN, AUXILIARY = "main", "auxiliary"
+
+
+class Adaptation(AdversarialMethod):
+    """Predictions for the target have to look like predictions for the source to a discriminator.
+
+    Domains with labelled images are sources; those without any, whose images are used, are targets; all have the same
+    classes. On sources L_seg + ``auxiliary_weight`` L_seg of the auxiliary head is minimised, on targets ``adversary``
+    L_adv + ``auxiliary_adversary`` L_adv of the auxiliary head. That head stands on the encoder's last map but one; it
+    is there only for training, and only if one of its weights is not 0: without it this is the single-level method.
+    With both adversaries 0 it is training on the source alone, which never looks at a target image.
+
+    The paper's weights are 0.001 and 0.0002 (single-level: 0.001; with least squares: 0.01), its training stops after
+    150000 steps of one image of each side. The defaults are what the authors' code advises for today's torch.
+
+    Args:
+        model: The model to train.
+        adversary: Weight of the adversarial term of the main head.
+        auxiliary_adversary: Weight of the adversarial term of the auxiliary head.
+        auxiliary_weight: Weight of the auxiliary head's cross entropy.
+        least_squares: (logit - label)² as the loss of discriminators and against them, instead of the logistic one.
+        targets: How several targets are drawn. "concatenated": in turn, each as often as it has images; "balanced": a
+            batch of each in every step.
+        schedule: Steps at which learning rates would reach zero, 250000 in the paper; None: the length of the training.
+        discriminator_lr: Learning rate of the discriminators at the start.
+        lr: Learning rate of the model at the start.
+        weight_decay: Of the model.
+        decay: Whether learning rates fall every step or once an epoch.
+        head_lr: Factor on the learning rate of both heads.
+        options: Those of ``Method``.
+
+    Raises:
+        ValueError: If domains have different classes, heads have a channel that is no class, or the encoder has only
+            one map.
+    """
+
+    discriminators: SourceOrTarget | None
+
+    def __init__(
+        self,
+        model: SegmentationModel,
+        adversary: float = 0.0005,
+        auxiliary_adversary: float = 0.00005,
+        auxiliary_weight: float = 0.1,
+        least_squares: bool = False,
+        targets: Literal["concatenated", "balanced"] = "concatenated",
+        schedule: int | None = None,
+        discriminator_lr: float = 1e-4,
+        lr: float = 2.5e-4,
+        weight_decay: float = 5e-4,
+        decay: Literal["epoch", "step"] = "step",
+        head_lr: float = 10.0,
+        **options: Any,  # noqa: ANN401
+    ) -> None:
+        refuse_none_class(model)
+        refuse_separate_labels(model)
+        weights = {MAIN: adversary, AUXILIARY: auxiliary_adversary}
+        judged = [level for level, weight in weights.items() if weight]
+        classes = len(next(iter(model.label_spaces.values())))
+        corners = model.config.align_corners
+        discriminators = SourceOrTarget(judged, classes, least_squares, corners) if judged else None
+        options |= {"lr": lr, "weight_decay": weight_decay, "decay": decay, "head_lr": head_lr}
+        super().__init__(model, discriminators, discriminator_lr, **options)
+        self.adversary_weights, self.auxiliary_weight = weights, auxiliary_weight
+        self.targets, self.schedule = targets, schedule
+        self.auxiliary: nn.Module | None = None
+        if auxiliary_weight or auxiliary_adversary:
+            self.auxiliary = auxiliary_head(model)
+            start_auxiliary_head(self.auxiliary, model.config.weights)
+        self.seen: list[Levels] = []
+        """Predictions of this step, for the discriminators to learn from."""
+
+    @property
+    def target_domains(self) -> list[str]:
+        """Domains without labelled images, whose images are used."""
+        return [name for name in self.model.label_spaces if not self.data.labeled[name] and self.data.unlabeled[name]]
+
+    @property
+    def unlabeled_from(self) -> int | None:
+        """Target images are used from the first step on; without a discriminator they are never read.
+
+        Raises:
+            ValueError: If there is no target to adapt to, or statistics of a domain would never be learned.
+        """
+        targets = None if self.discriminators is None else self.target_domains
+        refuse_unseen_domains(self.model, [name for name, records in self.data.labeled.items() if records], targets)
+        return None if targets is None else 0
+
+    @property
+    def schedule_steps(self) -> int:
+        """The step at which a learning rate would reach zero."""
+        return self.schedule or self.total_steps
+
+    def train_dataloader(self) -> Any:  # noqa: ANN401  (a loader of batches, as in ``Method``)
+        """Batches from the step that training has reached, unlabelled ones of the targets alone."""
+        return self.data.training(
+            lambda: self.steps_done,
+            self.unlabeled_from,
+            self.trainer.global_rank,
+            self.trainer.world_size,
+            unlabeled_domains=self.target_domains,
+            in_turn=self.targets == "concatenated",
+        )
+
+    def configure_optimizers(self) -> Optimizer | list[Optimizer]:
+        """Those of every adversarial method; the auxiliary head learns as fast as the main one."""
+        optimizers = super().configure_optimizers()
+        if self.auxiliary is not None:
+            learning = [parameter for parameter in self.auxiliary.parameters() if parameter.requires_grad]
+            model = optimizers[0] if isinstance(optimizers, list) else optimizers
+            model.add_param_group({"params": learning, "factor": self.head_lr})
+        return optimizers
+
+    def terms(self, batch: TrainBatch) -> Iterator[Tensor]:
+        """The source first, then the target, each image batch through the network by itself."""
+        self.seen = []
+        for domain, sample in batch.labeled.items():
+            yield self.source_loss(sample, domain, 1 / len(batch.labeled))
+        if self.discriminators is not None:
+            images = {name: batch.unlabeled[name].image for name in self.target_domains if name in batch.unlabeled}
+            total = sum(len(one) for one in images.values())
+            for domain, one in images.items():
+                yield self.target_loss(one, domain, len(one) / total)
+
+    def levels(self, images: Tensor, domain: str) -> dict[str, Tensor]:
+        """Images, (N, 3, H, W) → logits of each level, (N, C, h, w)."""
+        maps = self.model.encode(images, domain)
+        features = self.model.network(domain).decoder(maps)
+        logits = {MAIN: self.model.classify(features, domain)}
+        if self.auxiliary is not None:
+            logits[AUXILIARY] = cast(Tensor, self.auxiliary(maps[-2]))
+        return logits
+
+    def source_loss(self, sample: Sample, domain: str, share: float) -> Tensor:
+        """L_seg of the main head + weight L_seg of the auxiliary one; ``share`` as in ``Levels``."""
+        logits = self.levels(sample.image, domain)
+        self.remember(logits, sample.image, SOURCE, share)
+        loss = self.supervised_loss(logits[MAIN], sample, domain)
+        if self.auxiliary_weight:
+            total, corners = self.labeled_pixels(sample.mask), self.model.config.align_corners
+            extra = cross_entropy(logits[AUXILIARY], sample.mask, None, total, corners, self.zero_border)
+            self.means.add(f"{domain}/auxiliary", extra)
+            loss = loss + self.auxiliary_weight * extra
+        return loss
+
+    def target_loss(self, images: Tensor, domain: str, share: float) -> Tensor:
+        """Weighted L_adv of the levels, for target images (N, 3, H, W) that are so much of the step's.
+
+        Each is the loss of a discriminator, which does not move, on the wrong label: predictions are to look like those
+        for the source.
+        """
+        logits = self.levels(images, domain)
+        size = self.remember(logits, images, TARGET, share).size
+        discriminators = cast(SourceOrTarget, self.discriminators)
+        loss = logits[MAIN].new_zeros(())
+        for level in discriminators.networks:
+            extra = discriminators.loss(discriminators.judge(level, logits[level], size), SOURCE)
+            self.means.add(f"{domain}/{level}_adversarial", extra)
+            loss = loss + share * self.adversary_weights[level] * extra
+        return loss
+
+    def remember(self, logits: dict[str, Tensor], images: Tensor, side: float, share: float) -> Levels:
+        """Keep predictions for the discriminators' half of the step."""
+        size = (images.shape[-2], images.shape[-1])
+        self.seen.append(Levels({level: one.detach() for level, one in logits.items()}, size, side, share))
+        return self.seen[-1]
+
+    def discriminator_terms(self, batch: TrainBatch) -> Iterator[Tensor]:  # noqa: ARG002  (nothing but predictions)
+        """L_D of each level: one half for the source, one half for the target."""
+        discriminators = cast(SourceOrTarget, self.discriminators)
+        for seen in self.seen:
+            title = "source" if seen.side == SOURCE else "target"
+            for level in discriminators.networks:
+                judgement = discriminators.judge(level, seen.logits[level], seen.size)
+                loss = discriminators.loss(judgement, seen.side)
+                self.means.add(f"{level}/discriminator_on_{title}", loss)
+                self.means.add(f"{level}/discriminator_right_on_{title}", discriminators.right(judgement, seen.side))
+                yield 0.5 * seen.share * loss
+        self.seen = []

@@ -1,0 +1,117 @@
+"""Configurations of adaptation: every row of every base resolves to what it is called, and bases train on stand-ins."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from semiverse.cli import main
+from semiverse.commands.call import parse
+from semiverse.commands.train import train
+from semiverse.configuration import describe
+from semiverse.run import Run
+from tests.fakes.basic import write_camvid, write_labelmefacade, write_photo
+from tests.fakes.driving import write_cityscapes, write_gta5
+
+CONFIGS = Path(__file__).parent.parent / "configs"
+PAPER, SMALL = CONFIGS / "papers" / "adaptation", CONFIGS / "adaptation"
+ROWS = {"source_only", "single_level", "multi_level"}
+PAPER_BASES = sorted(PAPER.glob("*.yaml"))
+SMALL_BASES = [path for path in sorted(SMALL.glob("*.yaml")) if path.stem not in ROWS]
+PAIRS = [(base, row) for base in PAPER_BASES for row in (None, *sorted((PAPER / "rows").glob("*.yaml")))]
+PAIRS += [(base, row) for base in SMALL_BASES for row in (None, *(SMALL / f"{row}.yaml" for row in sorted(ROWS)))]
+WEIGHTS = {
+    "source_only": (0.0, 0.0, 0.0),
+    "single_level": (0.001, 0.0, 0.0),
+    "least_squares": (0.01, 0.0, 0.0),
+    "weights_as_printed": (0.001, 0.0002, 0.1),
+}
+"""Of the main adversary, the auxiliary one, and the auxiliary cross entropy; others are the authors' for today."""
+
+
+def words(*configs):
+    return [word for config in configs if config is not None for word in ("--config", str(config))]
+
+
+@pytest.mark.parametrize(
+    ("base", "row"),
+    [pytest.param(b, r, id=f"{b.parent.parent.name}-{b.stem}-{r.stem if r else 'alone'}") for b, r in PAIRS],
+)
+def test_row_sets_its_weights_and_nothing_else(base, row, monkeypatch):
+    monkeypatch.chdir(CONFIGS.parent)
+    values, plain = (describe(parse("train", train, (), words(base, one))) for one in (row, None))
+    method, own = values["method"]["init_args"], plain["method"]["init_args"]
+    name = row.stem if row else ""
+    weights = tuple(method[option] for option in ("adversary", "auxiliary_adversary", "auxiliary_weight"))
+    assert weights == WEIGHTS.get(name, (0.0005, 0.00005, 0.1))
+    assert method["least_squares"] == (name == "least_squares")
+    assert method["targets"] == ("balanced" if name == "balanced" else "concatenated")
+    kept = ("lr", "momentum", "power", "decay", "head_lr", "weight_decay", "discriminator_lr", "schedule")
+    assert {option: method[option] for option in kept} == {option: own[option] for option in kept}
+    assert values["data"] == plain["data"] and values["trainer"] == plain["trainer"]
+    assert values["model"]["batch_norm"] == "shared"
+    assert (values["model"] == plain["model"]) == (name != "from_adapted")
+    if base.parent == PAPER:
+        assert (method["lr"], method["head_lr"], method["schedule"]) == (0.00025, 10.0, 250_000)
+        assert values["trainer"] == {"max_steps": 150_000}
+        assert (values["data"]["init_args"]["batch_size"], values["data"]["init_args"]["crop"]) == (1, None)
+
+
+STAND_INS = {
+    "gta5": "{resolution: {size: [64, 96]}}",
+    "cityscapes": "{resolution: {size: [32, 64]}}",
+    "campus": "{resolution: {size: [32, 64]}}",
+    "game": "{dataset: {init_args: {dataset: {init_args: {images: 4, val_images: 1, size: [32, 48]}}}}}",
+    "camvid": "{resolution: {scale: 2.0}}",
+    "facade": "{resolution: {scale: 2.0}, train: train, val: test}",
+}
+REDUCED = """
+data: {{domains: {{{domains}}}, crop: {crop}, batch_size: {batch}, workers: 0}}
+model: {{width: 0.0625, weights: null}}
+trainer: {{max_steps: 2, accelerator: cpu, precision: 32}}
+validate_every: 2
+check: false
+"""
+
+
+def write_stand_ins(root):
+    write_gta5(root / "gta5")
+    (root / "gta5" / "val.txt").write_text("00001\n")
+    write_cityscapes(root / "cityscapes", "labelIds")
+    write_photo(root / "campus" / "walk" / "1.png")
+    write_camvid(root / "camvid")
+    write_labelmefacade(root / "labelmefacade")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("base", "row"),
+    [
+        (PAPER / "gta5_to_cityscapes.yaml", PAPER / "rows" / "single_level.yaml"),
+        (PAPER / "gta5_to_folder.yaml", PAPER / "rows" / "least_squares.yaml"),
+        (PAPER / "cityscapes_to_folder.yaml", PAPER / "rows" / "source_only.yaml"),
+        (PAPER / "gta5_to_both.yaml", PAPER / "rows" / "balanced.yaml"),
+        (SMALL / "synthetic_to_camvid.yaml", SMALL / "source_only.yaml"),
+        (SMALL / "labelmefacade_to_camvid.yaml", SMALL / "single_level.yaml"),
+        (SMALL / "joint_targets.yaml", SMALL / "multi_level.yaml"),
+    ],
+    ids=lambda path: path.stem,
+)
+def test_base_trains_two_steps(base, row, tmp_path, monkeypatch):
+    monkeypatch.setenv("SEMIVERSE_DATA", str(tmp_path))
+    monkeypatch.setenv("SEMIVERSE_CACHE", str(tmp_path / "cache"))
+    write_stand_ins(tmp_path)
+    named = [name for name in STAND_INS if re.search(rf"^    {name}:$", base.read_text(), re.MULTILINE)]
+    domains = ", ".join(f"{name}: {STAND_INS[name]}" for name in named)
+    crop, batch = ("null", 1) if base.parent == PAPER else ("[32, 48]", 2)
+    (tmp_path / "small.yaml").write_text(REDUCED.format(domains=domains, crop=crop, batch=batch))
+    assert main(["train", *words(base, row, tmp_path / "small.yaml"), "--out", str(tmp_path / "run")]) == 0
+    last = Run(tmp_path / "run").read_metrics()[-1]
+    assert {name.removesuffix("/miou") for name in last if name.endswith("/miou")} == set(named)
+    adversarial = [name for name in last if name.endswith("main_adversarial")]
+    assert bool(adversarial) == (row.stem != "source_only")
+
+
+def test_readme_names_every_file_and_no_other():
+    named = set(re.findall(r"`(\w+\.yaml)`", (PAPER / "README.md").read_text(encoding="utf-8")))
+    assert named == {path.name for path in PAPER.rglob("*.yaml")}
