@@ -14,7 +14,17 @@ import pytest
 from semiverse.commands import train as training
 from semiverse.commands.recorder import Recorder
 from semiverse.run import Run
-from tests.commands.tiny import UNIVERSAL, at_step, command_in_child, needs_fork, result, same, state, train_words
+from tests.commands.tiny import (
+    UNIVERSAL,
+    WORLD,
+    at_step,
+    command_in_child,
+    needs_fork,
+    result,
+    same,
+    state,
+    train_words,
+)
 
 pytestmark = needs_fork
 
@@ -25,9 +35,18 @@ METHODS = {
 WITH_TWO_OPTIMIZERS = {
     "Latent": {"init_args": {"latent_classes": 3, "consistency_from": 6, "pseudo_weight": 0.1, "lr": 0.01}},
     "Adversarial": {"init_args": {"pseudo_from": 3, "lr": 0.01}},
+    "Adaptation": {"init_args": {"lr": 0.01}},
+}
+TARGETS = {
+    f"data.domains.{name}": {
+        "dataset": {"class_path": "SyntheticStreets", "init_args": WORLD | {"style": style, "images": images}},
+        "labeled": 0,
+    }
+    for name, style, images in (("rooms", "dusk", 6), ("rain", "rain", 2))  # in the place of rooms, and beside them
 }
 SHORTER = {"trainer": {"max_steps": 13, "accelerator": "cpu"}}
 METHODS |= {name: SHORTER | {"method": {"class_path": name} | method} for name, method in WITH_TWO_OPTIMIZERS.items()}
+METHODS["Adaptation"] |= TARGETS
 LENGTH = {"trainer": {"max_steps": 20, "accelerator": "cpu"}, "validate_every": 7, "data.domains.streets.labeled": 6}
 """An epoch has three steps; checkpoints are written after steps 4, 7, 8, 12, 14, 16, 20."""
 
@@ -110,7 +129,7 @@ def test_killed_run_of_two_optimizers_ends_like_the_whole_one_after_the_steps_it
     assert same(ended, state(reference))
     rows = Run(reference).read_metrics()
     assert [row["step"] for row in rows] == ["7", "13"]
-    assert float(rows[-1]["streets/pseudo_label"]) > 0
+    assert float(rows[-1]["rain/main_adversarial" if "data.domains.rain" in changes else "streets/pseudo_label"]) > 0
     assert json.loads((reference / "finished.json").read_text())["steps"] == 13 == ended["semiverse"]["steps_done"]
     adam = ended["optimizer_states"][1]["state"]
     assert adam and all(parameter["step"] == 13 for parameter in adam.values())

@@ -214,7 +214,7 @@ def test_pseudo_labels_begin_when_they_should_and_the_adversary_at_once():
         without = copy.deepcopy(method)
         without.pseudo_weight = 0.0
         pairs = list(zip(method.terms(batch), without.terms(batch), strict=True))
-        assert [float(term) != float(other) for term, other in pairs] == [wanted, False, wanted, False]
+        assert [term.item() != other.item() for term, other in pairs] == [wanted, False, wanted, False]
         means = method.means.take()
         assert ("streets/pseudo_label" in means) == wanted
         assert means["rooms/unlabeled_adversarial"] > 0

@@ -89,7 +89,7 @@ def test_the_adversary_is_added_to_both():
     method = latent(labeled_adversary=0.5, unlabeled_adversary=0.25, consistency_from=0)
     method.model.load_state_dict(plain.model.state_dict())
     batch = full_batch(method)
-    differences = [float(one - other) for one, other in zip(method.terms(batch), plain.terms(batch), strict=True)]
+    differences = [(one - other).item() for one, other in zip(method.terms(batch), plain.terms(batch), strict=True)]
     means = method.means.take()
     kinds = ("streets/unlabeled", "streets/labeled", "rooms/unlabeled", "rooms/labeled")
     expected = [w * means[f"{kind}_adversarial"] for kind, w in zip(kinds, (0.25, 0.5) * 2, strict=True)]

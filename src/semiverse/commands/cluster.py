@@ -7,7 +7,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from semiverse.clustering import Settings, name_clusters, segment
+from semiverse.clustering import Settings, check_count, name_clusters, segment
 from semiverse.clustering.naming import CONFIG
 from semiverse.commands.ahead import ahead
 from semiverse.commands.cluster_folder import ClusterFolder
@@ -65,6 +65,8 @@ def cluster(
         return _name(out, names, images)
     if not images:
         raise ValueError("no image is given; expected files or folders, or --names for clusters that exist: name some")
+    if groups is not None:
+        check_count(groups)
     files = find_images(images)
     folder = ClusterFolder(out, {"settings": asdict(settings), "seed": seed}, overwrite)
     left = {stem: path for stem, path in files.items() if stem not in folder.images}

@@ -16,8 +16,8 @@ class FailureDump(Callback):
     """Leaves a run that stopped right before a step whose loss is not finite, so that going on repeats the step.
 
     It lies in ``failure`` inside the run folder: the run's configuration and labelled images, the state before the step
-    as ``checkpoints/last.ckpt``, and ``failure.json``: what was not finite, on which images, and the command that repeats
-    it.
+    as ``checkpoints/last.ckpt``, and ``failure.json``: what was not finite, on which images, and the command that
+    repeats it.
 
     Args:
         run: The run that is trained.
