@@ -6,7 +6,11 @@ own. That of Cityscapes is its owners' division into categories.
 
 from collections.abc import Mapping
 
-from semiverse.labels import LabelSpace
+import torch
+from torch import Tensor
+
+from semiverse.labels import IGNORE, LabelSpace
+from semiverse.models import SegmentationModel
 
 GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
     "pascal voc": {
@@ -32,6 +36,28 @@ GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
     },
 }
 """Groups of classes by name of the grouping; it fits every label space that has just these classes."""
+
+
+def group_tables(model: SegmentationModel, groups: Mapping[str, Mapping[str, str]] | None) -> dict[str, list[int]]:
+    """``group_table`` of every label space of a model, by the key of its head.
+
+    Args:
+        model: The model.
+        groups: Name of each class's group, by domain; None: the groupings of this library.
+
+    Raises:
+        ValueError: If a class has no group, or there is no such domain or class.
+    """
+    own = {model.space_key(domain): dict(table) for domain, table in (groups or {}).items()}
+    given_first = sorted(model.heads, key=lambda key: key not in own)
+    return {key: group_table(model.label_spaces[key], own.get(key)) for key in given_first}
+
+
+def grouped(mask: Tensor, table: list[int]) -> Tensor:
+    """Train ids or ``IGNORE``, (N, H, W) → numbers of their groups or ``IGNORE``, (N, H, W) uint8."""
+    numbers = torch.full((IGNORE + 1,), IGNORE, dtype=torch.uint8, device=mask.device)
+    numbers[: len(table)] = torch.tensor(table, dtype=torch.uint8)
+    return numbers[mask.long()]
 
 
 def group_table(space: LabelSpace, groups: Mapping[str, str] | None = None) -> list[int]:

@@ -8,7 +8,6 @@ from torch import Tensor
 from torch.distributed import all_reduce
 
 from semiverse.data import Sample
-from semiverse.labels import IGNORE
 from semiverse.losses import (
     Branch,
     co_occurrence,
@@ -21,7 +20,7 @@ from semiverse.losses import (
     update_co_occurrence,
 )
 from semiverse.methods.adversarial import Adversarial
-from semiverse.methods.class_groups import group_table
+from semiverse.methods.class_groups import group_tables, grouped
 from semiverse.methods.label_maps import refuse_none_class
 from semiverse.methods.processes import process_count
 from semiverse.models import SegmentationModel
@@ -81,15 +80,11 @@ class Latent(Adversarial):
         self.branch, self.gradient, self.average_over = branch, gradient, average_over
         self.latent_weight, self.consistency_weight = latent_weight, consistency_weight
         self.consistency_from = consistency_from
-        spaces = {model.space_key(domain): model.label_spaces[domain] for domain in reversed(model.label_spaces)}
-        own = {model.space_key(domain): dict(table) for domain, table in (groups or {}).items()}
-        self.group_tables = {
-            key: group_table(space, own.get(key)) if branch == "groups" else list(range(len(space)))
-            for key, space in spaces.items()
-        }
-        sizes = {
-            key: latent_classes if branch == "latent" else max(table) + 1 for key, table in self.group_tables.items()
-        }
+        spaces = {key: len(model.label_spaces[key]) for key in model.heads}
+        tables = group_tables(model, groups) if branch == "groups" else {}
+        self.group_tables = {key: tables.get(key, list(range(count))) for key, count in spaces.items()}
+        found = {key: max(table) + 1 for key, table in self.group_tables.items()}
+        sizes = dict.fromkeys(spaces, latent_classes) if branch == "latent" else found
         self.latent_branch = model.add_latent_branch(sizes)
 
     @property
@@ -119,10 +114,8 @@ class Latent(Adversarial):
             loss, counts = conditional_entropy(latent, sample.mask, classes, corners)
         else:
             counts = co_occurrence(latent, sample.mask, classes, corners)
-            table = torch.full((IGNORE + 1,), IGNORE, dtype=torch.uint8, device=sample.mask.device)
-            table[:classes] = torch.tensor(self.group_tables[space], dtype=torch.uint8)
-            grouped = table[sample.mask.long()]
-            loss = cross_entropy(latent, grouped, total=self.labeled_pixels(grouped), align_corners=corners)
+            mask = grouped(sample.mask, self.group_tables[space])
+            loss = cross_entropy(latent, mask, total=self.labeled_pixels(mask), align_corners=corners)
         self.note(counts, domain)
         self.means.add(f"{domain}/latent", loss)
         return loss
