@@ -7,7 +7,16 @@ from pathlib import Path
 
 from benchmarks.measure import machine
 
-NAMES = ("entropy", "conditional_entropy", "confusion", "argmax", "centroids", "training_step", "data_loading")
+NAMES = (
+    "entropy",
+    "conditional_entropy",
+    "confusion",
+    "argmax",
+    "centroids",
+    "training_step",
+    "data_loading",
+    "clustering",
+)
 
 
 def main() -> None:

@@ -1,6 +1,6 @@
 """Segment one image without labels or a training set, by back-propagation (Kanezaki, ICASSP 2018)."""
 
-from semiverse.clustering.groups import group_clusters
+from semiverse.clustering.groups import check_count, group_clusters
 from semiverse.clustering.naming import name_clusters
 from semiverse.clustering.network import Network
 from semiverse.clustering.refinement import Refinement
@@ -15,6 +15,7 @@ __all__ = [
     "Network",
     "Refinement",
     "Settings",
+    "check_count",
     "describe",
     "group_clusters",
     "name_clusters",

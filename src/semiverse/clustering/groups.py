@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from semiverse.clustering.results import Cluster
+from semiverse.labels import IGNORE
 
 Groups = dict[str, dict[int, int]]
 """Group of each cluster of each image."""
@@ -27,8 +28,7 @@ def group_clusters(found: Mapping[str, Sequence[Cluster]], count: int, seed: int
     Raises:
         ValueError: If the number is below 1 or above 255.
     """
-    if not 1 <= count <= 255:
-        raise ValueError(f"groups is {count}; expected 1 to 255, as masks hold bytes: correct it")
+    check_count(count)
     from skimage.color import rgb2lab
     from sklearn.cluster import KMeans
 
@@ -48,3 +48,13 @@ def group_clusters(found: Mapping[str, Sequence[Cluster]], count: int, seed: int
     for (stem, cluster), group in zip(everything, rank[groups].tolist(), strict=True):
         result[stem][cluster.id] = group
     return result
+
+
+def check_count(count: int) -> None:
+    """Make sure that so many groups are possible.
+
+    Raises:
+        ValueError: If the number is below 1 or above 255.
+    """
+    if not 1 <= count <= IGNORE:
+        raise ValueError(f"groups is {count}; expected 1 to {IGNORE}, as masks hold bytes: correct it")

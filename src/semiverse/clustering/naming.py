@@ -39,19 +39,19 @@ def name_clusters(folder: Path, names: Names | Mapping[str, Names], root: Path |
 
     Raises:
         FileNotFoundError: If the folder has no clusters, or an image is no longer where it was.
-        ValueError: If names are of clusters or images that do not exist, or there are none.
+        ValueError: If names are of clusters or images that do not exist, there are none, or the root holds other files.
     """
     index = _index(folder)
     by_image = _by_image(names, index)
-    classes = tuple(dict.fromkeys(title for named in by_image.values() for title in named.values()))
+    given = [named if isinstance(named, Mapping) else {0: named} for named in names.values()]
+    classes = tuple(dict.fromkeys(str(title) for named in given for title in named.values() if title is not None))
     if not classes:
         raise ValueError(
             "no cluster is named; expected at least one, such as {0: road}: look at the sheets and add some"
         )
     ids = {title: i for i, title in enumerate(LabelSpace("named", classes).classes)}
     root = root or folder / "named"
-    for kind in ("images", "masks"):
-        (root / kind).mkdir(parents=True, exist_ok=True)
+    _clear(root)
     for stem, named in by_image.items():
         source = Path(index["images"][stem]["file"])
         if not source.is_file():
@@ -63,6 +63,19 @@ def name_clusters(folder: Path, names: Names | Mapping[str, Names], root: Path |
         Image.fromarray(table[clusters]).save(root / "masks" / f"{stem}.png")
     write_atomically(root / CONFIG, _configuration(root, classes))
     return root
+
+
+def _clear(root: Path) -> None:
+    """Make empty folders for images and masks; what an earlier naming left is removed, nothing else.
+
+    Raises:
+        ValueError: If there are files that no naming wrote.
+    """
+    if root.exists() and any(root.iterdir()) and not (root / CONFIG).is_file():
+        raise ValueError(f"{root} holds other files; expected an empty or new folder: choose another one")
+    for kind in ("images", "masks"):
+        shutil.rmtree(root / kind, ignore_errors=True)
+        (root / kind).mkdir(parents=True)
 
 
 def _index(folder: Path) -> dict[str, Any]:

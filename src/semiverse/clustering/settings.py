@@ -27,7 +27,7 @@ class Settings:
         lr: Learning rate.
         momentum: Momentum.
         max_size: Longer side in pixels to which larger images are reduced first; None: never.
-        precision: Type of the convolutions; bfloat16 halves memory and time where the processor has it.
+        precision: Type of the convolutions; bfloat16 saves time and memory where the processor has it.
         refined: Answer with one label a superpixel; False: with the label of each pixel.
         bgr: Give the channels in the order of the published code: blue, green, red.
 

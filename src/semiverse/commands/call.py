@@ -26,6 +26,7 @@ USER_ERRORS = (ValueError, OSError, FloatingPointError, ImportError)
 CONTINUES = {
     "train": "the same call goes on from the last checkpoint",
     "demo": "the same call goes on from the last checkpoint",
+    "cluster": "the same call goes on with the images that are left",
     "download": "the same call goes on where it stopped, if the server can send the rest of a file",
 }
 """What a command does when it is called again after Ctrl-C; the others begin anew."""
