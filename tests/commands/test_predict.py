@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from semiverse.cli import main
-from semiverse.commands.predict import find_images
+from semiverse.commands.images import find_images
 from semiverse.labels import IGNORE
 from semiverse.models import SegmentationModel
 from semiverse.predict import Predictor

@@ -21,7 +21,7 @@ def find_images(places: Sequence[Path]) -> dict[str, Path]:
             if path.stem in found:
                 raise ValueError(
                     f"{found[path.stem]} and {path} have one name; expected different ones, as their results would "
-                    "overwrite each other: do them apart"
+                    "overwrite each other: name them apart"
                 )
             found[path.stem] = path
     return found

@@ -1,7 +1,6 @@
 """Segment images and folders of images."""
 
 import json
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -11,9 +10,9 @@ from torch import Tensor
 from tqdm import tqdm
 
 from semiverse.commands.ahead import ahead
+from semiverse.commands.images import find_images
 from semiverse.commands.segmenting import chosen_domain, encode_mask, encoded, read_or_explain
 from semiverse.data.images import read_image
-from semiverse.data.pairing import list_images
 from semiverse.models import SegmentationModel
 from semiverse.pictures import overlay as draw_overlay
 from semiverse.predict import Predictor, Segmentation
@@ -95,27 +94,6 @@ def predict(
     for message in problems.values():
         print(f"left out: {message}")
     return 1 if problems else 0
-
-
-def find_images(places: Sequence[Path]) -> dict[str, Path]:
-    """Image files by stem, from files and folders.
-
-    Raises:
-        FileNotFoundError: If a place does not exist or a folder has no image.
-        ValueError: If two images have the same stem, so that their results would overwrite each other.
-    """
-    found: dict[str, Path] = {}
-    for place in places:
-        if not place.exists():
-            raise FileNotFoundError(f"{place}: no such file or folder; expected images: check the path")
-        for path in list_images(place).values() if place.is_dir() else [place]:
-            if path.stem in found:
-                raise ValueError(
-                    f"{found[path.stem]} and {path} have one name; expected different ones, as their results would "
-                    "overwrite each other: predict them apart"
-                )
-            found[path.stem] = path
-    return found
 
 
 def write_result(stem: Path, image: Tensor, found: Segmentation, overlay: bool, confidence: bool) -> None:
