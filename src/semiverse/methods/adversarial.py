@@ -18,10 +18,9 @@ from semiverse.models import SegmentationModel
 class Adversarial(AdversarialMethod):
     """Predictions have to look like label maps to a discriminator, which also says where they can be labels themselves.
 
-    There is one discriminator a label space; unlabelled images of a label space without any label are left out, because
-    there is nothing that they could look like. On labelled images L_ce + ``labeled_adversary`` L_adv is minimised, on
-    unlabelled ones ``unlabeled_adversary`` L_adv + ``pseudo_weight`` L_semi. The published lengths are 20000 steps of
-    10 images for Pascal VOC and 40000 steps of 2 for Cityscapes, from weights of ImageNet and COCO.
+    There is one discriminator a label space; unlabelled images of a label space without any label are left out. On
+    labelled images L_ce + ``labeled_adversary`` L_adv is minimised, on unlabelled ones ``unlabeled_adversary`` L_adv +
+    ``pseudo_weight`` L_semi. Published lengths: 20000 steps of 10 images (Pascal VOC), 40000 of 2 (Cityscapes).
 
     Args:
         model: The model to train.

@@ -3,9 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Literal
 
-import torch
 from torch import Tensor
-from torch.distributed import all_reduce
 
 from semiverse.data import Sample
 from semiverse.losses import (
@@ -14,15 +12,12 @@ from semiverse.losses import (
     conditional_entropy,
     consistency,
     cross_entropy,
-    effective_latent_classes,
-    latent_given_class,
     symmetric_divergence,
-    update_co_occurrence,
 )
 from semiverse.methods.adversarial import Adversarial
 from semiverse.methods.class_groups import group_tables, grouped
+from semiverse.methods.co_occurrence import CoOccurrences
 from semiverse.methods.label_maps import refuse_none_class
-from semiverse.methods.processes import process_count
 from semiverse.models import SegmentationModel
 
 SecondBranch = Literal["latent", "groups", "classes", "twin"]
@@ -33,30 +28,26 @@ class Latent(Adversarial):
 
     L_labeled = L_ce + ``latent_weight`` L_latent + ``labeled_adversary`` L_adv (Eq. 6), L_unlabeled =
     ``unlabeled_adversary`` L_adv + ``consistency_weight`` L_cons (Eq. 11). Every label space has latent classes
-    of its own. With several processes, each forms the conditional entropy of its own share of a batch, whose mean is at
-    most that of the whole batch; everything else, co-occurrences among it, is that of one process.
+    of its own. Of several processes each forms the conditional entropy of its own share of a batch; all else is exact.
 
     Args:
         model: The model to train; it gets the second branch.
         latent_classes: Number L of latent classes a label space.
-        branch: What the second branch learns on labelled images. "latent": L classes of low conditional entropy, as the
-            method does; ablations: "groups": the given super-classes; "classes": the classes themselves; "twin": the
-            classes, as a second semantic branch which the first one has to agree with (symmetric divergence).
+        branch: What the second branch learns on labelled images. "latent": the method. Ablations: "groups", the given
+            super-classes; "classes"; "twin", a second semantic branch.
         groups: For "groups": name of the super-class of each class, by domain; None: this library's own grouping.
         latent_weight: Weight of what the second branch learns on labelled images.
         consistency_weight: Weight of the consistency of the branches on unlabelled images.
         consistency_from: Step from which on that counts; None: after a quarter of the training, as 5000 of 20000.
-        gradient: Which branch learns from the consistency. The paper's figures say the semantic one, a sentence of its
-            section 3.2 the latent one.
-        average_over: Whether the moving average of co-occurrences weighs a batch as its share of the labelled images,
-            or of all.
+        gradient: Which branch learns from the consistency; the paper says both, see docs/methods/latent.md.
+        average_over: Of which images a batch is a share in the moving average of co-occurrences.
         labeled_adversary: Weight of the adversarial term on labelled images.
         unlabeled_adversary: Weight of the adversarial term on unlabelled images.
         pseudo_weight: As in ``Adversarial``; not part of the method.
         options: Those of ``Adversarial``.
 
     Raises:
-        ValueError: If classes have no group, groups are given for no domain, or heads have a channel that is no class.
+        ValueError: If groups do not fit the classes and domains, or heads have a channel that is no class.
     """
 
     def __init__(
@@ -86,6 +77,7 @@ class Latent(Adversarial):
         found = {key: max(table) + 1 for key, table in self.group_tables.items()}
         sizes = dict.fromkeys(spaces, latent_classes) if branch == "latent" else found
         self.latent_branch = model.add_latent_branch(sizes)
+        self.occurrences = CoOccurrences(self.latent_branch)
 
     @property
     def unlabeled_from(self) -> int | None:
@@ -116,20 +108,15 @@ class Latent(Adversarial):
             counts = co_occurrence(latent, sample.mask, classes, corners)
             mask = grouped(sample.mask, self.group_tables[space])
             loss = cross_entropy(latent, mask, total=self.labeled_pixels(mask), align_corners=corners)
-        self.note(counts, domain)
+        self.occurrences.add(space, counts, self.rate(domain))
         self.means.add(f"{domain}/latent", loss)
         return loss
 
-    @torch.no_grad()
-    def note(self, counts: Tensor, domain: str) -> None:
-        """Move the average of co-occurrences (Eq. 8) by those of a batch, (C, L)."""
-        if process_count() > 1:
-            all_reduce(counts)
-        images = len(self.data.labeled[domain])
-        if self.average_over == "all":
-            images = len({record.id for record in [*self.data.labeled[domain], *self.data.unlabeled[domain]]})
-        average = self.latent_branch.co_occurrence(self.model.space_key(domain))
-        average.copy_(update_co_occurrence(average, counts, min(1.0, self.data.batch_size / images)))
+    def rate(self, domain: str) -> float:
+        """Weight of a batch in the moving average of co-occurrences."""
+        records = list(self.data.labeled[domain])
+        records += self.data.unlabeled[domain] if self.average_over == "all" else []
+        return min(1.0, self.data.batch_size / len({record.id for record in records}))
 
     def unlabeled_loss(self, images: Tensor, domain: str) -> Tensor:
         """L_unlabeled of Eq. 11 for images (N, 3, H, W)."""
@@ -148,7 +135,7 @@ class Latent(Adversarial):
         if self.branch == "twin":
             loss = symmetric_divergence(logits, latent, size, corners)
         else:
-            given = latent_given_class(self.latent_branch.co_occurrence(self.model.space_key(domain)))
+            given = self.occurrences.latent_given_class(self.model.space_key(domain))
             loss = consistency(logits, latent, given, size, self.gradient, corners)
         self.means.add(f"{domain}/consistency", loss)
         return loss
@@ -157,9 +144,6 @@ class Latent(Adversarial):
         """Scores, and how many latent classes are in use (Table 4)."""
         super().on_validation_epoch_end()
         for space in self.latent_branch.outputs:
-            occurrence = self.latent_branch.co_occurrence(space)
-            # A class that was never seen predicts nothing, but its uniform row would exceed a low threshold.
-            given = latent_given_class(occurrence) * (occurrence.sum(dim=1, keepdim=True) > 0)
             for threshold in (0.1, 0.9):
-                count = effective_latent_classes(given, threshold)
+                count = self.occurrences.effective(space, threshold)
                 self.scores[f"{space}/effective_latent_classes_{threshold}"] = float(count)

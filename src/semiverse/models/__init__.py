@@ -9,6 +9,7 @@ from semiverse.models.discriminator import Discriminator
 from semiverse.models.drn import DilatedResidualNetwork
 from semiverse.models.encoder import Encoder, build_encoder
 from semiverse.models.label_embeddings import LabelEmbeddings
+from semiverse.models.latent_branch import LatentBranch
 from semiverse.models.model import SegmentationModel
 from semiverse.models.network import Network, build_head
 from semiverse.models.parameters import parameter_groups
@@ -21,6 +22,7 @@ __all__ = [
     "Encoder",
     "KeyReport",
     "LabelEmbeddings",
+    "LatentBranch",
     "ModelConfig",
     "Network",
     "SegmentationModel",
