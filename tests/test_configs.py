@@ -8,7 +8,7 @@ import pytest
 from semiverse.cli import main
 from semiverse.commands.call import parse
 from semiverse.commands.train import train
-from semiverse.configuration import describe
+from semiverse.configuration import describe, dump_yaml, load_yaml
 from semiverse.datasets import Cityscapes, PascalVOC
 from tests.fakes import WRITERS, write_camvid
 
@@ -17,34 +17,42 @@ PAPER, CAMVID = CONFIGS / "papers" / "latent", CONFIGS / "camvid_semisupervised"
 EXPERIMENTS = sorted(CONFIGS.glob("*.yaml"))
 PRESETS = sorted((CONFIGS / "presets").rglob("*.yaml"))
 
-SMALL = """
-data:
-  domains:
-    camvid:
-      dataset: {class_path: SyntheticStreets, init_args: {images: 6, val_images: 2, size: [32, 48]}}
-      train: train
-      val: val
-      labeled: 3
-    facade:
-      dataset: {class_path: SyntheticRooms, init_args: {images: 6, val_images: 2, size: [32, 48]}}
-      train: train
-      val: val
-      labeled: 3
-  batch_size: 2
-  crop: [32, 48]
-  workers: 0
-model: {width: 0.0625}
-trainer: {max_steps: 2, accelerator: cpu}
-networks_trainer: {max_steps: 1, accelerator: cpu}
-"""
+SMALL = {
+    "batch_size": 2,
+    "crop": [32, 48],
+    "workers": 0,
+}
+WORLDS = ("SyntheticStreets", "SyntheticRooms")
+
+
+def small(config: Path) -> dict:
+    """What makes an experiment small: a rendered world in place of each of its datasets."""
+    names = load_yaml(config.read_text())["data"]["domains"]
+    arguments = {"images": 6, "val_images": 2, "size": [32, 48]}
+    domains = {
+        name: {
+            "dataset": {"class_path": WORLDS[i % 2], "init_args": arguments},
+            "train": "train",
+            "val": "val",
+            "unlabeled_split": None,
+            "labeled": 3,
+        }
+        for i, name in enumerate(names)
+    }
+    trainers = {
+        "trainer": {"max_steps": 2, "accelerator": "cpu"},
+        "networks_trainer": {"max_steps": 1, "accelerator": "cpu"},
+    }
+    return {"data": SMALL | {"domains": domains}, "model": {"width": 0.0625}} | trainers
 
 
 def trained(tmp_path, *configs: Path) -> Path:
     """Train on the small worlds; label embeddings have to fit 32 feature channels."""
-    small = tmp_path / "small.yaml"
-    universal = any("class_path: Universal" in config.read_text() for config in configs[-1:])
-    small.write_text(SMALL + ("method: {init_args: {embed_dim: 8}}" if universal else ""))
-    files = [word for config in (*configs, small) for word in ("--config", str(config))]
+    changes, file = small(configs[0]), tmp_path / "small.yaml"
+    if "class_path: Universal" in configs[-1].read_text():
+        changes["method"] = {"init_args": {"embed_dim": 8}}
+    file.write_text(dump_yaml(changes))
+    files = [word for config in (*configs, file) for word in ("--config", str(config))]
     out = tmp_path / "run"
     assert main(["train", *files, "--out", str(out)]) == 0
     return out
