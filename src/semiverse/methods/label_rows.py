@@ -16,8 +16,7 @@ from semiverse.mixture import DomainMixture
 from semiverse.models import LabelEmbeddings, SegmentationModel
 from semiverse.pca import Projection, StreamingPCA
 
-FIRST = "first"
-"""Stands for the first domain of the mixture."""
+FIRST = "first"  # stands for the first domain of the mixture
 
 
 @dataclass(frozen=True)
@@ -95,8 +94,7 @@ def _read_rows(embeddings: LabelEmbeddings, file: Path) -> None:
     if missing:
         raise ValueError(f"{file} has no label embeddings for {', '.join(missing)}; it has {', '.join(rows)}")
     for space in embeddings.spaces:
-        present = rows[space].flatten(1).abs().sum(1) > 0
-        embeddings.set_rows(space, rows[space], present)
+        embeddings.set_rows(space, rows[space], rows[space].flatten(1).abs().sum(1) > 0)
 
 
 def _compute_rows(
@@ -108,8 +106,7 @@ def _compute_rows(
 ) -> None:
     """Appendix A: features of the labelled images, reduced by PCA, averaged or clustered class by class."""
     networks.to("cuda" if torch.cuda.is_available() else "cpu")
-    joint = _joint_components(data, networks, embeddings.embed_dim) if options.joint_pca else None
-    projections: dict[str, Projection] = {}
+    joint, projections = _joint_components(data, networks, embeddings.embed_dim) if options.joint_pca else None, {}
     for space in embeddings.spaces:
         rows, present, projections[space] = label_embeddings(
             lambda space=space: _features(data, networks, space),  # type: ignore[misc]

@@ -100,10 +100,7 @@ class Universal(Method):
         return loss
 
     def anchor_loss(self, features: Tensor, sample: Sample, domain: str) -> Tensor:
-        """Cross entropy of the similarities of labelled pixels with their own domain's label rows.
-
-        The probability of a label is the sum over its K rows (methods of the paper leave the projection untied).
-        """
+        """Cross entropy of labelled pixels' similarities with their own labels; a label is the sum of its K rows."""
         space = self.model.space_key(domain)
         scores = self.label_embeddings.scores(features, [space])
         classes, total = self.label_embeddings.row_classes(space), self.labeled_pixels(sample.mask)
