@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+import semiverse
 from semiverse.cli import main
 from semiverse.commands.call import parse
 from semiverse.commands.train import train
@@ -14,11 +15,13 @@ from tests.fakes.basic import write_camvid, write_labelmefacade, write_photo
 from tests.fakes.driving import write_cityscapes, write_gta5
 
 CONFIGS = Path(__file__).parent.parent / "configs"
-PAPER, SMALL = CONFIGS / "papers" / "adaptation", CONFIGS / "adaptation"
+PAPER, SMALL = Path(semiverse.__file__).parent / "recipes" / "adaptation", CONFIGS / "adaptation"
 ROWS = {"source_only", "single_level", "multi_level"}
-PAPER_BASES = sorted(PAPER.glob("*.yaml"))
+PAPER_BASES = sorted(PAPER.glob("*_to_*.yaml"))
+SCORED = PAPER / "rows" / "scored_on_cityscapes.yaml"
+PAPER_ROWS = [path for path in sorted((PAPER / "rows").glob("*.yaml")) if path != SCORED]
 SMALL_BASES = [path for path in sorted(SMALL.glob("*.yaml")) if path.stem not in ROWS]
-PAIRS = [(base, row) for base in PAPER_BASES for row in (None, *sorted((PAPER / "rows").glob("*.yaml")))]
+PAIRS = [(base, row) for base in PAPER_BASES for row in (None, *PAPER_ROWS)]
 PAIRS += [(base, row) for base in SMALL_BASES for row in (None, *(SMALL / f"{row}.yaml" for row in sorted(ROWS)))]
 WEIGHTS = {
     "source_only": (0.0, 0.0, 0.0),
@@ -55,6 +58,27 @@ def test_row_sets_its_weights_and_nothing_else(base, row, monkeypatch):
         assert (method["lr"], method["head_lr"], method["schedule"]) == (0.00025, 10.0, 250_000)
         assert values["trainer"] == {"max_steps": 150_000}
         assert (values["data"]["init_args"]["batch_size"], values["data"]["init_args"]["crop"]) == (1, None)
+
+
+def test_scoring_row_adds_a_domain_that_nothing_is_learned_from(monkeypatch):
+    monkeypatch.chdir(CONFIGS.parent)
+    base = PAPER / "gta5_to_folder.yaml"
+    with_scores, plain = (describe(parse("train", train, (), words(base, row))) for row in (SCORED, None))
+    domains = with_scores["data"]["init_args"]["domains"]
+    added = domains.pop("cityscapes")
+    assert (added["labeled"], added["unlabeled"], added["resolution"]["size"]) == (0, False, [512, 1024])
+    assert with_scores == plain
+
+
+def test_upper_bound_is_trained_as_a_source_alone(monkeypatch):
+    monkeypatch.chdir(CONFIGS.parent)
+    files = ((PAPER / "cityscapes.yaml",), (PAPER / "cityscapes_to_folder.yaml", PAPER / "rows" / "source_only.yaml"))
+    bound, source = (describe(parse("train", train, (), words(*named))) for named in files)
+    source["data"]["init_args"]["domains"].pop("campus")
+    learned = bound["data"]["init_args"]["domains"]["cityscapes"]
+    assert learned.pop("unlabeled")
+    assert not source["data"]["init_args"]["domains"]["cityscapes"].pop("unlabeled")
+    assert bound == source
 
 
 STAND_INS = {
@@ -110,8 +134,3 @@ def test_base_trains_two_steps(base, row, tmp_path, monkeypatch):
     assert {name.removesuffix("/miou") for name in last if name.endswith("/miou")} == set(named)
     adversarial = [name for name in last if name.endswith("main_adversarial")]
     assert bool(adversarial) == (row.stem != "source_only")
-
-
-def test_readme_names_every_file_and_no_other():
-    named = set(re.findall(r"`(\w+\.yaml)`", (PAPER / "README.md").read_text(encoding="utf-8")))
-    assert named == {path.name for path in PAPER.rglob("*.yaml")}

@@ -40,6 +40,7 @@ COMMANDS = {
         "cluster", "divide images into clusters without any labels; name them to get first masks", ("images...",)
     ),
     "report": Command("report", "tables and figures from one or many runs", ("runs...",)),
+    "reproduce": Command("reproduce", "run the rows of a published or open table, next to its numbers", ("recipe",)),
 }
 
 

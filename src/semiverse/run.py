@@ -19,6 +19,8 @@ from semiverse.configuration import Plain, differences, dump_yaml, load_yaml
 FULL_DISK = (
     "expected free space and write access: provide them and repeat the call; what stood there before is untouched"
 )
+HARMLESS = ("check",)
+"""Options that change nothing about what is trained."""
 PACKAGES = ("semiverse", "torch", "torchvision", "timm", "pytorch-lightning", "torchmetrics", "numpy", "pillow")
 
 
@@ -90,7 +92,8 @@ class Run:
                 f"{self.folder} holds a model or checkpoints but no {self.config.name}; expected a run, or nothing: "
                 "choose another --out"
             )
-        changed = differences(load_yaml(self.config.read_text(encoding="utf-8")), config)
+        old = load_yaml(self.config.read_text(encoding="utf-8"))
+        changed = differences(*({k: v for k, v in values.items() if k not in HARMLESS} for values in (old, config)))
         if changed:
             raise ValueError(
                 f"{self.folder} holds a run of another configuration ({'; '.join(changed[:6])}); expected the same "

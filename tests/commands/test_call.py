@@ -30,6 +30,20 @@ def test_options_reach_every_value_of_the_file(tmp_path):
     assert arguments["method"].keywords["lr"] == 0.5
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--classes", "road"],
+        ["--classes", "[road]"],
+        ["--classes=[road, sky]"],
+        ["--classes", "road", "--classes", "sky"],
+    ],
+)
+def test_one_of_a_list_is_enough_and_again_adds_another(words, trained):
+    expected = ["road", "sky"] if "sky" in " ".join(words) else ["road"]
+    assert parse("evaluate", evaluate, ("run",), [str(trained), *words])["classes"] == expected
+
+
 def test_later_files_and_options_win(tmp_path):
     config(tmp_path)
     (tmp_path / "second.yaml").write_text("seed: 5\ndata: {batch_size: 3}\n")

@@ -27,6 +27,7 @@ CONTINUES = {
     "train": "the same call goes on from the last checkpoint",
     "demo": "the same call goes on from the last checkpoint",
     "cluster": "the same call goes on with the images that are left",
+    "reproduce": "the same call goes on with the runs that are left",
     "download": "the same call goes on where it stopped, if the server can send the rest of a file",
 }
 """What a command does when it is called again after Ctrl-C; the others begin anew."""
@@ -92,6 +93,8 @@ def given_values(function: Callable[..., Any], positional: Sequence[str], words:
     for title, value in pairs:
         if title == "config":
             values = merged(values, _from_file(Path(value), list(known)))
+        elif title in known and known[title].many and not value.lstrip().startswith("["):
+            values[title] = [*values.get(title, ()), load_yaml(value)]  # one of a list; several times: several
         else:
             set_value(values, title.split("."), value)
     if run and "data" in known and known["data"].default is REQUIRED and "data" not in values:

@@ -1,9 +1,9 @@
 """Score a trained model."""
 
 import json
-import math
 import sys
 import time
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -11,6 +11,8 @@ from typing import Any, Literal
 from tqdm import tqdm
 
 from semiverse.commands.ahead import ahead
+from semiverse.commands.detailing import Details, ObservedPredictor
+from semiverse.commands.detailing.plain import by_class, counts, number
 from semiverse.metrics import ConfusionMatrix, Scores, Variant, miou
 from semiverse.mixture import DomainMixture
 from semiverse.models import SegmentationModel
@@ -32,13 +34,14 @@ def evaluate(
     device: str = "auto",
     out: Path | None = None,
     classes: list[str] | None = None,
+    details: bool = False,
 ) -> Evaluation:
     """Score a model on labelled images; prints a table and writes ``evaluation.json``.
 
     Args:
         run: A run folder, or the model folder in it.
         data: The domains to score on; on the command line, those of the run's own configuration.
-        domain: Only this domain; None: all of them.
+        domain: Only this domain; None: all of them that have masks.
         split: The split to score on; None: each domain's validation split.
         via: By the decoder, or by the most similar label embedding.
         variant: How the mean over classes is taken; default: over classes that the masks or predictions hold.
@@ -47,6 +50,8 @@ def evaluate(
         device: Where to compute; auto: a GPU if there is one.
         out: The file to write; None: evaluation.json in the run folder, or in the folder of a model by itself.
         classes: Print only the rows of these; means and file are those of all classes. None: print all.
+        details: Write also the mIoU of every image, boundary IoU, calibration, what the heads of the other domains see,
+            and how alike classes of different domains are; and beside the file features.npz, features of some pixels.
 
     Returns:
         What was written: scores in [0, 1] by domain, None for classes that neither masks nor predictions hold.
@@ -57,8 +62,10 @@ def evaluate(
     """
     started = time.perf_counter()
     model = SegmentationModel.load(run)
-    predictor = Predictor(model, via, window, resize=full_resolution, device=device)
-    names = list(data.domains) if domain is None else [domain]
+    predictor_type = ObservedPredictor if details else Predictor
+    predictor = predictor_type(model, via, window, resize=full_resolution, device=device)
+    detailed = Details(predictor) if isinstance(predictor, ObservedPredictor) else None
+    names = _scorable(data, split) if domain is None else [domain]
     unknown = [name for name in names if name not in data.domains]
     if unknown:
         raise ValueError(
@@ -69,26 +76,50 @@ def evaluate(
         listed = ", ".join(sorted(set(classes or ()) - known))
         raise ValueError(f"there is no class {listed}; expected some of {', '.join(sorted(known))}: correct --classes")
     results = {
-        name: _score(predictor, data, name, split, variant, full_resolution) | {"via": via, "variant": variant}
+        name: _score(predictor, data, name, split, variant, full_resolution, detailed)
+        | {"via": via, "variant": variant}
         for name in names
     }
     evaluation = {
         "domains": results,
         "sum_miou": sum(result["miou"] or 0.0 for result in results.values()),
+        **(detailed.across() if detailed else {}),
         "model": str(run if (run / "config.json").is_file() else run / "model"),
         "command": " ".join(sys.argv),
         "seconds": round(time.perf_counter() - started, 1),
     }
     print(table(evaluation, classes))
     folder = run.parent if run.name == "model" else run
-    write_atomically(out or folder / "evaluation.json", json.dumps(evaluation, indent=2) + "\n")
+    file = out or folder / "evaluation.json"
+    if detailed:
+        write_atomically(file.with_name("features.npz"), detailed.features())
+    write_atomically(file, json.dumps(evaluation, indent=2) + "\n")
     return evaluation
 
 
+def _scorable(data: DomainMixture, split: str | None) -> list[str]:
+    """Domains that have masks to score against; all of them where none has."""
+    with_masks = [
+        name
+        for name, domain in data.domains.items()
+        if any(record.mask is not None for record in domain.dataset.subset(split or domain.val))
+    ]
+    for name in data.domains if with_masks else ():
+        if name not in with_masks:
+            warnings.warn(f"domain {name} has no masks and is not scored", stacklevel=2)
+    return with_masks or list(data.domains)
+
+
 def _score(
-    predictor: Predictor, data: DomainMixture, name: str, split: str | None, variant: Variant, full_resolution: bool
+    predictor: Predictor,
+    data: DomainMixture,
+    name: str,
+    split: str | None,
+    variant: Variant,
+    full_resolution: bool,
+    detailed: Details | None,
 ) -> dict[str, Any]:
-    """Scores of one domain."""
+    """Scores of one domain, and its details where they are wanted."""
     samples = data.evaluation(name, split, full_resolution)
     space = data.label_spaces[name]
     known = predictor.model.label_spaces.get(name)
@@ -100,7 +131,10 @@ def _score(
     confusion = ConfusionMatrix(len(space))
     read = ahead(samples.__getitem__, range(len(samples)))
     for sample in tqdm(read, total=len(samples), desc=f"scoring {name}", delay=2, leave=False):
-        confusion.update(predictor(sample.image, name).mask[None], sample.mask[None])
+        found = predictor(sample.image, name)
+        confusion.update(found.mask[None], sample.mask[None])
+        if detailed:
+            detailed.add(name, sample, found)
     if not confusion.matrix.any():
         raise ValueError(
             f"domain {name}: no image of split {split or data.domains[name].val!r} has a labelled pixel; expected "
@@ -109,25 +143,14 @@ def _score(
     scores: Scores = confusion.compute()
     return {
         "images": len(samples),
-        "miou": _number(miou(confusion.matrix, variant)),
-        "pixel_accuracy": _number(scores.pixel_accuracy),
-        "iou": {title: _number(float(value)) for title, value in zip(space.classes, scores.iou, strict=True)},
-        "confusion": _counts(confusion.matrix.tolist(), space.classes),
+        "miou": number(miou(confusion.matrix, variant)),
+        "pixel_accuracy": number(scores.pixel_accuracy),
+        "iou": by_class(space.classes, scores.iou.tolist()),
+        "confusion": counts(confusion.matrix, space.classes, space.classes),
         "split": split or data.domains[name].val,
         "full_resolution": full_resolution,
+        **(detailed.of(name) if detailed else {}),
     }
-
-
-def _counts(matrix: list[list[int]], classes: Sequence[str]) -> dict[str, dict[str, int]]:
-    """Pixels by true class and predicted class, those that were predicted as no class left out."""
-    return {
-        title: {other: count for other, count in zip(classes, row, strict=False) if count}
-        for title, row in zip(classes, matrix, strict=True)
-    }
-
-
-def _number(value: float) -> float | None:
-    return None if math.isnan(value) else round(value, 6)
 
 
 def table(evaluation: Evaluation, classes: Sequence[str] | None = None) -> str:

@@ -26,6 +26,12 @@ class Option(NamedTuple):
     default: Any
     text: str
 
+    @property
+    def many(self) -> bool:
+        """Whether it takes a list, and nothing else but none at all."""
+        kinds = [kind for kind in (get_args(self.hint) or [self.hint]) if kind is not type(None)]
+        return get_origin(self.hint) is list or all(get_origin(kind) is list for kind in kinds)
+
 
 @cache
 def options(target: Callable[..., Any]) -> dict[str, Option]:

@@ -1,0 +1,1 @@
+"""Parts of reproducing a table: recipes, their cells, results, the table."""
