@@ -93,7 +93,8 @@ class Run:
                 "choose another --out"
             )
         old = load_yaml(self.config.read_text(encoding="utf-8"))
-        changed = differences(*({k: v for k, v in values.items() if k not in HARMLESS} for values in (old, config)))
+        old, new = ({key: value for key, value in v.items() if key not in HARMLESS} for v in (old, config))
+        changed = differences(old, new)
         if changed:
             raise ValueError(
                 f"{self.folder} holds a run of another configuration ({'; '.join(changed[:6])}); expected the same "

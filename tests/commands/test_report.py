@@ -306,7 +306,10 @@ def test_page_without_data_is_made_without_pictures_and_says_so(tmp_path: Path) 
     text = page.read_text(encoding="utf-8")
     assert page == tmp_path / "runs" / "report" / "index.html"
     assert "No pictures of street and no class frequencies" in text and "no-such-data" in text
-    assert [path.name for path in sorted(page.parent.glob("figures/*.png"))] == ["confusion_street_a_decoder_val.png"]
+    assert [path.stem for path in sorted(page.parent.glob("figures/*.png"))] == [
+        "class_iou_street",
+        "confusion_street_a_decoder_val",
+    ]
 
 
 @pytest.mark.parametrize("name", ["index.html", "tables/scores.csv"])

@@ -1,22 +1,24 @@
 """Tables and figures from one or many runs, on one page that can be forwarded."""
 
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tqdm import tqdm
-
+from semiverse.commands.reporting.choices import choice
 from semiverse.commands.reporting.comparisons import class_table, difference_table, score_table
 from semiverse.commands.reporting.curves import curve_figures
+from semiverse.commands.reporting.detail_pictures import across_pictures, domain_pictures
+from semiverse.commands.reporting.efficiency import efficiency_figures
 from semiverse.commands.reporting.examples import Examples, add_predictions, read_examples
 from semiverse.commands.reporting.figures import confusion_figure
+from semiverse.commands.reporting.files import figure_files, table_files, write
+from semiverse.commands.reporting.further_scores import evaluations, further_table
+from semiverse.commands.reporting.gains import compare
 from semiverse.commands.reporting.latent import LatentClasses, read_latent_classes
 from semiverse.commands.reporting.latent_figures import Order, given_class_figure, latent_example_figure
-from semiverse.commands.reporting.page import MARK, DomainSection, Page, Picture, render
+from semiverse.commands.reporting.page import DomainSection, Page, Picture, render
 from semiverse.commands.reporting.pictures import example_figure
 from semiverse.commands.reporting.runs import Setting, find_runs, read_runs, settings
-from semiverse.commands.reporting.tables import as_csv, as_latex, as_markdown
-from semiverse.run import write_atomically
+from semiverse.commands.reporting.verdicts import finding, verdict_table
 
 
 def report(
@@ -30,14 +32,16 @@ def report(
 ) -> Path:
     """Compare runs: tables, curves and example pictures on one self-contained HTML page, and as files for papers.
 
-    Runs that differ only in the seed become one row with mean and standard deviation. A run that is not finished or was
-    never evaluated is shown with what there is. A report that is there already is replaced; other files never are.
+    Runs that differ only in the seed become one row with mean and standard deviation; where runs allow it, a verdict
+    says whether unlabelled images and other domains helped. A run that is not finished or was never evaluated is shown
+    with what there is. A report that is there already is replaced; other files never are.
 
     Args:
         runs: Run folders, or folders that hold run folders.
         out: Where to write index.html, tables and figures; None: ``report`` inside the only folder given, or beside the
             first of several.
-        images: Example images of each domain; 0: none.
+        images: Example images of each domain, the best, worst and most improved where evaluations have details, else
+            evenly chosen; 0: none.
         title: Of the page; None: made from the names of the runs.
         device: Where to compute the example predictions; auto: a GPU if there is one.
         latent_order: Order of latent classes in P(l|c): by the class that predicts each most, or by number.
@@ -58,7 +62,9 @@ def report(
     examples, remarks = read_examples(compared, images)
     remarks += add_predictions(examples, compared, device) if images else []
     latent, missing = read_latent_classes(compared, examples, latent_validation, device)
-    remarks += missing
+    pairs = compare(compared)
+    across, undetailed = across_pictures(compared)
+    remarks += [*missing, *undetailed]
     facts = [run for setting in compared for run in setting.runs]
     page = Page(
         title or f"Report of {facts[0].name if len(facts) == 1 else f'{len(facts)} runs'}",
@@ -68,12 +74,16 @@ def report(
         _sections(compared, examples, latent, latent_order),
         [Picture(name, *drawn) for name, drawn in curve_figures(compared).items()],
         [*remarks, *(problem for run in facts for problem in run.problems)],
+        across,
+        [Picture(name, *drawn) for name, drawn in efficiency_figures(compared).items()],
+        [finding(pair) for pair in pairs],
+        verdict_table(pairs) if pairs else None,
     )
-    files = _tables(page) | _figures(page)
+    files = table_files(page) | figure_files(page)
     classes = {section.name: len(section.classes.rows) for section in page.domains if section.classes is not None}
     classes |= {example.domain: len(example.labels) for example in examples}
     html = render(page, ["index.html", *files], classes)
-    _write(out, {"index.html": html, **files})
+    write(out, {"index.html": html, **files})
     print(f"report: {out / 'index.html'}")
     return out / "index.html"
 
@@ -90,18 +100,22 @@ def _sections(
     for domain in dict.fromkeys(domain for setting in compared for run in setting.runs for domain in run.domains):
         example = by_domain.get(domain)
         colors = dict(zip(example.labels.classes, example.labels.palette, strict=True)) if example else {}
-        classes = class_table(domain, compared, example.frequencies if example else {}, colors)
+        frequencies = example.frequencies if example else {}
+        classes = class_table(domain, compared, frequencies, colors)
+        found = evaluations(domain, compared)
         pictures = [_example_picture(example, compared)] if example is not None and example.samples else []
-        for found in latent.get(domain, ()):
-            pictures += _latent_pictures(domain, found, example, order)
-        sections.append(DomainSection(domain, classes, pictures + _confusions(domain, compared)))
+        for classes_found in latent.get(domain, ()):
+            pictures += _latent_pictures(domain, classes_found, example, order)
+        pictures += [*domain_pictures(domain, found, frequencies), *_confusions(domain, compared)]
+        sections.append(DomainSection(domain, classes, pictures, further_table(domain, found)))
     return sections
 
 
 def _example_picture(example: Examples, compared: Sequence[Setting]) -> Picture:
     several = [f"{setting.name} is shown by {setting.runs[0].name}" for setting in compared if len(setting.runs) > 1]
     caption = (
-        f"{len(example.samples)} of the {example.split_size} validation images, chosen evenly. Black in the truth: no "
+        f"{len(example.samples)} of the {example.split_size} validation images, "
+        f"{choice(example.kinds, example.scores, compared[0].name)}. Black in the truth: no "
         f"label, not scored.{' ' * bool(several)}{'; '.join(several)}{'.' * bool(several)}"
     )
     return Picture(f"examples_{example.domain}", caption, example_figure(example))
@@ -134,41 +148,3 @@ def _confusions(domain: str, compared: Sequence[Setting]) -> list[Picture]:
                 caption = f"Confusion of {run.name}, {manner}: what the pixels of each class were taken for."
                 pictures.append(Picture(name, caption, confusion_figure(score.confusion, list(score.iou))))
     return pictures
-
-
-def _tables(page: Page) -> dict[str, str | bytes]:
-    """Files of all tables."""
-    writers = {"csv": as_csv, "md": as_markdown, "tex": as_latex}
-    return {f"tables/{_file_name(t.name)}.{ending}": write(t) for t in page.tables for ending, write in writers.items()}
-
-
-def _figures(page: Page) -> dict[str, str | bytes]:
-    """Files of all figures, which are drawn now."""
-    files: dict[str, str | bytes] = {}
-    for picture in tqdm(page.pictures, desc="drawing", delay=2, leave=False):
-        files |= {f"figures/{_file_name(picture.name)}.{ending}": data for ending, data in picture.draw().items()}
-    return files
-
-
-def _file_name(text: str) -> str:
-    return re.sub(r"[^\w.-]+", "_", text)
-
-
-def _write(out: Path, files: dict[str, str | bytes]) -> None:
-    """Write everything, the page first: it says which files are the report's own.
-
-    Raises:
-        ValueError: If a file to write is there and not from an earlier report.
-    """
-    page = out / "index.html"
-    text = page.read_text(encoding="utf-8", errors="replace") if page.is_file() else ""
-    own = re.search(rf'<meta name="{MARK}" content="([^"]*)">', text)
-    known = set(own[1].split()) if own else set()
-    foreign = [name for name in files if name not in known and (out / name).exists()]
-    if foreign:
-        raise ValueError(
-            f"{out} already has {foreign[0]}, which no report wrote; expected a new folder or an earlier report: "
-            "choose another --out"
-        )
-    for name, content in files.items():
-        write_atomically(out / name, content)

@@ -170,7 +170,7 @@ def _evaluations(setting: Setting, protocol: Protocol) -> list[Score]:
 
 def difference_table(runs: Sequence[RunFacts]) -> Table:
     """Values of the configuration that differ between runs."""
-    flat = {run.name: dict(_flattened(run.config)) for run in runs}
+    flat = {run.name: dict(flattened(run.config)) for run in runs}
     keys = dict.fromkeys(key for values in flat.values() for key in values)
     differing = [key for key in keys if len({values.get(key, MISSING) for values in flat.values()}) > 1]
     columns = [Column("key", "key"), *(Column(name, name) for name in flat)]
@@ -178,14 +178,12 @@ def difference_table(runs: Sequence[RunFacts]) -> Table:
     return Table("differences", "Values of the configuration that differ between the runs.", columns, rows)
 
 
-def _flattened(values: Mapping[str, Any], where: str = "") -> list[tuple[str, str]]:
+def flattened(values: Mapping[str, Any], where: str = "") -> list[tuple[str, str]]:
     """Dotted paths and their values as text."""
     return [
         leaf
         for key, value in values.items()
         for leaf in (
-            _flattened(value, f"{where}{key}.")
-            if isinstance(value, dict) and value
-            else [(f"{where}{key}", str(value))]
+            flattened(value, f"{where}{key}.") if isinstance(value, dict) and value else [(f"{where}{key}", str(value))]
         )
     ]

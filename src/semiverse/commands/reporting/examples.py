@@ -11,6 +11,7 @@ from jsonargparse import ArgumentParser
 from torch import Tensor
 from tqdm import tqdm
 
+from semiverse.commands.reporting.choices import ImageScores, choose, image_scores
 from semiverse.commands.reporting.frequencies import Frequencies, frequencies
 from semiverse.commands.reporting.runs import RunFacts, Setting
 from semiverse.data import Sample
@@ -30,9 +31,11 @@ class Examples:
     Args:
         domain: Its name.
         labels: Its label space.
-        samples: Images and masks at working size, chosen evenly over the split.
+        samples: Images and masks at working size.
         split_size: Number of images of the split.
         frequencies: How often classes occur in the split's masks.
+        kinds: Why each sample was chosen, as "best"; empty: evenly over the split.
+        scores: The mIoU of every image by itself, by name of the setting and id of the image.
         predictions: Masks (H, W) of every sample, by name of the setting.
     """
 
@@ -41,6 +44,8 @@ class Examples:
     samples: list[Sample]
     split_size: int
     frequencies: Frequencies
+    kinds: list[str] = field(default_factory=list)
+    scores: ImageScores = field(default_factory=dict)
     predictions: dict[str, list[Tensor]] = field(default_factory=dict)
 
 
@@ -54,7 +59,9 @@ def read_examples(settings: Sequence[Setting], count: int) -> tuple[list[Example
     problems: list[str] = []
     for domain, run in sources.items():
         try:
-            found.append(_examples(mixture(run.config["data"]), domain, count))
+            data = mixture(run.config["data"])
+            scores = image_scores(settings, domain, data.domains[domain].val)
+            found.append(_examples(data, domain, count, scores, settings[0].name))
         except UNREADABLE as error:
             problems.append(
                 f"No pictures of {domain} and no class frequencies, because its data cannot be read: {error}"
@@ -77,11 +84,15 @@ def mixture(values: Mapping[str, Any]) -> DomainMixture:
     return data
 
 
-def _examples(data: DomainMixture, domain: str, count: int) -> Examples:
+def _examples(data: DomainMixture, domain: str, count: int, scores: ImageScores, baseline: str) -> Examples:
+    """Examples of a domain: the best, worst and most improved where its images were scored, else evenly chosen."""
     split, labels = data.evaluation(domain), data.label_spaces[domain]
-    samples = [split[index] for index in evenly(len(split), count)]
+    places = {record.id: i for i, record in enumerate(split.records)}
+    chosen = choose(scores, baseline, list(places), count)
+    samples = [split[places[title]] for title, _ in chosen] or [split[i] for i in evenly(len(split), count)]
     contents = data.contents(domain, data.domains[domain].val)
-    return Examples(domain, labels, samples, len(split), frequencies(contents, labels))
+    kinds = [kind for _, kind in chosen]
+    return Examples(domain, labels, samples, len(split), frequencies(contents, labels), kinds, scores)
 
 
 def evenly(total: int, count: int) -> list[int]:

@@ -11,6 +11,7 @@ from semiverse.commands.reporting.figures import draw
 from semiverse.commands.reporting.runs import RunFacts, Setting
 from semiverse.commands.reporting.summary import summary
 from semiverse.commands.reporting.tables import Table
+from semiverse.commands.reporting.verdicts import Finding
 from semiverse.configuration import dump_yaml
 
 MARK = "semiverse-report-files"
@@ -57,6 +58,7 @@ class DomainSection:
     name: str
     classes: Table | None
     pictures: list[Picture] = field(default_factory=list)
+    further: Table | None = None
 
 
 @dataclass
@@ -69,8 +71,12 @@ class Page:
         scores: The comparison.
         differences: How their configurations differ; None for one run.
         domains: A section each.
+        across: What domains have to do with each other.
         curves: Of the training.
         remarks: What is missing and why.
+        efficiency: Scores over the number of labelled images.
+        findings: What other data brought, in sentences.
+        verdicts: The same in numbers; None where nothing compares.
     """
 
     title: str
@@ -80,6 +86,10 @@ class Page:
     domains: list[DomainSection]
     curves: list[Picture]
     remarks: list[str]
+    across: list[Picture] = field(default_factory=list)
+    efficiency: list[Picture] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    verdicts: Table | None = None
 
     @property
     def runs(self) -> list[RunFacts]:
@@ -89,13 +99,14 @@ class Page:
     @property
     def tables(self) -> list[Table]:
         """All that are written to files."""
-        classes = [section.classes for section in self.domains if section.classes is not None]
-        return [self.scores, *classes, *([self.differences] if self.differences is not None else [])]
+        of_domains = [table for section in self.domains for table in (section.further, section.classes)]
+        return [table for table in (self.scores, self.verdicts, *of_domains, self.differences) if table is not None]
 
     @property
     def pictures(self) -> list[Picture]:
         """All of them."""
-        return [*self.curves, *(picture for section in self.domains for picture in section.pictures)]
+        of_domains = [picture for section in self.domains for picture in section.pictures]
+        return [*self.efficiency, *self.curves, *of_domains, *self.across]
 
 
 def render(page: Page, files: Sequence[str], class_counts: Mapping[str, int]) -> str:

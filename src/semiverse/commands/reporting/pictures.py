@@ -30,7 +30,17 @@ def example_figure(examples: Examples) -> Figure:
     shown = [mask for masks in columns for mask in masks]
     headings = ["image", "truth", *examples.predictions]
     unlabeled = [("no label", BLACK)] if any((mask == IGNORE).any() for mask in shown) else []
-    return picture_grid(rows, headings, legend(shown, labels) + unlabeled, [[sample.id] for sample in samples])
+    return picture_grid(rows, headings, legend(shown, labels) + unlabeled, _captions(examples))
+
+
+def _captions(examples: Examples) -> list[list[str]]:
+    """For each row: the image's id, why it was chosen, and its own mIoU by each prediction."""
+    captions = []
+    for i, sample in enumerate(examples.samples):
+        scores = [examples.scores.get(setting, {}).get(sample.id) for setting in examples.predictions]
+        numbers = ["" if score is None else f"mIoU {100 * score:.1f}" for score in scores]
+        captions.append([sample.id, *examples.kinds[i : i + 1], *numbers] if examples.kinds else [sample.id])
+    return captions
 
 
 def legend(masks: Sequence[Tensor], labels: LabelSpace) -> list[tuple[str, Color]]:
@@ -63,7 +73,7 @@ def picture_grid(
         for i, row in enumerate(rows):
             top = total - LINE - i * (CELL * ratio + CAPTION)
             for j, caption in enumerate(captions[i]):
-                corner = ((j * CELL + GAP) / width, (top - CELL * ratio) / total)
+                corner = ((j * CELL + GAP) / width, (top - CELL * ratio - GAP) / total)
                 figure.text(*corner, _shortened(caption), va="top", fontsize=6, color="#666666")
             for j, picture in enumerate(row):
                 place = (

@@ -1,7 +1,7 @@
 """What run folders say, and which runs are repetitions of one setting."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from itertools import takewhile
@@ -131,15 +131,20 @@ def settings(runs: Sequence[RunFacts]) -> list[Setting]:
     """Runs in groups that differ only in the seed (of training or data), in where networks lie, or in loading."""
     groups: dict[str, list[RunFacts]] = {}
     for run in runs:
-        config = deepcopy(run.config)
-        for section, keys in ((config, ("seed", "networks", "check")), (config["data"], ("seed", "workers"))):
-            for key in keys:
-                section.pop(key, None)
-        groups.setdefault(json.dumps(config, sort_keys=True, default=str), []).append(run)
-    return [Setting(_common_name(group), group) for group in groups.values()]
+        groups.setdefault(json.dumps(without_seeds(run.config), sort_keys=True, default=str), []).append(run)
+    return [Setting(common_name(group), group) for group in groups.values()]
 
 
-def _common_name(runs: Sequence[RunFacts]) -> str:
+def without_seeds(config: Mapping[str, Any]) -> dict[str, Any]:
+    """What repetitions of a setting have in common."""
+    common = deepcopy(dict(config))
+    for section, keys in ((common, ("seed", "networks", "check")), (common["data"], ("seed", "workers"))):
+        for key in keys:
+            section.pop(key, None)
+    return common
+
+
+def common_name(runs: Sequence[RunFacts]) -> str:
     """How the names of repetitions begin; the method if they have nothing in common."""
     if len(runs) == 1:
         return runs[0].name

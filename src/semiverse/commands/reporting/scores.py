@@ -25,7 +25,8 @@ class Score(NamedTuple):
     """What a run reached: values in [0, 1], None where nothing was to score.
 
     ``step`` is None for an evaluation, and the step of the validation during training otherwise; ``confusion`` has
-    pixels by true and predicted class.
+    pixels by true and predicted class, ``seen_as`` by other domain, true class and class of the other domain.
+    ``boundary_width`` is in pixels, a mean over the images; ``calibration`` has the error and the bins.
     """
 
     miou: float | None
@@ -34,6 +35,12 @@ class Score(NamedTuple):
     images: int | None = None
     step: int | None = None
     confusion: Mapping[str, Mapping[str, int]] | None = None
+    image_miou: float | None = None
+    image_mious: Mapping[str, float] | None = None
+    boundary_miou: float | None = None
+    boundary_width: float | None = None
+    calibration: Mapping[str, Any] | None = None
+    seen_as: Mapping[str, Mapping[str, Mapping[str, int]]] | None = None
 
 
 def read_json(path: Path, problems: list[str]) -> dict[str, Any]:
@@ -59,8 +66,8 @@ def evaluated(folder: Path, config: Mapping[str, Any], problems: list[str]) -> I
                 result.get("variant", "default"),
                 result.get("full_resolution", False),
             )
-            kept = {name: result.get(name) for name in ("miou", "pixel_accuracy", "images", "confusion")}
-            yield protocol, Score(iou=result.get("iou", {}), **kept)
+            kept = {name: result[name] for name in Score._fields if name in result}
+            yield protocol, Score(**{"miou": None, **kept})
 
 
 def validated(config: Mapping[str, Any], rows: Sequence[Mapping[str, float]]) -> Iterator[tuple[Protocol, Score]]:
