@@ -1,5 +1,8 @@
 """The run folder: whose it is, and files that are whole or absent."""
 
+import subprocess
+import sys
+
 import pytest
 
 from semiverse.run import Run, write_atomically
@@ -69,3 +72,17 @@ def test_file_that_cannot_be_written_is_named_and_the_old_one_stays(tmp_path):
     with pytest.raises(OSError, match=r"file\.txt/below cannot be written .* expected free space and write access"):
         write_atomically(path / "below", "new")
     assert path.read_text() == "old"
+
+
+def test_one_process_at_a_time_is_in_a_run_folder(tmp_path):
+    run = Run(tmp_path / "run")
+    script = (
+        "import sys; from pathlib import Path; from semiverse.run import Run\n"
+        "with Run(Path(sys.argv[1])).alone(): print('in')"
+    )
+    words = [sys.executable, "-c", script, str(run.folder)]
+    with run.alone():
+        other = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert other.returncode == 1 and "another process is training in it" in other.stderr
+    assert subprocess.run(words, capture_output=True, text=True, check=True).stdout == "in\n"
+    assert list(run.folder.iterdir()) == []

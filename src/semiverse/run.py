@@ -3,25 +3,22 @@
 import csv
 import json
 import os
-import platform
-import subprocess
-import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import torch
+from filelock import FileLock, Timeout
 
 from semiverse.configuration import Plain, differences, dump_yaml, load_yaml
+from semiverse.environment import environment
 
 FULL_DISK = (
     "expected free space and write access: provide them and repeat the call; what stood there before is untouched"
 )
 HARMLESS = ("check",)
 """Options that change nothing about what is trained."""
-PACKAGES = ("semiverse", "torch", "torchvision", "timm", "pytorch-lightning", "torchmetrics", "numpy", "pillow")
 
 
 @dataclass(frozen=True)
@@ -112,20 +109,34 @@ class Run:
         if not self.begun:
             write_atomically(self.config, dump_yaml(config))
 
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keep other processes out of the folder; a process that dies lets others in.
+
+        Raises:
+            ValueError: If another process is in it.
+            OSError: If the folder cannot be written to.
+        """
+        lock = FileLock(self.folder / ".lock")
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            lock.acquire(timeout=0)
+        except Timeout as error:
+            raise ValueError(
+                f"{self.folder}: another process is training in it; expected to be alone: wait for it, stop it, or "
+                "choose another --out"
+            ) from error
+        except OSError as error:
+            raise OSError(f"{self.folder} cannot be written ({error.strerror}); {FULL_DISK}") from error
+        try:
+            yield
+        finally:
+            Path(lock.lock_file).unlink(missing_ok=True)
+            lock.release()
+
     def note_environment(self, seed: int) -> None:
         """Write versions, hardware, revision, seed and command to ``environment.json``."""
-        facts = {
-            "command": " ".join(sys.argv),
-            "seed": seed,
-            "python": platform.python_version(),
-            "system": platform.platform(),
-            "processor": _processor(),
-            "threads": torch.get_num_threads(),
-            "accelerators": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
-            "versions": {name: _version(name) for name in PACKAGES},
-            "revision": _revision(),
-        }
-        write_atomically(self.folder / "environment.json", json.dumps(facts, indent=2) + "\n")
+        write_atomically(self.folder / "environment.json", json.dumps(environment(seed), indent=2) + "\n")
 
     def append_metrics(self, row: Mapping[str, float]) -> None:
         """Add a row to ``metrics.csv``; columns that are new widen the table, rows of later steps are dropped."""
@@ -166,32 +177,3 @@ def _replace(path: Path, content: bytes | memoryview) -> None:
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
-
-
-def _revision() -> str | None:
-    """Git revision of the source, with a plus where it was changed; None outside a checkout."""
-    here = Path(__file__).parent
-    try:
-        revision = subprocess.run(["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, check=True)
-        changes = subprocess.run(["git", "status", "--porcelain"], cwd=here, capture_output=True, text=True, check=True)
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return revision.stdout.strip() + ("+" if changes.stdout.strip() else "")
-
-
-def _processor() -> str:
-    """The processor's name, and how many of its cores this process may use."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    try:
-        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
-        name = next(line.split(":", 1)[1].strip() for line in text.splitlines() if line.startswith("model name"))
-    except (OSError, StopIteration):
-        name = platform.processor() or platform.machine()
-    return f"{name}, {cores} cores"

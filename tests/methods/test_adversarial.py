@@ -361,7 +361,7 @@ def test_true_label_maps_are_of_images_drawn_for_themselves_and_again_when_resum
         ({"streets": 4, "rooms": 4, "dusk": 0}, {"streets", "rooms", "dusk"}),  # dusk has the labels of streets
         ({"streets": 4, "rooms": 0, "dusk": 4}, {"streets", "dusk"}),  # nobody labels rooms
     ],
-    ids=str,
+    ids=["all_labelled", "shared_classes", "nobody_labels"],
 )
 def test_unlabelled_images_are_used_wherever_somebody_has_labels(labeled, used):
     data = mixture(names=THREE)

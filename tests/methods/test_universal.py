@@ -7,6 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from safetensors.torch import save_file
+from torch.distributions import Categorical
 
 from semiverse.labels import LabelSpace
 from semiverse.losses import cross_entropy
@@ -285,6 +286,27 @@ def test_anchor_is_cross_entropy_of_similarities():
     target[present.nonzero().flatten()] = torch.arange(int(present.sum()))
     expected = F.cross_entropy(up, target[sample.mask.long()], ignore_index=255)
     assert method.anchor_loss(features, sample, "streets").item() == pytest.approx(expected.item(), rel=1e-6)
+
+
+def test_terms_upsample_as_the_decoder_does():
+    data, config = mixture(), replace(TINY, decoder="aspp_sum")
+    method = learner(
+        lambda model: Universal(model, embed_dim=8, rows=LabelRowOptions(source="random", start=None)), data, config
+    )
+    method.prepare(lambda: None)
+    method = method.double().eval()
+    batch = first_batch(data)
+    sample, images = batch.labeled["streets"], batch.unlabeled["streets"].image
+    features = method.model.features(sample.image, "streets")
+    scores = method.label_embeddings.scores(features, ["streets"])
+    up = F.interpolate(scores, size=sample.mask.shape[-2:], mode="bilinear", align_corners=True)
+    expected = F.cross_entropy(up, sample.mask.long(), ignore_index=255)
+    assert method.anchor_loss(features, sample, "streets").item() == pytest.approx(expected.item(), rel=1e-6)
+    scores = method.label_embeddings.scores(method.model.features(images, "streets"), ["streets", "rooms"])
+    up = F.interpolate(scores, size=images.shape[-2:], mode="bilinear", align_corners=True)
+    parts = [Categorical(logits=part.movedim(1, -1)).entropy().mean() for part in up.split([8, 9], dim=1)]
+    expected = method.beta * parts[0] + method.alpha * parts[1]
+    assert method.entropy_loss(images, "streets").item() == pytest.approx(expected.item(), rel=1e-6)
 
 
 def test_learning_rate_follows_the_published_schedule():

@@ -1,12 +1,9 @@
 """Turn words of a command line and YAML files into a call of a typed function."""
 
 import copy
-import logging
 import re
 import sys
-import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -14,6 +11,7 @@ from typing import Any
 
 from jsonargparse import ArgumentError, ArgumentParser, set_loader
 
+from semiverse.commands.messages import messages
 from semiverse.commands.options.help import command_help, topic_help
 from semiverse.commands.options.mistakes import mistakes
 from semiverse.commands.options.schema import REQUIRED, options
@@ -38,7 +36,7 @@ def call(name: str, module: str, positional: Sequence[str], words: Sequence[str]
     debug = "--debug" in words
     words = [word for word in words if word != "--debug"]
     try:
-        with _messages(debug):
+        with messages(debug):
             function = getattr(import_module(f"semiverse.commands.{module}"), name)
             text = _asked_text(name, function, positional, words)
             if text is not None:
@@ -179,26 +177,3 @@ def _as_partial(value: object) -> object:
         if kinds:
             return partial(kinds[-1], **value.keywords)
     return value
-
-
-@contextmanager
-def _messages(debug: bool) -> Iterator[None]:
-    """Our own messages and warnings without ornament; those of others only where errors are looked for."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    ours = logging.getLogger("semiverse")
-    level = ours.level
-    ours.setLevel(logging.DEBUG if debug else logging.INFO)
-    with warnings.catch_warnings():
-        if not debug:
-            warnings.filterwarnings("always", module="semiverse")
-            warnings.filterwarnings("ignore", module="(?!semiverse)")
-            warnings.filterwarnings("ignore", category=FutureWarning)  # of other libraries, about how we call them
-            warnings.showwarning = _show_warning
-        try:
-            yield
-        finally:
-            ours.setLevel(level)
-
-
-def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
-    print(f"warning: {message}", file=sys.stderr)

@@ -42,7 +42,7 @@ def demo(out: Path = Path("runs/demo"), labeled: int = 8, steps: int = 300, seed
         trainer = {"max_steps": steps, "precision": "bf16-mixed", "accelerator": "cpu"}
         run = train(data, method, config, trainer, out / name, seed, keep="last", networks=networks, check=False)
         with redirect_stdout(StringIO()):  # its class-wise table stands in the report
-            evaluate(run, data, device="cpu")
+            evaluate(run, data, device="cpu", details=True)
         runs.append(run)
     page = report(runs, out / "report")
     print(summary(runs, labeled))

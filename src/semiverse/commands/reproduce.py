@@ -170,5 +170,7 @@ def _hardware(present: Mapping[tuple[str, str, int], Result]) -> list[str]:
         for result in present.values()
     )
     seconds = [result.seconds for result in present.values() if result.seconds is not None]
-    spent = f", {min(seconds):.0f} to {max(seconds):.0f} seconds a run" if seconds else ""
+    spent = (
+        f", {' to '.join(dict.fromkeys(f'{end(seconds):.0f}' for end in (min, max)))} seconds a run" if seconds else ""
+    )
     return [f"Run on {' and '.join(places)}{spent}."] if places else []

@@ -4,6 +4,7 @@ import logging
 import signal
 import threading
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -61,7 +62,8 @@ def train(
         The run folder.
 
     Raises:
-        ValueError: If an option, the data or the run folder does not fit; nothing has been written then.
+        ValueError: If an option, the data or the run folder does not fit, or another process trains in it; nothing has
+            been written then.
         FileNotFoundError: If data is missing.
         OSError: If the run folder cannot be written; what it held before is untouched.
     """
@@ -84,16 +86,17 @@ def train(
     if run.last.is_file():
         refuse_other_labels(run, data)
     recorder = Recorder(run, keep, validate_every or -(-learner.total_steps // 10))
-    if is_first_process():
-        run.claim(config)
-    if not run.last.is_file():
+    with run.alone() if is_first_process() else nullcontext():
         if is_first_process():
-            note_start(run, data, seed)
-        own = networks or run.folder / "networks"
-        learner.prepare(
-            partial(supervised_networks, learner, networks_trainer or trainer, own, keep, validate_every, seed)
-        )
-    fit(learner, options, run, recorder, seed)
+            run.claim(config)
+        if not run.last.is_file():
+            if is_first_process():
+                note_start(run, data, seed)
+            own = networks or run.folder / "networks"
+            learner.prepare(
+                partial(supervised_networks, learner, networks_trainer or trainer, own, keep, validate_every, seed)
+            )
+        fit(learner, options, run, recorder, seed)
     return run.folder
 
 

@@ -1,14 +1,13 @@
 """Reading a dataset, written once: a dataset declares where its files are and how a mask is coded."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import ClassVar, NamedTuple, Protocol
+from typing import ClassVar
 
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset
 
 from semiverse.data.images import is_quarter_turned, read_image
 from semiverse.data.masks import read_indices
@@ -19,21 +18,6 @@ from semiverse.labels import IGNORE, LabelSpace
 
 ALL = "all"
 """The split that every dataset has: the images of all its splits."""
-
-
-class Sample(NamedTuple):
-    """What a network sees. Batched, every field gains N in front.
-
-    An image without labels has a mask that is ``IGNORE`` everywhere. Values stay bytes until they are used on the
-    device, a fifth of the memory traffic of floats.
-    """
-
-    image: Tensor  # (3, H, W) uint8
-    mask: Tensor  # (H, W) uint8, train ids or IGNORE
-    id: str
-
-
-Transform = Callable[[Tensor, Tensor, torch.Generator], tuple[Tensor, Tensor]]
 
 
 class SegmentationDataset(ABC):
@@ -185,36 +169,3 @@ class SegmentationDataset(ABC):
                 f"{image.shape[2]}x{image.shape[1]}; expected equal sizes: {remedy}"
             )
         return image, mask
-
-
-class Reader(Protocol):
-    """Gives the pixels of records: a dataset, or what it is read through."""
-
-    def read(self, record: Record) -> tuple[Tensor, Tensor]:
-        """Image (3, H, W) and mask (H, W) of a record, both uint8; ``IGNORE`` everywhere if it has no mask."""
-
-
-class Split(Dataset[Sample]):
-    """Some records of a dataset as samples, transformed.
-
-    Args:
-        reader: The records' dataset, or what it is read through.
-        records: Which of them; without mask for images whose labels must not be seen.
-        transform: Changes image and mask together; it gets a generator of random numbers.
-    """
-
-    def __init__(self, reader: Reader, records: Sequence[Record], transform: Transform) -> None:
-        self.reader, self.records, self.transform = reader, records, transform
-
-    def __len__(self) -> int:
-        return len(self.records)
-
-    def __getitem__(self, index: int) -> Sample:
-        return self.draw(index, torch.Generator())
-
-    def draw(self, index: int, generator: torch.Generator) -> Sample:
-        """Sample ``index``, its transform fed from this generator, so that it can be drawn again bit for bit."""
-        record = self.records[index]
-        image, mask = self.reader.read(record)
-        image, mask = self.transform(image, mask, generator)
-        return Sample(image, mask, record.id)

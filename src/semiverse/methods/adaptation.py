@@ -3,22 +3,14 @@
 from collections.abc import Iterator
 from typing import Any, Literal, cast
 
-from torch import Tensor, nn
+from torch import Tensor
 from torch.optim import Optimizer
 
 from semiverse.data import Sample
-from semiverse.losses import cross_entropy
 from semiverse.methods.adversary import AdversarialMethod
-from semiverse.methods.auxiliary import auxiliary_head, start_auxiliary_head
-from semiverse.methods.label_maps import refuse_none_class
-from semiverse.methods.source_or_target import (
-    SOURCE,
-    TARGET,
-    Levels,
-    SourceOrTarget,
-    refuse_separate_labels,
-    refuse_unseen_domains,
-)
+from semiverse.methods.auxiliary import auxiliary_head
+from semiverse.methods.refusals import refuse_none_class, refuse_separate_labels, refuse_unseen_domains
+from semiverse.methods.source_or_target import SOURCE, TARGET, Levels, SourceOrTarget
 from semiverse.mixture import TrainBatch
 from semiverse.models import SegmentationModel
 
@@ -46,12 +38,7 @@ class Adaptation(AdversarialMethod):
         targets: How several targets are drawn. "concatenated": in turn, each as often as it has images; "balanced": a
             batch of each in every step.
         schedule: Steps at which learning rates would reach zero, 250000 in the paper; None: the length of the training.
-        discriminator_lr: Learning rate of the discriminators at the start.
-        lr: Learning rate of the model at the start.
-        weight_decay: Of the model.
-        decay: Whether learning rates fall every step or once an epoch.
-        head_lr: Factor on the learning rate of both heads.
-        options: Those of ``Method``.
+        options: Those of ``AdversarialMethod``.
 
     Raises:
         ValueError: If domains have different classes, heads have a channel that is no class, or the encoder has only
@@ -69,28 +56,18 @@ class Adaptation(AdversarialMethod):
         least_squares: bool = False,
         targets: Literal["concatenated", "balanced"] = "concatenated",
         schedule: int | None = None,
-        discriminator_lr: float = 1e-4,
-        lr: float = 2.5e-4,
-        weight_decay: float = 5e-4,
-        decay: Literal["epoch", "step"] = "step",
-        head_lr: float = 10.0,
         **options: Any,  # noqa: ANN401
     ) -> None:
+        super().__init__(model, **options)
         refuse_none_class(model)
         refuse_separate_labels(model)
-        weights = {MAIN: adversary, AUXILIARY: auxiliary_adversary}
-        judged = [level for level, weight in weights.items() if weight]
-        classes = len(next(iter(model.label_spaces.values())))
-        corners = model.config.align_corners
-        discriminators = SourceOrTarget(judged, classes, least_squares, corners) if judged else None
-        options |= {"lr": lr, "weight_decay": weight_decay, "decay": decay, "head_lr": head_lr}
-        super().__init__(model, discriminators, discriminator_lr, **options)
-        self.adversary_weights, self.auxiliary_weight = weights, auxiliary_weight
-        self.targets, self.schedule = targets, schedule
-        self.auxiliary: nn.Module | None = None
-        if auxiliary_weight or auxiliary_adversary:
-            self.auxiliary = auxiliary_head(model)
-            start_auxiliary_head(self.auxiliary, model.config.weights)
+        self.adversary_weights = {MAIN: adversary, AUXILIARY: auxiliary_adversary}
+        self.auxiliary_weight, self.targets, self.schedule = auxiliary_weight, targets, schedule
+        judged = [level for level, weight in self.adversary_weights.items() if weight]
+        if judged:
+            classes = len(next(iter(model.label_spaces.values())))
+            self.discriminators = SourceOrTarget(judged, classes, least_squares, model.config.align_corners)
+        self.auxiliary = auxiliary_head(model) if auxiliary_weight or auxiliary_adversary else None
         self.seen: list[Levels] = []
         """Predictions of this step, for the discriminators to learn from."""
 
@@ -117,14 +94,7 @@ class Adaptation(AdversarialMethod):
 
     def train_dataloader(self) -> Any:  # noqa: ANN401  (a loader of batches, as in ``Method``)
         """Batches from the step that training has reached, unlabelled ones of the targets alone."""
-        return self.data.training(
-            lambda: self.steps_done,
-            self.unlabeled_from,
-            self.trainer.global_rank,
-            self.trainer.world_size,
-            unlabeled_domains=self.target_domains,
-            in_turn=self.targets == "concatenated",
-        )
+        return self.batches(self.target_domains, in_turn=self.targets == "concatenated")
 
     def configure_optimizers(self) -> Optimizer | list[Optimizer]:
         """Those of every adversarial method; the auxiliary head learns as fast as the main one."""
@@ -149,8 +119,7 @@ class Adaptation(AdversarialMethod):
     def levels(self, images: Tensor, domain: str) -> dict[str, Tensor]:
         """Images, (N, 3, H, W) → logits of each level, (N, C, h, w)."""
         maps = self.model.encode(images, domain)
-        features = self.model.network(domain).decoder(maps)
-        logits = {MAIN: self.model.classify(features, domain)}
+        logits = {MAIN: self.model.classify(self.model.network(domain).decoder(maps), domain)}
         if self.auxiliary is not None:
             logits[AUXILIARY] = cast(Tensor, self.auxiliary(maps[-2]))
         return logits
@@ -158,46 +127,23 @@ class Adaptation(AdversarialMethod):
     def source_loss(self, sample: Sample, domain: str, share: float) -> Tensor:
         """L_seg of the main head + weight L_seg of the auxiliary one; ``share`` as in ``Levels``."""
         logits = self.levels(sample.image, domain)
-        self.remember(logits, sample.image, SOURCE, share)
+        self.seen.append(Levels.cut_off(logits, sample.image, SOURCE, share))
         loss = self.supervised_loss(logits[MAIN], sample, domain)
         if self.auxiliary_weight:
-            total, corners = self.labeled_pixels(sample.mask), self.model.config.align_corners
-            extra = cross_entropy(logits[AUXILIARY], sample.mask, None, total, corners, self.zero_border)
-            self.means.add(f"{domain}/auxiliary", extra)
-            loss = loss + self.auxiliary_weight * extra
+            loss = loss + self.auxiliary_weight * self.supervised_loss(logits[AUXILIARY], sample, domain, AUXILIARY)
         return loss
 
     def target_loss(self, images: Tensor, domain: str, share: float) -> Tensor:
-        """Weighted L_adv of the levels, for target images (N, 3, H, W) that are so much of the step's.
-
-        Each is the loss of a discriminator, which does not move, on the wrong label: predictions are to look like those
-        for the source.
-        """
+        """Weighted L_adv of the levels, for target images (N, 3, H, W) that are so much of the step's."""
         logits = self.levels(images, domain)
-        size = self.remember(logits, images, TARGET, share).size
-        discriminators = cast(SourceOrTarget, self.discriminators)
+        self.seen.append(Levels.cut_off(logits, images, TARGET, share))
         loss = logits[MAIN].new_zeros(())
-        for level in discriminators.networks:
-            extra = discriminators.loss(discriminators.judge(level, logits[level], size), SOURCE)
+        for level, extra in cast(SourceOrTarget, self.discriminators).deceive(logits, self.seen[-1].size):
             self.means.add(f"{domain}/{level}_adversarial", extra)
             loss = loss + share * self.adversary_weights[level] * extra
         return loss
 
-    def remember(self, logits: dict[str, Tensor], images: Tensor, side: float, share: float) -> Levels:
-        """Keep predictions for the discriminators' half of the step."""
-        size = (images.shape[-2], images.shape[-1])
-        self.seen.append(Levels({level: one.detach() for level, one in logits.items()}, size, side, share))
-        return self.seen[-1]
-
     def discriminator_terms(self, batch: TrainBatch) -> Iterator[Tensor]:  # noqa: ARG002  (nothing but predictions)
         """L_D of each level: one half for the source, one half for the target."""
-        discriminators = cast(SourceOrTarget, self.discriminators)
-        for seen in self.seen:
-            title = "source" if seen.side == SOURCE else "target"
-            for level in discriminators.networks:
-                judgement = discriminators.judge(level, seen.logits[level], seen.size)
-                loss = discriminators.loss(judgement, seen.side)
-                self.means.add(f"{level}/discriminator_on_{title}", loss)
-                self.means.add(f"{level}/discriminator_right_on_{title}", discriminators.right(judgement, seen.side))
-                yield 0.5 * seen.share * loss
+        yield from cast(SourceOrTarget, self.discriminators).losses(self.seen, self.means)
         self.seen = []

@@ -1,7 +1,7 @@
 """Adversarial semi-supervised learning, AdvSemiSeg (Hung et al., BMVC 2018, arXiv:1802.07934)."""
 
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -29,12 +29,7 @@ class Adversarial(AdversarialMethod):
         pseudo_weight: Weight of the cross entropy with the model's own predictions where the discriminator trusts them.
         pseudo_from: Step from which on that counts; None: after a quarter of the training, as 5000 of 20000.
         threshold: Confidence of the discriminator, in [0, 1], from which on it trusts a prediction.
-        discriminator_lr: Learning rate of the discriminators at the start.
-        lr: Learning rate of the model at the start.
-        weight_decay: Of the model.
-        decay: Whether learning rates fall every step or once an epoch.
-        head_lr: Factor on the learning rate of the heads.
-        options: Those of ``Method``.
+        options: Those of ``AdversarialMethod``.
     """
 
     discriminators: LabelMapDiscriminators | None
@@ -47,17 +42,11 @@ class Adversarial(AdversarialMethod):
         pseudo_weight: float = 0.1,
         pseudo_from: int | None = None,
         threshold: float = 0.2,
-        discriminator_lr: float = 1e-4,
-        lr: float = 2.5e-4,
-        weight_decay: float = 5e-4,
-        decay: Literal["epoch", "step"] = "step",
-        head_lr: float = 10.0,
         **options: Any,  # noqa: ANN401
     ) -> None:
-        wanted = any((labeled_adversary, unlabeled_adversary, pseudo_weight))
-        discriminators = LabelMapDiscriminators(model) if wanted else None
-        options |= {"lr": lr, "weight_decay": weight_decay, "decay": decay, "head_lr": head_lr}
-        super().__init__(model, discriminators, discriminator_lr, **options)
+        super().__init__(model, **options)
+        if labeled_adversary or unlabeled_adversary or pseudo_weight:
+            self.discriminators = LabelMapDiscriminators(model)
         self.labeled_adversary, self.unlabeled_adversary = labeled_adversary, unlabeled_adversary
         self.pseudo_weight, self.pseudo_from, self.threshold = pseudo_weight, pseudo_from, threshold
         self.predictions: list[Prediction] = []

@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Iterator
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 from pytorch_lightning.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
@@ -22,22 +22,29 @@ class AdversarialMethod(Method):
 
     Args:
         model: The model to train.
-        discriminators: What judges its predictions; None: nothing, and there is no second half.
-        discriminator_lr: Their learning rate at the start; it decays as the model's does.
+        discriminator_lr: Learning rate of the discriminators at the start; it decays as the model's does.
+        lr: Learning rate of the model at the start.
+        weight_decay: Of the model.
+        decay: Whether learning rates fall every step or once an epoch.
+        head_lr: Factor on the learning rate of the heads.
         options: Those of ``Method``.
     """
 
     discriminators: nn.Module | None
+    """What judges the model's predictions, set by a subclass; None: nothing, and there is no second half."""
 
     def __init__(
         self,
         model: SegmentationModel,
-        discriminators: nn.Module | None,
         discriminator_lr: float = 1e-4,
+        lr: float = 2.5e-4,
+        weight_decay: float = 5e-4,
+        decay: Literal["epoch", "step"] = "step",
+        head_lr: float = 10.0,
         **options: Any,  # noqa: ANN401
     ) -> None:
-        super().__init__(model, **options)
-        self.discriminators, self.discriminator_lr = discriminators, discriminator_lr
+        super().__init__(model, head_lr, lr=lr, weight_decay=weight_decay, decay=decay, **options)
+        self.discriminators, self.discriminator_lr = None, discriminator_lr
 
     @abstractmethod
     def discriminator_terms(self, batch: TrainBatch) -> Iterator[Tensor]:

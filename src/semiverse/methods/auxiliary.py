@@ -16,6 +16,8 @@ log = logging.getLogger(__name__)
 def auxiliary_head(model: SegmentationModel) -> nn.Module:
     """A further head for the classes of a model whose domains share them, of the kind that its heads are.
 
+    It takes what fits from the weights that the model starts from.
+
     Raises:
         ValueError: If the encoder has only one map.
     """
@@ -27,11 +29,13 @@ def auxiliary_head(model: SegmentationModel) -> nn.Module:
             "another encoder, or auxiliary_weight: 0 and auxiliary_adversary: 0"
         )
     classes = len(next(iter(model.label_spaces.values())))
-    return build_head(model.config, channels[-2], classes)
+    head = build_head(model.config, channels[-2], classes)
+    _start(head, model.config.weights)
+    return head
 
 
-def start_auxiliary_head(head: nn.Module, weights: Path | None) -> None:
-    """Take what fits from the weights that the model starts from.
+def _start(head: nn.Module, weights: Path | None) -> None:
+    """Take what fits from weights.
 
     Args:
         head: The head; changed in place.

@@ -27,11 +27,11 @@ class ClassMeans(nn.Module):
             self.register_buffer(f"counts_{space}", torch.zeros(classes, dtype=torch.float64))
 
     @torch.no_grad()
-    def add(self, space: str, features: Tensor, mask: Tensor) -> None:
+    def add(self, space: str, features: Tensor, mask: Tensor, align_corners: bool = False) -> None:
         """Count features, (N, D, h, w), under the labels of a mask, (N, H, W), at the mask's resolution."""
         sums, counts = self.get_buffer(f"sums_{space}"), self.get_buffer(f"counts_{space}")
         projected = self.embeddings[0].projection(features)
-        more, pixels = class_sums(projected, mask, len(counts))
+        more, pixels = class_sums(projected, mask, len(counts), align_corners)
         if process_count() > 1:  # now, not at the end of the epoch: a checkpoint holds one process's buffers
             all_reduce(more)
             all_reduce(pixels)

@@ -12,6 +12,7 @@ from semiverse.labels import IGNORE
 from semiverse.losses import FAKE, REAL, adversarial_loss, one_hot_map
 from semiverse.methods.bookkeeping import Means
 from semiverse.methods.processes import mean_over_processes
+from semiverse.methods.refusals import refuse_none_class
 from semiverse.models import Discriminator, SegmentationModel
 from semiverse.upsampling import full_precision
 
@@ -116,19 +117,6 @@ class LabelMapDiscriminators(nn.Module):
         """The part of a mean over ``total`` pixels, those of all processes, that ``own`` pixels have in it."""
         loss = adversarial_loss(judgement, label, mask, size, align_corners=self.align_corners)
         return loss * (own.double() / mean_over_processes(total.double()).clamp(min=1)).to(loss.dtype)
-
-
-def refuse_none_class(model: SegmentationModel) -> None:
-    """Refuse a model whose heads have a channel that is no class.
-
-    Raises:
-        ValueError: If they do.
-    """
-    if model.config.none_class:
-        raise ValueError(
-            "adversarial terms and latent classes need a head channel for each class and no other; found "
-            "model.none_class: true: set it to false"
-        )
 
 
 def _totals(counts: Iterable[tuple[str, Tensor]]) -> dict[str, Tensor]:

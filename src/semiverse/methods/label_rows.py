@@ -132,7 +132,7 @@ def _features(data: DomainMixture, networks: SegmentationModel, space: str) -> I
     for name, domain in data.domains.items():
         if networks.space_key(name) != space:
             continue
-        split = Split(domain.dataset, data.labeled[name], ResizeTransform(domain.resolution))
+        split = Split(domain.reader, data.labeled[name], ResizeTransform(domain.resolution_left))
         for index in tqdm(range(len(split)), desc=f"label embeddings of {name}", delay=2, leave=False):
             sample = split[index]
             with torch.inference_mode():

@@ -17,7 +17,7 @@ from semiverse.losses import (
 from semiverse.methods.adversarial import Adversarial
 from semiverse.methods.class_groups import group_tables, grouped
 from semiverse.methods.co_occurrence import CoOccurrences
-from semiverse.methods.label_maps import refuse_none_class
+from semiverse.methods.refusals import refuse_none_class
 from semiverse.models import SegmentationModel
 
 SecondBranch = Literal["latent", "groups", "classes", "twin"]

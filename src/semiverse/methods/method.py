@@ -2,7 +2,7 @@
 
 import math
 from abc import abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any, cast
 
 import torch
@@ -68,17 +68,18 @@ class Method(Steps):
         """Whether a batch draws labelled images once more."""
         return False
 
-    def supervised_loss(self, logits: Tensor, sample: Sample, domain: str) -> Tensor:
+    def supervised_loss(self, logits: Tensor, sample: Sample, domain: str, title: str = "supervised") -> Tensor:
         """Cross entropy of the domain's decoder on labelled pixels (Kalluri et al. (2019), Eq. 1).
 
         Args:
             logits: Of the domain's classes, for the images of the sample, (N, C, h, w).
             sample: With masks (N, H, W).
             domain: Whose label space.
+            title: What it is recorded as.
         """
         total, corners = self.labeled_pixels(sample.mask), self.model.config.align_corners
         loss = cross_entropy(logits, sample.mask, None, total, corners, self.zero_border)
-        self.means.add(f"{domain}/supervised", loss)
+        self.means.add(f"{domain}/{title}", loss)
         return loss
 
     def labeled_pixels(self, mask: Tensor) -> float:
@@ -104,12 +105,20 @@ class Method(Steps):
 
     def train_dataloader(self) -> DataLoader[TrainBatch]:
         """Batches from the step that training has reached."""
+        return self.batches()
+
+    def batches(
+        self, unlabeled_domains: Collection[str] | None = None, in_turn: bool = False
+    ) -> DataLoader[TrainBatch]:
+        """Those of ``train_dataloader``, unlabelled ones as ``DomainMixture.training`` draws them with this."""
         return self.data.training(
             lambda: self.steps_done,
             self.unlabeled_from,
             self.trainer.global_rank,
             self.trainer.world_size,
             self.needs_ground_truth,
+            unlabeled_domains,
+            in_turn,
         )
 
     def val_dataloader(self) -> list[DataLoader[Sample]]:

@@ -1,14 +1,15 @@
 """Discriminators that tell source from target by predictions, one a level (Tsai et al., CVPR 2018, section 3)."""
 
-from collections.abc import Sequence
-from typing import NamedTuple, cast
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple, Self, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from semiverse.losses import adversarial_loss
-from semiverse.models import Discriminator, SegmentationModel
+from semiverse.methods.bookkeeping import Means
+from semiverse.models import Discriminator
 from semiverse.upsampling import full_precision
 
 SOURCE, TARGET = 0.0, 1.0
@@ -29,6 +30,12 @@ class Levels(NamedTuple):
     size: tuple[int, int]
     side: float
     share: float
+
+    @classmethod
+    def cut_off(cls, logits: Mapping[str, Tensor], images: Tensor, side: float, share: float) -> Self:
+        """Predictions for images, (N, 3, H, W), without the gradient that they carry."""
+        size = (images.shape[-2], images.shape[-1])
+        return cls({level: one.detach() for level, one in logits.items()}, size, side, share)
 
 
 class SourceOrTarget(nn.Module):
@@ -67,56 +74,31 @@ class SourceOrTarget(nn.Module):
         """How far a judgement is from ``SOURCE`` or ``TARGET``: the mean over (N, 1, h, w), without upsampling."""
         return adversarial_loss(judgement, side, least_squares=self.least_squares)
 
+    def deceive(self, logits: Mapping[str, Tensor], size: tuple[int, int]) -> Iterator[tuple[str, Tensor]]:
+        """L_adv of each level, for predictions (N, C, h, w) of the target that are to look like those for the source.
+
+        It is the loss of a discriminator, which does not move, on the wrong label.
+        """
+        for level in self.networks:
+            yield level, self.loss(self.judge(level, logits[level], size), SOURCE)
+
+    def losses(self, seen: Iterable[Levels], means: Means) -> Iterator[Tensor]:
+        """L_D of each level: one half for the source, one half for the target.
+
+        Args:
+            seen: What the model predicted in this step.
+            means: Where to note losses, and how often the discriminators are right.
+        """
+        for one in seen:
+            title = "source" if one.side == SOURCE else "target"
+            for level in self.networks:
+                judgement = self.judge(level, one.logits[level], one.size)
+                loss = self.loss(judgement, one.side)
+                means.add(f"{level}/discriminator_on_{title}", loss)
+                means.add(f"{level}/discriminator_right_on_{title}", self.right(judgement, one.side))
+                yield 0.5 * one.share * loss
+
     def right(self, judgement: Tensor, side: float) -> Tensor:
         """Share of judgements that are nearer to the true side than to the other, a scalar."""
         border = 0.5 * (SOURCE + TARGET) if self.least_squares else 0.0
         return ((judgement > border) == (side == TARGET)).float().mean()
-
-
-def refuse_separate_labels(model: SegmentationModel) -> None:
-    """Refuse a model whose domains have not all the same classes, or not one network.
-
-    Raises:
-        ValueError: If so; the message says how to project datasets into common classes.
-    """
-    first, *others = model.label_spaces
-    for other in others:
-        one, two = model.label_spaces[first], model.label_spaces[other]
-        if one != two:
-            raise ValueError(
-                f"domain {first} has the label space {one.name!r} ({', '.join(one.classes)}), domain {other} "
-                f"{two.name!r} ({', '.join(two.classes)}); expected one name and the same classes in all domains, as "
-                "predictions for source and target are compared class by class: project the datasets with {class_path: "
-                "Remapped, init_args: {dataset: ..., mapping: {old: new, ...}, classes: [...], name: common}}, classes "
-                "and name the same in each"
-            )
-    if model.config.separate:
-        raise ValueError(
-            "Adaptation found model.separate: true, with which the target's network would learn nothing from the "
-            "source's labels; expected one network: set it to false"
-        )
-
-
-def refuse_unseen_domains(model: SegmentationModel, sources: Sequence[str], targets: Sequence[str] | None) -> None:
-    """Refuse an adversary without a target, and domains whose own batch-norm statistics would never be learned.
-
-    Args:
-        model: The model.
-        sources: Domains with labels.
-        targets: Domains to adapt to; None: there is no adversary, so that no target is looked at.
-
-    Raises:
-        ValueError: If so.
-    """
-    if targets is not None and not targets:
-        raise ValueError(
-            f"none of the domains {', '.join(model.label_spaces)} has images but no labels; expected a target to adapt "
-            "to: set data.domains.NAME.labeled: 0, or train on the source alone with adversary: 0 and "
-            "auxiliary_adversary: 0"
-        )
-    unseen = [name for name in model.label_spaces if name not in (*sources, *(targets or ()))]
-    if unseen and model.config.batch_norm == "per_domain":
-        raise ValueError(
-            f"domain {', '.join(unseen)} would never go through the network in training, so that batch-norm statistics "
-            "of its own could not be learned; expected those of the source: set model.batch_norm: shared"
-        )

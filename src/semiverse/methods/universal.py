@@ -96,7 +96,8 @@ class Universal(Method):
         if self.anchor:
             loss = loss + self.anchor * self.anchor_loss(features, sample, domain)
         if self.theta < 1:
-            self.class_means.add(self.model.space_key(domain), features.detach(), sample.mask)
+            space, corners = self.model.space_key(domain), self.model.config.align_corners
+            self.class_means.add(space, features.detach(), sample.mask, corners)
         return loss
 
     def anchor_loss(self, features: Tensor, sample: Sample, domain: str) -> Tensor:
@@ -104,7 +105,8 @@ class Universal(Method):
         space = self.model.space_key(domain)
         scores = self.label_embeddings.scores(features, [space])
         classes, total = self.label_embeddings.row_classes(space), self.labeled_pixels(sample.mask)
-        loss = cross_entropy(scores, sample.mask, classes, total, zero_border=self.zero_border)
+        corners, border = self.model.config.align_corners, self.zero_border
+        loss = cross_entropy(scores, sample.mask, classes, total, align_corners=corners, zero_border=border)
         self.means.add(f"{domain}/anchor", loss)
         return loss
 
@@ -118,8 +120,8 @@ class Universal(Method):
         features = self.model.features(images, domain)
         scores = self.label_embeddings.scores(features, [own, *others])  # (N, R, h, w), Eq. 2
         groups = [len(self.label_embeddings.row_classes(space)) for space in (own, *others)]
-        height, width = images.shape[-2:]
-        within, *across = entropy(scores, (height, width), groups, zero_border=self.zero_border)
+        size, corners = (images.shape[-2], images.shape[-1]), self.model.config.align_corners
+        within, *across = entropy(scores, size, groups, align_corners=corners, zero_border=self.zero_border)
         self.means.add(f"{domain}/entropy_within", within)
         loss = self.beta * within
         if across:
@@ -141,7 +143,7 @@ class Universal(Method):
         """Count predictions by decoder and by label embedding."""
         super().validate_features(features, sample, domain)
         logits = self.label_embeddings.logits(features, self.model.space_key(domain))
-        self.by_embedding.add(domain, logits, sample.mask)
+        self.by_embedding.add(domain, logits, sample.mask, self.model.config.align_corners)
 
     def on_validation_epoch_end(self) -> None:
         """Scores by decoder and by label embedding."""

@@ -1,6 +1,5 @@
 """The model: encoder, decoder and one head a label space, with everything that inference needs and nothing else."""
 
-import logging
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from functools import partial
@@ -13,17 +12,13 @@ from torch import Tensor, nn
 
 from semiverse.labels import LabelSpace
 from semiverse.models.batch_norm import select_group
-from semiverse.models.checkpoints import load_weights
 from semiverse.models.config import ModelConfig, check_domains
-from semiverse.models.conventions import Convention
-from semiverse.models.deeplab import SummedAspp, load_head
 from semiverse.models.label_embeddings import LabelEmbeddings
 from semiverse.models.latent_branch import LatentBranch
 from semiverse.models.network import Network, build_head
-from semiverse.models.storage import WEIGHTS, SavedModel, find_model, read_config, read_model, write_model
+from semiverse.models.starting import start_from_weights
+from semiverse.models.storage import SavedModel, read_model, write_model
 from semiverse.resolution import Resolution
-
-log = logging.getLogger(__name__)
 
 
 class SegmentationModel(nn.Module):
@@ -76,7 +71,7 @@ class SegmentationModel(nn.Module):
         self.label_embeddings: LabelEmbeddings | None = None
         self.latent_branch: LatentBranch | None = None
         if config.weights is not None:
-            self._start_from_weights(config.weights, first.encoder.convention)
+            start_from_weights(self, config.weights, self.label_spaces, config, first.encoder.convention)
 
     def add_label_embeddings(
         self,
@@ -199,27 +194,3 @@ class SegmentationModel(nn.Module):
         scale = 255.0 if images.dtype == torch.uint8 else 1.0
         normalized = (images.to(self.mean.dtype) - scale * self.mean) / (scale * self.std)
         return normalized.flip(1) if self.convention.bgr else normalized
-
-    def _start_from_weights(self, weights: Path, own: Convention) -> None:
-        """Take what fits from a saved model; or heads from a published file, whose trunk the networks already have."""
-        if not weights.is_dir():
-            for name, head in self.heads.items():
-                if isinstance(head, SummedAspp):
-                    log.info("head of %s: %s", name, load_head(head, weights))
-            return
-        folder = find_model(weights)
-        saved = ModelConfig.from_values(read_config(folder))
-        if saved.convention(own).bgr != self.convention.bgr:
-            raise ValueError(
-                f"the model in {weights} has input {saved.input!r}, the new one {self.config.input!r}, with channels "
-                "in another order; expected the same: set input to that of the saved model"
-            )
-        log.info("%s", load_weights(self, folder / WEIGHTS, required="networks."))
-        spaces = read_model(folder).label_spaces
-        for name, head in self.heads.items():
-            # The saved head of these classes may have the name of another domain.
-            same = next((key for key, space in spaces.items() if space == self.label_spaces[name]), name)
-            if same != name:
-                log.info(
-                    "head of %s: %s", name, load_weights(head, folder / WEIGHTS, part=f"heads.{same}.", required=None)
-                )

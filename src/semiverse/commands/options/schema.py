@@ -60,6 +60,11 @@ def _sources(target: Callable[..., Any]) -> Iterator[tuple[Callable[..., Any], s
             yield vars(kind)["__init__"], kind.__doc__ or ""
 
 
+def _lacks_methods(kind: type) -> bool:
+    """Whether a class leaves methods to its subclasses."""
+    return any(getattr(value, "__isabstractmethod__", False) for value in (getattr(kind, n, None) for n in dir(kind)))
+
+
 class ClassHint(NamedTuple):
     """A type that stands for an object to be built.
 
@@ -76,9 +81,8 @@ class ClassHint(NamedTuple):
         """Classes that can be named in short, by name."""
         import_module("semiverse.datasets")  # so that they are known; a method's base class brings the methods with it
         ours = [kind for kind in _descendants(self.base) if kind.__module__.startswith("semiverse.")]
-        return {kind.__name__: kind for kind in ours if not kind.__name__.startswith("_")} or {
-            self.base.__name__: self.base
-        }
+        whole = [kind for kind in ours if not kind.__name__.startswith("_") and not _lacks_methods(kind)]
+        return {kind.__name__: kind for kind in whole or [self.base]}
 
     def options(self, kind: type) -> dict[str, Option]:
         """Options of one of the classes."""

@@ -11,8 +11,8 @@ from semiverse.commands.reporting.tables import Cell as Entry
 from semiverse.commands.reproducing.recipe import Recipe
 from semiverse.commands.reproducing.results import Result, score
 
-WIDE = 4
-"""Up to so many scores stand side by side; more stand below each other."""
+WIDE = 12
+"""Up to so many numbers stand side by side; more stand below each other, a score a line."""
 
 
 @dataclass(frozen=True)
@@ -106,8 +106,8 @@ def _published(recipe: Recipe, column: str, row: str, name: str) -> float | None
 def table(recipe: Recipe, found: Sequence[Number], notes: Sequence[str]) -> Table:
     """The table as people read it: a line a row of each column group, or a line a score where these are many."""
     scores = list(dict.fromkeys(number.score for number in found))
-    wide = len(scores) <= WIDE
     printed = {number.score for number in found if number.published is not None}
+    wide = len(scores) + 2 * len(printed) <= WIDE
     columns = [Column("method", "row")] + [Column("setting", "column")] * (len(recipe.columns) > 1)
     shown = scores if wide else [""]
     if not wide:
