@@ -132,7 +132,18 @@ def render(page: Page, files: Sequence[str], class_counts: Mapping[str, int]) ->
         mark=MARK,
         files=" ".join(files),
         environments=environments(page.runs),
+        label_lists=label_lists(page.runs),
     )
+
+
+def label_lists(runs: Sequence[RunFacts]) -> list[tuple[str, str, tuple[str, ...]]]:
+    """Domain, names of runs, and the images that keep their labels in all of these."""
+    shared: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+    for run in runs:
+        for domain, ids in run.labeled.items():
+            if ids:
+                shared.setdefault((domain, tuple(ids)), []).append(run.name)
+    return [(domain, ", ".join(names), ids) for (domain, ids), names in shared.items()]
 
 
 def environments(runs: Sequence[RunFacts]) -> list[tuple[str, dict[str, str]]]:
