@@ -149,7 +149,11 @@ def test_a_width_beyond_the_image_gives_plain_iou():
     assert boundary_iou(counts_of(prediction, mask, 3, 30)).tolist() == pytest.approx(expected)
 
 
-@pytest.mark.parametrize("change", [lambda one: one.flip(-1), lambda one: one.flip(-2), lambda one: one.mT], ids=["mirrored", "upside_down", "turned"])
+@pytest.mark.parametrize(
+    "change",
+    [lambda one: one.flip(-1), lambda one: one.flip(-2), lambda one: one.mT],
+    ids=["mirrored", "upside_down", "turned"],
+)
 def test_mirrored_and_turned_maps_give_the_same_counts(change):
     prediction, mask = regions(5, (30, 30), seed=1), ignored_somewhere(regions(5, (30, 30), seed=2), 3)
     assert torch.equal(counts_of(change(prediction), change(mask), 5, 3), counts_of(prediction, mask, 5, 3))

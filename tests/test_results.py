@@ -1,4 +1,4 @@
-"""Committed results of the open benchmark: tables are what the results say, and the page on results shows these tables."""
+"""Committed results of the open benchmark: tables follow from results, and the page on results shows these tables."""
 
 import json
 from pathlib import Path

@@ -133,11 +133,18 @@ def test_no_time_means_a_table_of_what_there_is(whole, tmp_path, capsys):
     assert "0 of 4 runs are done." in capsys.readouterr().out
 
 
-def test_time_over_in_the_middle_of_a_run_stops_it_cleanly(tmp_path):
+@pytest.mark.parametrize("ignored", [False, True], ids=["in_front", "in_the_background"])
+def test_time_over_in_the_middle_of_a_run_stops_it_cleanly(ignored, tmp_path):
+    before = signal.getsignal(signal.SIGINT)
+    if ignored:  # as a shell starts what ends in an ampersand
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
     config = RECIPE["config"] | {"trainer": {"max_steps": 100_000, "accelerator": "cpu"}, "validate_every": 5}
     file = write_recipe(tmp_path, config=config)
     started = time.monotonic()
-    assert reproduce(file, "--out", tmp_path / "out", "--rows", "alone", "--minutes", "0.1") == 0
+    try:
+        assert reproduce(file, "--out", tmp_path / "out", "--rows", "alone", "--minutes", "0.1") == 0
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert time.monotonic() - started < 60
     assert (tmp_path / "out" / "runs" / "alone" / "seed0" / "checkpoints" / "last.ckpt").is_file()
     assert not (tmp_path / "out" / "results").exists()

@@ -1,6 +1,7 @@
 """The end of the time that a call was given."""
 
 import _thread
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -34,12 +35,16 @@ class Deadline:
         Raises:
             KeyboardInterrupt: In what runs inside.
         """
-        timer = None if self.left is None else threading.Timer(self.left, _thread.interrupt_main)
-        if timer is not None:
-            timer.daemon = True
-            timer.start()
+        if self.left is None:
+            yield
+            return
+        timer = threading.Timer(self.left, _thread.interrupt_main)
+        timer.daemon = True
+        before = signal.getsignal(signal.SIGINT)
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # which a job in the background of a shell lacks
+        timer.start()
         try:
             yield
         finally:
-            if timer is not None:
-                timer.cancel()
+            timer.cancel()
+            signal.signal(signal.SIGINT, before)
