@@ -102,11 +102,10 @@ class Universal(Method):
 
     def anchor_loss(self, features: Tensor, sample: Sample, domain: str) -> Tensor:
         """Cross entropy of labelled pixels' similarities with their own labels; a label is the sum of its K rows."""
-        space = self.model.space_key(domain)
+        space, corners = self.model.space_key(domain), self.model.config.align_corners
         scores = self.label_embeddings.scores(features, [space])
         classes, total = self.label_embeddings.row_classes(space), self.labeled_pixels(sample.mask)
-        corners, border = self.model.config.align_corners, self.zero_border
-        loss = cross_entropy(scores, sample.mask, classes, total, align_corners=corners, zero_border=border)
+        loss = cross_entropy(scores, sample.mask, classes, total, align_corners=corners, zero_border=self.zero_border)
         self.means.add(f"{domain}/anchor", loss)
         return loss
 
