@@ -1,8 +1,18 @@
 """What every test needs."""
 
+import signal
 from pathlib import Path
 
 import pytest
+
+# Test processes that run side by side ignore Ctrl-C; tests of what it does need the usual.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(autouse=True)
+def wide_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Text wraps at the same column wherever tests run."""
+    monkeypatch.setenv("COLUMNS", "120")
 
 
 @pytest.fixture(autouse=True)

@@ -1,13 +1,14 @@
 """Batch norm with statistics of each domain against torch's layer."""
 
 import copy
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
 import pytest
 import torch
 import torch.distributed
-import torch.multiprocessing
 from torch import nn
 
 from semiverse.models import DomainBatchNorm2d, convert_batch_norm, select_group
@@ -140,7 +141,8 @@ def _joint_network() -> nn.Module:
     return convert_batch_norm(network, groups=2).train()
 
 
-def _one_of_two(rank: int, folder: str) -> None:
+def _one_of_two(position: str, folder: str) -> None:
+    rank = int(position)
     torch.set_num_threads(1)
     torch.distributed.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=2)
     network = _joint_network()
@@ -167,7 +169,11 @@ def test_two_processes_equal_one_process_on_the_joint_batch():
     expected.pow(3).sum().backward()
     with tempfile.TemporaryDirectory() as folder:
         torch.save(images, f"{folder}/images.pt")
-        torch.multiprocessing.spawn(_one_of_two, args=(folder,), nprocs=2)
+        script = "import sys; from tests.models.test_batch_norm import _one_of_two; _one_of_two(*sys.argv[1:])"
+        words = [sys.executable, "-c", script]
+        root = Path(__file__).parents[2]
+        processes = [subprocess.Popen([*words, str(rank), folder], cwd=root) for rank in (0, 1)]
+        assert [process.wait(timeout=120) for process in processes] == [0, 0]
         results = [torch.load(Path(folder) / f"{rank}.pt", weights_only=True) for rank in (0, 1)]
     torch.testing.assert_close(torch.cat([r[0] for r in results]), expected.detach(), atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(torch.cat([r[1] for r in results]), joint.grad, atol=1e-4, rtol=1e-4)

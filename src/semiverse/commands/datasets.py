@@ -78,4 +78,6 @@ def _folded(title: str, text: str, width: int, indent: int, column: int) -> str:
     """A title and its text, which goes on below itself."""
     start = " " * indent + f"{title:<{column}}" if title else " " * indent
     hang = " " * (indent + (column if title else 0))
-    return textwrap.fill(text, width, initial_indent=start, subsequent_indent=hang, break_on_hyphens=False)
+    lines = textwrap.TextWrapper(width, initial_indent=start, subsequent_indent=hang)
+    lines.break_on_hyphens = lines.break_long_words = False  # a path that is cut cannot be copied
+    return lines.fill(text)
