@@ -11,7 +11,7 @@ from pathlib import Path
 from semiverse.commands.call import USER_ERRORS, parse
 from semiverse.commands.evaluate import evaluate
 from semiverse.commands.reporting.tables import as_csv, as_latex, as_markdown
-from semiverse.commands.reproducing.cells import Cell, cells, filled, shard
+from semiverse.commands.reproducing.cells import Cell, cells, filled, shard_of
 from semiverse.commands.reproducing.clusters import cluster
 from semiverse.commands.reproducing.deadline import Deadline
 from semiverse.commands.reproducing.missing import missing
@@ -69,7 +69,7 @@ def reproduce(
     folder = out or Path("runs", "reproduce", found.name, chosen_size)
     every = cells(found, chosen_size, seeds=sorted({*found.seeds, *(seeds or ())}))
     asked = cells(found, chosen_size, rows, columns, seeds)
-    mine = asked if shard is None else _shard(asked, shard)
+    mine = asked if shard is None else shard_of(asked, shard)
     known = read_results([place for place in (folder / "results",) if place.is_dir()])
     known += _brought(read_results(results or ()), every, known, folder / "results")
     left = [cell for cell in mine if result_of(cell, known) is None]
@@ -98,9 +98,6 @@ def reproduce(
             problems.append(f"{cell.title} failed: {error}")
     print(collate(found, every, known, folder, problems))
     return 1 if problems else 0
-
-
-_shard = shard
 
 
 def listing() -> str:

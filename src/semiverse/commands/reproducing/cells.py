@@ -83,7 +83,7 @@ def with_earlier(recipe: Recipe, rows: Sequence[str]) -> list[str]:
     return ordered
 
 
-def shard(every: Sequence[Cell], words: str) -> list[Cell]:
+def shard_of(every: Sequence[Cell], words: str) -> list[Cell]:
     """The share ``I/N`` of the cells (I from 1 to N); cells that start from each other stay together.
 
     Raises:
