@@ -74,11 +74,11 @@ def _class_weights(features: Tensor, mask: Tensor, num_classes: int, align_corne
 def label_embeddings(
     batches: Batches,
     num_classes: int,
-    embed_dim: int,
+    projection: int | Projection,
     centroids: int = 1,
     seed: int = 0,
     pixels_per_class: int = 50_000,
-    projection: Projection | None = None,
+    align_corners: bool = False,
 ) -> Centroids:
     """Centroids of every class in the principal subspace of the features.
 
@@ -86,27 +86,23 @@ def label_embeddings(
         batches: Starts a pass over the labelled images. With several centroids it is called twice and has to repeat
             itself.
         num_classes: C.
-        embed_dim: d, at most the channels D of the features.
+        projection: Dimension d of this domain's own PCA, at most the channels D of the features; or a projection that
+            was fitted before, for instance on several domains together.
         centroids: K. One: the mean over the class's pixels at full resolution. More: k-means of a sample of cells.
         seed: Of the sample and of k-means.
         pixels_per_class: Largest sample of a class; C times this times d floats are held.
-        projection: Use this one, for instance fitted on several domains together, instead of this domain's own PCA.
+        align_corners: Of the upsampling that one centroid averages over, as in ``torch.nn.functional.interpolate``.
 
     Returns:
         Rows, which classes are present, and the projection. A class with fewer than K sampled cells repeats its mean;
         a class without pixels is absent.
 
     Raises:
-        ValueError: If ``embed_dim`` exceeds the channels of the features or differs from the given projection's, or
-            there is no batch.
+        ValueError: If d exceeds the channels of the features, or there is no batch.
     """
-    if projection is not None and len(projection.components) != embed_dim:
-        raise ValueError(
-            f"the given projection has {len(projection.components)} dimensions, but {embed_dim} were asked for; "
-            "ask for the dimension it was fitted with"
-        )
-    totals = _totals(batches, num_classes, embed_dim, with_pca=projection is None)
-    projection = projection or totals.pca.fit(embed_dim)
+    totals = _totals(batches, num_classes, projection, align_corners)
+    if isinstance(projection, int):
+        projection = totals.pca.fit(projection)
     present = totals.pixels > 0
     means = totals.sums / totals.pixels.clamp(min=1)[:, None]
     rows = projection(means)[:, None].repeat(1, centroids, 1).float()
@@ -128,17 +124,18 @@ class _Totals(NamedTuple):
     cells: Tensor
 
 
-def _totals(batches: Batches, num_classes: int, embed_dim: int, with_pca: bool) -> _Totals:
+def _totals(batches: Batches, num_classes: int, projection: int | Projection, align_corners: bool) -> _Totals:
     totals: _Totals | None = None
     for features, mask in batches():
         if totals is None:
-            check_dimension(embed_dim, features.shape[1])
+            if isinstance(projection, int):
+                check_dimension(projection, features.shape[1])
             none = torch.zeros(num_classes, dtype=torch.int64)
             sums = torch.zeros(num_classes, features.shape[1], dtype=torch.float64)
             totals = _Totals(StreamingPCA(features.shape[1]), sums, none, none.clone())
-        if with_pca:
+        if isinstance(projection, int):
             totals.pca.update(features)
-        sums, pixels = class_sums(features, mask, num_classes)
+        sums, pixels = class_sums(features, mask, num_classes, align_corners)
         totals.sums.add_(sums.cpu())
         totals.pixels.add_(pixels.cpu())
         totals.cells.add_(torch.bincount(_cell_labels(mask, features), minlength=IGNORE + 1)[:num_classes])

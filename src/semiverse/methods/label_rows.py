@@ -111,11 +111,11 @@ def _compute_rows(
         rows, present, projections[space] = label_embeddings(
             lambda space=space: _features(data, networks, space),  # type: ignore[misc]
             num_classes=len(model.label_spaces[space]),
-            embed_dim=embeddings.embed_dim,
+            projection=joint or embeddings.embed_dim,
             centroids=embeddings.centroids,
             seed=data.seed,
             pixels_per_class=options.pixels,
-            projection=joint,
+            align_corners=networks.config.align_corners,
         )
         embeddings.set_rows(space, rows.float().cpu(), present.cpu())
     if options.project_from_pca:
