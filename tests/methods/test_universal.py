@@ -309,6 +309,23 @@ def test_terms_upsample_as_the_decoder_does():
     assert method.entropy_loss(images, "streets").item() == pytest.approx(expected.item(), rel=1e-6)
 
 
+@torch.no_grad()
+def test_validation_records_length_of_the_projection_and_agreement_with_the_decoder():
+    method, data = universal(rows=LabelRowOptions(source="random", start=None))
+    sample = next(iter(data.validation()[0]))
+    features = method.model.features(sample.image, "streets")
+    head, embeddings = method.model.heads["streets"], method.label_embeddings
+    embeddings.projection.weight.zero_()
+    embeddings.projection.bias.copy_(3 * embeddings.rows("streets")[2])  # every pixel lies at class 2, at length 3
+    for chosen, agreement in ((2, 1.0), (5, 0.0)):
+        head.weight.zero_()
+        head.bias.copy_(torch.arange(8) == chosen)
+        method.validate_features(features, sample, "streets")
+        taken = method.means.take()
+        assert taken["streets/agreement"] == agreement
+        assert taken["streets/projection_norm"] == pytest.approx(3.0, rel=1e-6)
+
+
 def test_learning_rate_follows_the_published_schedule():
     method, _data = universal(lr=1e-3, decay="step")
     method.total_steps = 200

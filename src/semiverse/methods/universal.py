@@ -13,6 +13,7 @@ from semiverse.methods.class_means import ClassMeans
 from semiverse.methods.label_rows import LabelRowOptions, check_label_rows, prepare_label_rows
 from semiverse.methods.method import Method
 from semiverse.methods.processes import process_count
+from semiverse.methods.projection_diagnostics import record_projection
 from semiverse.mixture import TrainBatch
 from semiverse.models import SegmentationModel
 from semiverse.schedules import ramp
@@ -96,8 +97,7 @@ class Universal(Method):
         if self.anchor:
             loss = loss + self.anchor * self.anchor_loss(features, sample, domain)
         if self.theta < 1:
-            space, corners = self.model.space_key(domain), self.model.config.align_corners
-            self.class_means.add(space, features.detach(), sample.mask, corners)
+            self.class_means.add(self.model.space_key(domain), features, sample.mask, self.model.config.align_corners)
         return loss
 
     def anchor_loss(self, features: Tensor, sample: Sample, domain: str) -> Tensor:
@@ -122,7 +122,7 @@ class Universal(Method):
         size, corners = (images.shape[-2], images.shape[-1]), self.model.config.align_corners
         within, *across = entropy(scores, size, groups, align_corners=corners, zero_border=self.zero_border)
         self.means.add(f"{domain}/entropy_within", within)
-        loss = self.beta * within
+        loss: Tensor = self.beta * within
         if across:
             cross = torch.stack(across).mean()
             self.means.add(f"{domain}/entropy_across", cross)
@@ -130,8 +130,7 @@ class Universal(Method):
         assigned = assignment_entropy(scores, groups).mean()
         self.means.add(f"{domain}/entropy_of_assignment", assigned)
         self.means.add(f"{domain}/largest_score", scores.abs().amax())
-        total: Tensor = loss - self.diversity * assigned
-        return total
+        return loss - self.diversity * assigned
 
     def end_epoch(self) -> None:
         """Move the label embeddings to the class means of this epoch (Eq. 7)."""
@@ -141,6 +140,7 @@ class Universal(Method):
     def validate_features(self, features: Tensor, sample: Sample, domain: str) -> None:
         """Count predictions by decoder and by label embedding."""
         super().validate_features(features, sample, domain)
+        record_projection(self.means, domain, self.model, self.label_embeddings, features)
         logits = self.label_embeddings.logits(features, self.model.space_key(domain))
         self.by_embedding.add(domain, logits, sample.mask, self.model.config.align_corners)
 

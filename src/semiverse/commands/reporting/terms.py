@@ -10,6 +10,11 @@ TERMS = {
     "entropy_across": ("Entropy against labels of other domains", "nats per pixel"),
     "entropy_of_assignment": ("Entropy of the mean assignment", "nats"),
     "largest_score": ("Largest similarity", "similarity"),
+    "projection_norm": ("Mean length of projected pixels of validation images", "similarity"),
+    "agreement": (
+        "Cells of validation images where label embedding and decoder choose the same class",
+        "share of cells",
+    ),
     "latent": ("Entropy of the class given the latent class", "nats per pixel"),
     "consistency": ("Cross entropy of implied with found latent classes", "nats per pixel"),
     "labeled_adversarial": ("Adversarial term of labelled images", "nats per pixel"),
