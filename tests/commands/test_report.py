@@ -240,9 +240,22 @@ def test_folder_without_a_run_is_refused(tmp_path: Path) -> None:
         find_runs([tmp_path])
 
 
-def test_runs_of_one_name_are_told_apart_by_their_parents(tmp_path: Path) -> None:
-    runs = [write_run(tmp_path / parent / "first") for parent in ("x", "y")]
-    assert [run.name for run in read_runs(runs)] == ["x/first", "y/first"]
+@pytest.mark.parametrize(
+    ("folders", "expected"),
+    [
+        (["x/first"], ["first"]),
+        (["x/first", "y/second"], ["first", "second"]),
+        (["x/first", "y/first"], ["x", "y"]),
+        (["x/first", "y/first", "y/second"], ["x/first", "y/first", "y/second"]),
+        (["few/joint/seed0", "many/joint/seed0"], ["few", "many"]),
+        (["few/joint/seed0", "many/joint/seed0", "many/full/seed0"], ["few/joint", "many/joint", "many/full"]),
+    ],
+)
+def test_runs_have_the_shortest_names_that_tell_them_apart(
+    tmp_path: Path, folders: list[str], expected: list[str]
+) -> None:
+    runs = [write_run(tmp_path / folder) for folder in folders]
+    assert [run.name for run in read_runs(runs)] == expected
 
 
 # The page.

@@ -12,8 +12,9 @@ from semiverse.commands.reporting.roles import changes, role
 from semiverse.commands.reporting.verdicts import finding, verdict_table
 from tests.commands.made_up_runs import change_evaluation, make_run, read
 
-FULL = {"alpha": 0.1, "beta": 0.1, "anchor": 1.0}
-ANCHORED = {"alpha": 0.0, "beta": 0.0, "anchor": 1.0}
+FULL = {"alpha": 0.1, "beta": 0.1, "anchor": 1.0, "rows": {"start": None}}
+ANCHORED = FULL | {"alpha": 0.0, "beta": 0.0}
+STARTED = ANCHORED | {"anchor": 0.0, "rows": {"start": "first"}}
 EQUAL = {"street": 0.4, "room": 0.3}
 
 
@@ -40,6 +41,7 @@ def only(*folders: Path) -> Comparison:
         ("Universal", FULL, "label embeddings as anchor", True),
         ("Universal", FULL | {"alpha": 0.0, "anchor": 0.0}, "", True),
         ("Universal", ANCHORED, "label embeddings as anchor", False),
+        ("Universal", STARTED, "start from a supervised network", False),
         (
             "Adversarial",
             {"labeled_adversary": 0.01, "unlabeled_adversary": 0.0, "pseudo_weight": 0.0},
@@ -62,7 +64,7 @@ def test_roles_follow_the_weights_of_the_terms(
 ) -> None:
     (setting,) = read(make_run(tmp_path / "run", EQUAL, method, arguments))
     found = role(setting.runs[0].config)
-    assert found is not None and (found.terms, found.unlabeled, found.separate) == (terms, unlabeled, False)
+    assert found is not None and (", ".join(found.terms), found.unlabeled, found.separate) == (terms, unlabeled, False)
 
 
 def test_weights_do_not_matter_where_no_unlabelled_image_may_be_used(tmp_path: Path) -> None:
@@ -105,6 +107,27 @@ def test_several_things_at_once_are_judged_where_no_run_stands_between(tmp_path:
     full = make_run(tmp_path / "full", EQUAL, "Universal", FULL)
     kinds = "other domain, unlabelled images and label embeddings as anchor"
     assert compared(alone, full) == {kinds: [("full", "alone")]}
+
+
+def test_start_from_a_supervised_network_is_a_step_of_its_own(tmp_path: Path) -> None:
+    joint = make_run(tmp_path / "joint", EQUAL)
+    started = make_run(tmp_path / "started", EQUAL, "Universal", STARTED)
+    full = make_run(tmp_path / "full", EQUAL, "Universal", STARTED | {"alpha": 0.1, "beta": 0.1, "anchor": 1.0})
+    found = compared(joint, started, full)
+    assert found["start from a supervised network"] == [("started", "joint")]
+    assert found["unlabelled images and label embeddings as anchor"] == [("full", "started")]
+    everything = "unlabelled images, label embeddings as anchor and start from a supervised network"
+    assert found[everything] == [("full", "joint")]
+
+
+def test_differences_of_one_seed_fit_into_a_sentence(tmp_path: Path) -> None:
+    plain = make_run(tmp_path / "plain", {"street": 0.4, "room": 0.3}, model__separate=True)
+    joint = make_run(tmp_path / "joint", {"street": 0.45, "room": 0.28})
+    assert finding(only(plain, joint)).sentences[0] == (
+        "joint scores 3.0 points more than plain in the sum of mIoU (street 5.0, room -2.0) in the one seed run: "
+        "one run cannot tell it from chance."
+    )
+    assert len([said for said in finding(only(plain, joint)).sentences if "mIoU" in said]) == 1
 
 
 def test_run_of_one_domain_stands_for_a_separate_network_of_it(tmp_path: Path) -> None:

@@ -92,6 +92,13 @@ def test_a_missing_list_file_is_named_even_where_there_is_no_folder():
         Numbered().subset("gone.txt")
 
 
+def test_a_named_list_of_a_dataset_that_is_not_there_says_just_that(tmp_path):
+    with pytest.raises(FileNotFoundError) as refused:
+        LabelMeFacade(tmp_path / "gone").subset("val150")
+    assert str(refused.value).startswith("LabelMeFacade: no folder ")
+    assert "listed" not in str(refused.value)
+
+
 def test_an_unknown_split_is_refused_with_the_owners_and_our_own(tmp_path):
     with pytest.raises(ValueError, match=r"LabelMeFacade has no split 'val'.*train, test, train450, val150, all"):
         LabelMeFacade(tmp_path).subset("val")

@@ -92,18 +92,19 @@ class SegmentationDataset(ABC):
     def _listed_anywhere(self, list_file: Path) -> list[Record]:
         """Records that a list file names, of whichever splits are there."""
         records: list[Record] = []
-        absent: list[str] = []
+        absent: dict[str, str] = {}
         for name in self.split_names():
             try:
                 records += self.records(name)
             except FileNotFoundError as error:
-                absent.append(f"split {name}: {error}")
+                absent[name] = str(error)
         try:
             return self.listed(list_file, records)
         except FileNotFoundError as error:
-            if absent:  # the likely cause
-                raise FileNotFoundError("; ".join([str(error), *absent])) from error
-            raise
+            if len(absent) > 1 and len(set(absent.values())) == 1 and not records:  # the folder itself
+                raise FileNotFoundError(next(iter(absent.values()))) from error
+            causes = [f"split {name}: {cause}" for name, cause in absent.items()]
+            raise FileNotFoundError("; ".join([str(error), *causes])) from error
 
     def listed(self, list_file: Path, records: Sequence[Record]) -> list[Record]:
         """Those of some records that a list file names, by id or by image file, in its order.

@@ -22,6 +22,7 @@ LABELED_TERMS = {
     "Adaptation": {"auxiliary_weight": "auxiliary head"},
 }
 """Weights of further terms on labelled images, in words, by method."""
+START = "start from a supervised network"
 GROUND = {
     "domains": ("dataset", "labeled", "labeled_list", "cover_classes", "groups", "train", "val", "resolution"),
     "model": ("encoder", "decoder", "width", "pretrained", "weights"),
@@ -33,12 +34,13 @@ class Role(NamedTuple):
     """What networks learn from, beside the labelled images of the domains they are for.
 
     ``separate`` networks see one domain each; ``transfer`` says that they start from another domain's. ``terms`` names
-    further terms on labelled images, ``unlabeled`` says whether unlabelled ones are read.
+    further terms on labelled images, and a start that was trained on them; ``unlabeled`` says whether unlabelled ones
+    are read.
     """
 
     separate: bool
     transfer: bool
-    terms: str
+    terms: tuple[str, ...]
     unlabeled: bool
 
 
@@ -49,10 +51,12 @@ def role(config: Mapping[str, Any]) -> Role | None:
         return None
     weights = config["method"].get("init_args") or {}
     terms = [words for key, words in LABELED_TERMS.get(method, {}).items() if weights.get(key, 1)]
+    if method == "Universal" and (weights.get("rows") or {}).get("start", START) is not None:
+        terms.append(START)
     there = any(d.get("unlabeled", True) or d.get("unlabeled_split") or d.get("unlabeled_folder") for d in domains)
     reads = there and any(weights.get(key, 1) for key in READING[method])
     separate = bool(config.get("model", {}).get("separate")) and len(domains) > 1
-    return Role(separate, method == "Finetune", " and ".join(terms), reads)
+    return Role(separate, method == "Finetune", tuple(terms), reads)
 
 
 def changes(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> list[str] | None:
@@ -64,9 +68,12 @@ def changes(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> list[str] | N
     mine, others = role(ours), role(theirs)
     if mine is None or others is None or not _same_ground(ours, theirs):
         return None
-    found = [_domain_change(ours, theirs, mine, others), _unlabeled_change(mine, others), _term_change(mine, others)]
+    if not set(others.terms) <= set(mine.terms):
+        return None
+    found = [_domain_change(ours, theirs, mine, others), _unlabeled_change(mine, others)]
     kinds = [kind for kind in found if kind is not None]
-    return [kind for kind in kinds if kind] if len(kinds) == len(found) else None
+    further = [term for term in mine.terms if term not in others.terms]
+    return [*filter(None, kinds), *further] if len(kinds) == len(found) else None
 
 
 def _same_ground(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> bool:
@@ -96,12 +103,6 @@ def _domain_change(ours: Mapping[str, Any], theirs: Mapping[str, Any], mine: Rol
         return TRANSFER if alone else None
     further = not mine.separate and (alone or their_count < count)
     return OTHER_DOMAIN + "s" * (count > 2) if further else None
-
-
-def _term_change(mine: Role, others: Role) -> str | None:
-    if mine.terms == others.terms:
-        return ""
-    return None if others.terms else mine.terms
 
 
 def _unlabeled_change(mine: Role, others: Role) -> str | None:

@@ -1,5 +1,6 @@
 """What run folders say, and which runs are repetitions of one setting."""
 
+import itertools
 import json
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
@@ -98,12 +99,18 @@ def find_runs(places: Sequence[Path]) -> list[Path]:
 
 def read_runs(folders: Sequence[Path]) -> list[RunFacts]:
     """Everything that runs wrote about themselves, except their weights."""
-    names = [folder.resolve().name for folder in folders]
-    unique = [
-        name if names.count(name) == 1 else f"{folder.resolve().parent.name}/{name}"
-        for name, folder in zip(names, folders, strict=True)
-    ]
-    return [read_run(folder, name) for folder, name in zip(folders, unique, strict=True)]
+    return [read_run(folder, name) for folder, name in zip(folders, names(folders), strict=True)]
+
+
+def names(folders: Sequence[Path]) -> list[str]:
+    """The shortest ends of different paths that tell them apart, without what all of these ends end in."""
+    parts = [folder.resolve().parts for folder in folders]
+    length = next(count for count in itertools.count(1) if len({path[-count:] for path in parts}) == len(parts))
+    ends = [path[-length:] for path in parts]
+    while length > 1 and len({end[-1] for end in ends}) == 1:
+        ends = [end[:-1] for end in ends]
+        length -= 1
+    return ["/".join(end) for end in ends]
 
 
 def read_run(folder: Path, name: str) -> RunFacts:

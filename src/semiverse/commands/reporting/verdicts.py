@@ -1,6 +1,6 @@
 """Verdicts in sentences: whether unlabelled images and other domains helped, by how much, and how sure that is."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from semiverse.commands.reporting.gains import LOSS, Comparison
@@ -22,10 +22,7 @@ class Finding(NamedTuple):
 def finding(pair: Comparison) -> Finding:
     """What came of it: the sum first, then the domains, then classes that lost, then what weakens all that."""
     title = f"{pair.kind[0].upper()}{pair.kind[1:]}: {pair.ours.name} against {pair.theirs.name}"
-    said = [
-        verdict(pair.ours.name, pair.theirs.name, _what(manner, domain), change)
-        for (manner, domain), change in pair.scores.items()
-    ]
+    said = [verdict(pair.ours.name, pair.theirs.name, what, change) for what, change in _scores(pair)]
     if not said:
         said = ["No two of their runs have the same seeds and are scored in the same way, so that nothing is paired."]
     if pair.losses:
@@ -49,6 +46,20 @@ def verdict_table(comparisons: Sequence[Comparison]) -> Table:
             seeds, outcome = Cell(str(change.count), change.count), Cell(change.outcome, change.outcome)
             table.rows.append(Row([Cell(name, name), Cell(place, place), *numbers, seeds, outcome]))
     return table
+
+
+def _scores(pair: Comparison) -> Iterator[tuple[str, Difference]]:
+    """What differs, in words, and by how much; of one seed, domains stand behind their sum: none of them says more."""
+    for (manner, domain), change in pair.scores.items():
+        parts = [
+            f"{name} {points_of_percent(part.mean)}"
+            for (other, name), part in pair.scores.items()
+            if other == manner and name != "sum" and part.count == 1
+        ]
+        if domain == "sum" and change.count == 1:
+            yield f"{_what(manner, domain)} ({', '.join(parts)})", change
+        elif not (change.count == 1 and (manner, "sum") in pair.scores):
+            yield _what(manner, domain), change
 
 
 def _points(value: float | None) -> Cell:
