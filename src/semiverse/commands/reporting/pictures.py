@@ -63,28 +63,25 @@ def picture_grid(
         classes: Entries of the legend: names and colours.
         captions: Of the pictures of each row, as many as there is something to say about.
     """
-    ratio = max(picture.shape[0] / picture.shape[1] for row in rows for picture in row)
-    width, height = CELL * len(headings), (CELL * ratio + CAPTION) * len(rows)
+    heights = [CELL * max(picture.shape[0] / picture.shape[1] for picture in row) for row in rows]
+    width, height = CELL * len(headings), sum(heights) + CAPTION * len(rows)
     lines = -(-len(classes) // max(1, round(width / 1.2)))
     below = LINE * (lines + 0.3)
     total = height + LINE + below
     with rc_context(STYLE | {"axes.grid": False}):
         figure = Figure(figsize=(width, total))
-        for i, row in enumerate(rows):
-            top = total - LINE - i * (CELL * ratio + CAPTION)
-            for j, caption in enumerate(captions[i]):
-                corner = ((j * CELL + GAP) / width, (top - CELL * ratio - GAP) / total)
+        bottom = total - LINE
+        for row, tall, said in zip(rows, heights, captions, strict=True):
+            bottom -= tall
+            for j, caption in enumerate(said):
+                corner = ((j * CELL + GAP) / width, (bottom - GAP) / total)
                 figure.text(*corner, _shortened(caption), va="top", fontsize=6, color="#666666")
             for j, picture in enumerate(row):
-                place = (
-                    (j * CELL + GAP) / width,
-                    (top - CELL * ratio) / total,
-                    (CELL - 2 * GAP) / width,
-                    CELL * ratio / total,
-                )
+                place = ((j * CELL + GAP) / width, bottom / total, (CELL - 2 * GAP) / width, tall / total)
                 axes = figure.add_axes(place, anchor="S")
                 axes.imshow(picture.numpy(), interpolation="nearest" if picture.shape[1] < 300 else "antialiased")
                 axes.set_axis_off()
+            bottom -= CAPTION
         for j, heading in enumerate(headings):
             middle, height = (j + 0.5) * CELL / width, 1 - 0.5 * LINE / total
             figure.text(middle, height, _shortened(heading, 24), ha="center", va="center", fontsize=9)
