@@ -104,7 +104,11 @@ def _published(recipe: Recipe, column: str, row: str, name: str) -> float | None
 
 
 def table(recipe: Recipe, found: Sequence[Number], notes: Sequence[str]) -> Table:
-    """The table as people read it: a line a row of each column group, or a line a score where these are many."""
+    """The table as people read it: a line a row of each column group, or a line a score where these are many.
+
+    Rows of which nothing is known, ours or published, are left out; they come back as they are run.
+    """
+    known = {(number.column, number.row) for number in found if number.values or number.published is not None}
     scores = list(dict.fromkeys(number.score for number in found))
     printed = {number.score for number in found if number.published is not None}
     wide = len(scores) + 2 * len(printed) <= WIDE
@@ -125,7 +129,7 @@ def table(recipe: Recipe, found: Sequence[Number], notes: Sequence[str]) -> Tabl
     )
     for column in recipe.columns:
         lines = []
-        for row in recipe.rows:
+        for row in [row for row in recipe.rows if (column, row) in known]:
             mine = {number.score: number for number in found if (number.column, number.row) == (column, row)}
             head = [_text(recipe.rows[row].title or row)]
             head += [_text(recipe.columns[column].title or column)] * (len(recipe.columns) > 1)
