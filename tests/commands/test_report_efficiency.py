@@ -32,6 +32,22 @@ def test_methods_name_lines_whose_runs_have_no_name_in_common(tmp_path: Path) ->
     assert [line.name for line in lines(read(*runs))] == ["Supervised", "Universal"]
 
 
+def test_folders_that_runs_share_name_lines_where_budgets_are_folders(tmp_path: Path) -> None:
+    places = [(n, name, seed) for n in (2, 4) for name in ("plain", "full") for seed in range(2)]
+    runs = [
+        make_run(
+            tmp_path / f"n{n}/{name}/seed{seed}",
+            {"street": 0.4},
+            "Supervised",
+            {"lr": 0.1 if name == "full" else 0.2},
+            budgets={"street": n},
+            seed=seed,
+        )
+        for n, name, seed in places
+    ]
+    assert [line.name for line in lines(read(*runs))] == ["plain", "full"]
+
+
 def test_lines_of_one_method_and_one_name_are_told_apart_by_their_first_runs(tmp_path: Path) -> None:
     def with_crop(name: str, count: int, side: int) -> Path:
         return make_run(tmp_path / name, {"street": 0.4}, budgets={"street": count}, data__crop=[side, side])

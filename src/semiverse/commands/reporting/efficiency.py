@@ -38,10 +38,17 @@ def lines(settings: Sequence[Setting]) -> list[Method]:
     if not any(len({_budget(run) for run in runs}) > 1 for runs in groups.values()):
         return []
     several = list(groups.values())
-    for names in ([common_name(runs) for runs in several], [runs[0].method for runs in several]):
-        if len(set(names)) == len(names):
+    for title in (common_name, _common_parts, lambda runs: runs[0].method):
+        names = [title(runs) for runs in several]
+        if all(names) and len(set(names)) == len(names):
             return [Method(name, runs) for name, runs in zip(names, several, strict=True)]
     return [Method(f"like {runs[0].name}" if len(runs) > 1 else runs[0].name, runs) for runs in several]
+
+
+def _common_parts(runs: Sequence[RunFacts]) -> str:
+    """Folders that the names of all runs have in common: what is left of BUDGET/METHOD/SEED is the method."""
+    first, *others = [run.name.split("/") for run in runs]
+    return "/".join(part for part in first if all(part in other for other in others))
 
 
 def _budget(run: RunFacts) -> tuple[int, ...]:
