@@ -109,7 +109,7 @@ def table(recipe: Recipe, found: Sequence[Number], notes: Sequence[str]) -> Tabl
     Rows of which nothing is known, ours or published, are left out; they come back as they are run.
     """
     known = {(number.column, number.row) for number in found if number.values or number.published is not None}
-    scores = list(dict.fromkeys(number.score for number in found))
+    scores = sorted(dict.fromkeys(number.score for number in found), key=lambda name: name == "sum_miou")
     printed = {number.score for number in found if number.published is not None}
     wide = len(scores) + 2 * len(printed) <= WIDE
     columns = [Column("method", "row")] + [Column("setting", "column")] * (len(recipe.columns) > 1)
