@@ -130,6 +130,13 @@ def test_differences_of_one_seed_fit_into_a_sentence(tmp_path: Path) -> None:
     assert len([said for said in finding(only(plain, joint)).sentences if "mIoU" in said]) == 1
 
 
+def test_another_start_is_named_once(tmp_path: Path) -> None:
+    own = make_run(tmp_path / "own", EQUAL, "Universal", FULL)
+    started = make_run(tmp_path / "started", EQUAL, "Universal", FULL | {"rows": {"start": "first"}})
+    pair = only(own, started)
+    assert (pair.kind, pair.further) == ("start from a supervised network", [])
+
+
 def test_run_of_one_domain_stands_for_a_separate_network_of_it(tmp_path: Path) -> None:
     street = make_run(tmp_path / "street", {"street": 0.4})
     joint = make_run(tmp_path / "joint", {"street": 0.45, "room": 0.3})

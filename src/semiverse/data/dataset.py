@@ -101,7 +101,7 @@ class SegmentationDataset(ABC):
         try:
             return self.listed(list_file, records)
         except FileNotFoundError as error:
-            if len(absent) > 1 and len(set(absent.values())) == 1 and not records:  # the folder itself
+            if not records and len(set(absent.values())) == 1:  # nothing is there, for one reason
                 raise FileNotFoundError(next(iter(absent.values()))) from error
             causes = [f"split {name}: {cause}" for name, cause in absent.items()]
             raise FileNotFoundError("; ".join([str(error), *causes])) from error

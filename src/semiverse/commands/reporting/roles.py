@@ -16,13 +16,12 @@ READING = {
 }
 """Weights of the terms on unlabelled images, by method; where all are 0 no such image is read."""
 LABELED_TERMS = {
-    "Universal": {"anchor": "label embeddings as anchor"},
+    "Universal": {"anchor": "label embeddings as anchor", "rows.start": "start from a supervised network"},
     "Adversarial": {"labeled_adversary": "adversary on labelled images"},
     "Latent": {"latent_weight": "second branch", "labeled_adversary": "adversary on labelled images"},
     "Adaptation": {"auxiliary_weight": "auxiliary head"},
 }
-"""Weights of further terms on labelled images, in words, by method."""
-START = "start from a supervised network"
+"""Weights of further terms on labelled images, and a start that was trained on them, in words, by method."""
 GROUND = {
     "domains": ("dataset", "labeled", "labeled_list", "cover_classes", "groups", "train", "val", "resolution"),
     "model": ("encoder", "decoder", "width", "pretrained", "weights"),
@@ -50,9 +49,7 @@ def role(config: Mapping[str, Any]) -> Role | None:
     if method not in READING:
         return None
     weights = config["method"].get("init_args") or {}
-    terms = [words for key, words in LABELED_TERMS.get(method, {}).items() if weights.get(key, 1)]
-    if method == "Universal" and (weights.get("rows") or {}).get("start", START) is not None:
-        terms.append(START)
+    terms = [words for key, words in LABELED_TERMS.get(method, {}).items() if _option(weights, key)]
     there = any(d.get("unlabeled", True) or d.get("unlabeled_split") or d.get("unlabeled_folder") for d in domains)
     reads = there and any(weights.get(key, 1) for key in READING[method])
     separate = bool(config.get("model", {}).get("separate")) and len(domains) > 1
@@ -74,6 +71,14 @@ def changes(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> list[str] | N
     kinds = [kind for kind in found if kind is not None]
     further = [term for term in mine.terms if term not in others.terms]
     return [*filter(None, kinds), *further] if len(kinds) == len(found) else None
+
+
+def _option(arguments: Mapping[str, Any], name: str) -> Any:  # noqa: ANN401
+    """An argument by its dotted name; 1, which is on, where it is not given."""
+    value: Any = arguments
+    for key in name.split("."):
+        value = value.get(key, 1) if isinstance(value, Mapping) else 1
+    return value
 
 
 def _same_ground(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> bool:
@@ -123,7 +128,9 @@ def further_differences(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> l
         section, _, name = key.partition(".")
         if section == "method":
             of_both = same_method or (key in one and key in two)
-            return key.startswith("method.init_args.") and of_both and key.rpartition(".")[2] not in weights
+            return (
+                key.startswith("method.init_args.") and of_both and key.removeprefix("method.init_args.") not in weights
+            )
         if section == "model":
             return name != "separate" and not (joins and name == "batch_norm")
         if section == "trainer":

@@ -1,6 +1,5 @@
 """What run folders say, and which runs are repetitions of one setting."""
 
-import itertools
 import json
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
@@ -99,13 +98,14 @@ def find_runs(places: Sequence[Path]) -> list[Path]:
 
 def read_runs(folders: Sequence[Path]) -> list[RunFacts]:
     """Everything that runs wrote about themselves, except their weights."""
-    return [read_run(folder, name) for folder, name in zip(folders, names(folders), strict=True)]
+    return [read_run(folder, name) for folder, name in zip(folders, run_names(folders), strict=True)]
 
 
-def names(folders: Sequence[Path]) -> list[str]:
-    """The shortest ends of different paths that tell them apart, without what all of these ends end in."""
+def run_names(folders: Sequence[Path]) -> list[str]:
+    """The shortest ends of paths that tell them apart, without what all of these ends end in."""
     parts = [folder.resolve().parts for folder in folders]
-    length = next(count for count in itertools.count(1) if len({path[-count:] for path in parts}) == len(parts))
+    different, longest = len(set(parts)), max(map(len, parts), default=1)
+    length = next(n for n in range(1, longest + 1) if len({path[-n:] for path in parts}) == different)
     ends = [path[-length:] for path in parts]
     while length > 1 and len({end[-1] for end in ends}) == 1:
         ends = [end[:-1] for end in ends]

@@ -49,17 +49,18 @@ def verdict_table(comparisons: Sequence[Comparison]) -> Table:
 
 
 def _scores(pair: Comparison) -> Iterator[tuple[str, Difference]]:
-    """What differs, in words, and by how much; of one seed, domains stand behind their sum: none of them says more."""
+    """What differs, in words, and by how much; domains of which one seed is known stand behind their sum."""
     for (manner, domain), change in pair.scores.items():
+        summed = domain != "sum" and (manner, "sum") in pair.scores
+        if change.count == 1 and summed:
+            continue
         parts = [
             f"{name} {points_of_percent(part.mean)}"
             for (other, name), part in pair.scores.items()
-            if other == manner and name != "sum" and part.count == 1
+            if domain == "sum" and other == manner and name != "sum" and part.count == 1
         ]
-        if domain == "sum" and change.count == 1:
-            yield f"{_what(manner, domain)} ({', '.join(parts)})", change
-        elif not (change.count == 1 and (manner, "sum") in pair.scores):
-            yield _what(manner, domain), change
+        behind = f" ({', '.join(parts)})" if parts else ""
+        yield _what(manner, domain) + behind, change
 
 
 def _points(value: float | None) -> Cell:
