@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from benchmarks.measure import Goal, compare
-from semiverse.embeddings import class_sums
+from semiverse.embeddings.estimate import class_sums
 from semiverse.labels import IGNORE
 
 CLASSES, CHANNELS, CELLS, SIZE = 11, 128, (45, 60), (360, 480)

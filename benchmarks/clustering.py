@@ -16,8 +16,8 @@ from torch import Tensor, nn
 
 from benchmarks.measure import Goal, compare
 from semiverse.clustering import Network, Refinement, superpixels
-from semiverse.clustering.refinement import first_largest
-from semiverse.clustering.rows import cross_entropy
+from semiverse.clustering.network import cross_entropy
+from semiverse.clustering.segment import first_largest
 
 CHANNELS, SIZE = 100, (321, 481)
 

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from benchmarks.measure import Goal, compare
+from semiverse.evaluation.confusion import confusion, scores
 from semiverse.labels import IGNORE
-from semiverse.metrics import confusion, scores
 
 CLASSES, SIZE = 19, (1, 1024, 2048)
 

@@ -19,7 +19,7 @@ from torchvision.transforms.v2 import functional as tv
 
 from benchmarks.measure import Goal, compare
 from semiverse.data import Augmentation, CachedReader, CropTransform, Reader, Record, Sample, Split
-from semiverse.data.lookup import look_up
+from semiverse.data.masks import look_up
 from semiverse.datasets import Folder
 from semiverse.labels import IGNORE, lookup_table
 from semiverse.resolution import Resolution

@@ -5,6 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from semiverse.cli.main import main
+from tests.tiny import UNIVERSAL, train_words
+
 # Test processes that run side by side ignore Ctrl-C; tests of what it does need the usual.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -21,3 +24,14 @@ def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPa
     folder = tmp_path_factory.mktemp("cache")
     monkeypatch.setenv("SEMIVERSE_CACHE", str(folder))
     return folder
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of Universal on streets and rooms."""
+    folder = tmp_path_factory.mktemp("trained")
+    assert (
+        main(train_words(folder, {"method": UNIVERSAL, "networks_trainer": {"max_steps": 1, "accelerator": "cpu"}}))
+        == 0
+    )
+    return folder / "run"

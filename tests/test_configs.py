@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 import semiverse
-from semiverse.cli import main
-from semiverse.commands.call import parse
+from semiverse.cli.call import parse
+from semiverse.cli.main import main
 from semiverse.commands.train import train
 from semiverse.configuration import describe, dump_yaml, load_yaml
 from semiverse.datasets import Cityscapes, PascalVOC

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 import semiverse
-from semiverse.cli import main
-from semiverse.commands.call import parse
+from semiverse.cli.call import parse
+from semiverse.cli.main import main
 from semiverse.commands.train import train
 from semiverse.configuration import describe
 from semiverse.run import Run

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from semiverse.commands.call import parse
+from semiverse.cli.call import parse
 from semiverse.configuration import describe, differences, dump_yaml, load_yaml
 from semiverse.data import Augmentation
 from semiverse.datasets import CamVid, Folder, LabelMeFacade, Remapped

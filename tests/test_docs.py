@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from semiverse.cli import COMMANDS, main
+from semiverse.cli.main import COMMANDS, main
 from semiverse.configuration import load_yaml
 from tests.own_images import FOLDERS
 

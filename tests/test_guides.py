@@ -13,17 +13,17 @@ from pathlib import Path
 
 import pytest
 
-from semiverse.cli import main
+from semiverse.cli.main import main
 from semiverse.configuration import load_yaml
 from semiverse.labels import IGNORE
-from tests.commands.test_doctor_faults import NOTHING_LEFT, PROBLEMS
+from tests.doctor.test_faults import NOTHING_LEFT, PROBLEMS
 from tests.fakes import write_camvid
 from tests.own_images import FOLDERS, OTHER_FOLDERS
 
 ROOT = Path(__file__).parent.parent
 NAMES = ("your_own_images", "a_new_dataset", "check_your_data", "few_labels")
 GUIDES = {name: (ROOT / "docs" / "guides" / f"{name}.md").read_text(encoding="utf-8") for name in NAMES}
-DOCTOR = ROOT / "src" / "semiverse" / "data" / "doctor"
+DOCTOR = ROOT / "src" / "semiverse" / "doctor"
 SMALL = ["--model.width", "0.0625", "--trainer.max_steps", "2", "--trainer.accelerator", "cpu", "--data.workers", "0"]
 
 
@@ -132,7 +132,7 @@ def rows(heading: str) -> list[list[str]]:
 
 
 def test_table_of_findings_has_every_kind_with_its_severities():
-    sources = [*sorted(DOCTOR.glob("*.py")), ROOT / "src" / "semiverse" / "commands" / "examination.py"]
+    sources = sorted(DOCTOR.glob("*.py"))
     known: dict[str, set[str]] = {}
     for source in sources:
         for kinds, severities in found_in(ast.parse(source.read_text(encoding="utf-8"))):
@@ -197,7 +197,7 @@ def values_of(name: str, scope: ast.FunctionDef, tree: ast.Module) -> Iterator[a
 
 def test_table_of_limits_has_the_constants_of_the_doctor_with_their_values():
     stated = {constant.strip("`"): float(value) for constant, value, _ in rows("Limits")}
-    assert stated == {name: getattr(import_module(f"semiverse.data.{name.rpartition('.')[0]}"), name.rpartition(".")[2])
+    assert stated == {name: getattr(import_module(f"semiverse.{name.rpartition('.')[0]}"), name.rpartition(".")[2])
                       for name in stated}  # fmt: skip
     for source in sorted(DOCTOR.glob("*.py")):
         for node in ast.parse(source.read_text(encoding="utf-8")).body:

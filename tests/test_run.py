@@ -5,7 +5,8 @@ import sys
 
 import pytest
 
-from semiverse.run import Run, write_atomically
+from semiverse.files import write_atomically
+from semiverse.run import Run
 
 
 def test_folder_belongs_to_the_configuration_that_trained_in_it(tmp_path):

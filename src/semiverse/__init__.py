@@ -13,7 +13,7 @@ _HOMES = {
     "DomainMixture": "semiverse.mixture",
     "LabelSpace": "semiverse.labels",
     "ModelConfig": "semiverse.models",
-    "Predictor": "semiverse.predict",
+    "Predictor": "semiverse.inference.predictor",
     "SegmentationModel": "semiverse.models",
     "check": "semiverse.commands.check",
     "cluster": "semiverse.commands.cluster",

@@ -1,6 +1,6 @@
 """``python -m semiverse``."""
 
-from semiverse.cli import entry
+from semiverse.cli.main import entry
 
 if __name__ == "__main__":
     entry()

@@ -3,20 +3,22 @@
 import csv
 import json
 import os
+import platform
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import torch
 from filelock import FileLock, Timeout
 
 from semiverse.configuration import Plain, differences, dump_yaml, load_yaml
-from semiverse.environment import environment
+from semiverse.files import FULL_DISK, write_atomically
 
-FULL_DISK = (
-    "expected free space and write access: provide them and repeat the call; what stood there before is untouched"
-)
 HARMLESS = ("check",)
 """Options that change nothing about what is trained."""
 
@@ -154,26 +156,48 @@ class Run:
             return [{name: value for name, value in row.items() if value != ""} for row in csv.DictReader(file)]
 
 
-def write_atomically(path: Path, content: str | bytes | memoryview) -> None:
-    """Write a file so that a reader, a crash or a full disk never sees half of it: the old one stays until then.
+PACKAGES = ("semiverse", "torch", "torchvision", "timm", "pytorch-lightning", "torchmetrics", "numpy", "pillow")
 
-    Raises:
-        OSError: If it cannot be written.
-    """
+
+def environment(seed: int) -> dict[str, Any]:
+    """Versions, hardware, revision, seed and command of this process."""
+    return {
+        "command": " ".join(sys.argv),
+        "seed": seed,
+        "python": platform.python_version(),
+        "system": platform.platform(),
+        "processor": _processor(),
+        "threads": torch.get_num_threads(),
+        "accelerators": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
+        "versions": {name: _version(name) for name in PACKAGES},
+        "revision": _revision(),
+    }
+
+
+def _version(package: str) -> str | None:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _replace(path, content.encode("utf-8") if isinstance(content, str) else content)
-    except OSError as error:
-        raise OSError(f"{path} cannot be written ({error.strerror}); {FULL_DISK}") from error
+        return version(package)
+    except PackageNotFoundError:
+        return None
 
 
-def _replace(path: Path, content: bytes | memoryview) -> None:
-    partial = path.with_name(f".{path.name}.part")
+def _revision() -> str | None:
+    """Git revision of the source, with a plus where it was changed; None outside a checkout."""
+    here = Path(__file__).parent
     try:
-        with partial.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+        revision = subprocess.run(["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, check=True)
+        changes = subprocess.run(["git", "status", "--porcelain"], cwd=here, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return revision.stdout.strip() + ("+" if changes.stdout.strip() else "")
+
+
+def _processor() -> str:
+    """The processor's name, and how many of its cores this process may use."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+        name = next(line.split(":", 1)[1].strip() for line in text.splitlines() if line.startswith("model name"))
+    except (OSError, StopIteration):
+        name = platform.processor() or platform.machine()
+    return f"{name}, {cores} cores"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from semiverse.cli import main
+from semiverse.cli.main import main
 from semiverse.clustering import name_clusters
 from semiverse.datasets import Folder
 from semiverse.labels import IGNORE

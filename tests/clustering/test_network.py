@@ -4,8 +4,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from semiverse.clustering import Network, rows
-from semiverse.clustering.rows import cross_entropy
+from semiverse.clustering import Network
+from semiverse.clustering import network as rows
+from semiverse.clustering.network import cross_entropy
 from tests.clustering.plain import PlainNetwork
 
 

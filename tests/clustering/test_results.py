@@ -5,8 +5,7 @@ import pytest
 import torch
 
 from semiverse.clustering import Cluster, describe, group_clusters
-from semiverse.clustering.pictures import draw_borders, draw_sheet
-from semiverse.clustering.results import by_size
+from semiverse.clustering.results import by_size, draw_borders, draw_sheet
 from semiverse.labels import LabelSpace
 
 

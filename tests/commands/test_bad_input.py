@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from semiverse.cli import main
-from tests.commands.tiny import config, contents, train_words
+from semiverse.cli.main import main
+from tests.tiny import config, contents, train_words
 
 CLASSES = ["grass", "stone"]
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from semiverse.cli import main
+from semiverse.cli.main import main
 from semiverse.commands.check import check, refuse_problems
 from semiverse.datasets import CamVid, Folder
 from semiverse.datasets.synthetic import SyntheticRooms

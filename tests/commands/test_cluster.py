@@ -9,10 +9,10 @@ import pytest
 import torch
 from PIL import Image
 
-from semiverse.cli import main
+from semiverse.cli.main import main
 from semiverse.clustering import Settings, segment
 from semiverse.datasets import Folder, SyntheticStreets
-from tests.commands.tiny import contents
+from tests.tiny import contents
 
 QUICK = ["--settings.iterations", "3", "--settings.channels", "6", "--settings.segments", "40", "--device", "cpu"]
 
@@ -159,7 +159,7 @@ def test_two_images_with_one_stem_are_refused(photos, tmp_path, capsys):
 def test_lightning_is_never_imported(photos, tmp_path):
     code = f"""
 import sys
-from semiverse.cli import main
+from semiverse.cli.main import main
 code = main({words(photos, tmp_path / "out")!r})
 unwanted = ("pytorch_lightning", "lightning_fabric", "matplotlib", "tensorboard", "timm")
 found = [name for name in sys.modules if name.split(".")[0] in unwanted]

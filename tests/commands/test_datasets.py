@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from semiverse.cli import main
+from semiverse.cli.main import main
 from semiverse.commands.datasets import known_datasets
 from semiverse.datasets import CamVid
 

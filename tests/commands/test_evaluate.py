@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from semiverse.cli import main
-from semiverse.commands.call import parse
+from semiverse.cli.call import parse
+from semiverse.cli.main import main
 from semiverse.commands.evaluate import evaluate
 from semiverse.models import SegmentationModel
-from tests.commands.tiny import config, train_words
+from tests.tiny import config, train_words
 
 
 @pytest.fixture

@@ -9,12 +9,12 @@ import pytest
 import torch
 from PIL import Image
 
-from semiverse.cli import main
-from semiverse.commands.images import find_images
+from semiverse.cli.main import main
+from semiverse.inference.images import find_images
+from semiverse.inference.predictor import Predictor
 from semiverse.labels import IGNORE
 from semiverse.models import SegmentationModel
-from semiverse.predict import Predictor
-from tests.commands.tiny import contents
+from tests.tiny import contents
 
 
 @pytest.fixture
@@ -155,7 +155,7 @@ def test_places_are_searched_in_order(photos):
 def test_lightning_is_never_imported(trained, photos, tmp_path):
     code = f"""
 import sys
-from semiverse.cli import main
+from semiverse.cli.main import main
 code = main({words(trained, photos, "--domain", "rooms", "--out", tmp_path / "out")!r})
 unwanted = ("pytorch_lightning", "lightning_fabric", "matplotlib", "tensorboard", "sklearn")
 found = [name for name in sys.modules if name.split(".")[0] in unwanted]

@@ -12,16 +12,16 @@ import torch
 from PIL import Image
 
 from semiverse import pseudolabel
-from semiverse.cli import main
-from semiverse.commands.confidences import BINS, EDGES, ConfidenceHistogram, given_thresholds
+from semiverse.cli.main import main
 from semiverse.configuration import load_yaml
 from semiverse.data.images import read_image
 from semiverse.datasets import Folder, SyntheticStreets
+from semiverse.inference.predictor import Predictor
+from semiverse.inference.pseudolabels import BINS, EDGES, ConfidenceHistogram, given_thresholds
 from semiverse.labels import IGNORE, LabelSpace
 from semiverse.models import SegmentationModel
-from semiverse.predict import Predictor
-from tests.commands.tiny import TINY, config, contents, train_words
 from tests.fakes.basic import draw, write_mask, write_photo
+from tests.tiny import TINY, config, contents, train_words
 
 ROOT = Path(__file__).parents[2]
 CLASSES = ("sky", "road", "car")
@@ -402,7 +402,7 @@ def test_thresholds_are_in_the_order_of_the_classes():
 def test_lightning_is_never_imported(trained, photos, tmp_path):
     code = f"""
 import sys
-from semiverse.cli import main
+from semiverse.cli.main import main
 code = main({words(trained, photos, "--domain", "rooms", "--out", tmp_path / "out", "--keep", "0.5")!r})
 unwanted = ("pytorch_lightning", "lightning_fabric", "matplotlib", "tensorboard", "sklearn")
 found = [name for name in sys.modules if name.split(".")[0] in unwanted]

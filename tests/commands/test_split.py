@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from semiverse.cli import main
+from semiverse.cli.main import main
 from semiverse.configuration import dump_yaml
 from semiverse.data import digest, group_names, select
 from semiverse.datasets import Folder
 from semiverse.mixture import Domain, DomainMixture
-from tests.commands.tiny import contents
 from tests.fakes import write_mask, write_photo
+from tests.tiny import contents
 
 CLASSES = ["grass", "stone", "lamp"]
 DRIVE = "^[^/]+"

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from semiverse.batches import loading_processes
 from semiverse.data import Augmentation, CachedReader, CropTransform, Record, ResizeTransform, Split
 from semiverse.data.transforms import resize
 from semiverse.datasets import CamVid, Folder, SyntheticRooms
 from semiverse.labels import IGNORE
 from semiverse.mixture import Domain, DomainMixture
+from semiverse.mixture.batches import loading_processes
 from semiverse.resolution import Resolution
 from tests.fakes import THREE, draw, write_mask, write_photo
 
@@ -154,7 +154,7 @@ def test_a_new_entry_takes_the_place_of_the_outdated_one(reader):
 
 
 def test_another_version_of_the_library_reads_again(reader, scenes, tmp_path, monkeypatch):
-    monkeypatch.setattr("semiverse.data.identity.__version__", "999")
+    monkeypatch.setattr("semiverse.data.cache.__version__", "999")
     assert not is_kept(CachedReader(scenes, HALF, tmp_path / "cache"), scenes.records("train")[0])
 
 

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from semiverse.data.cityscapes_format import LABELS, SPACE
-from semiverse.data.polygons import draw_polygons
 from semiverse.datasets import GTA5, Cityscapes
+from semiverse.evaluation.confusion import ConfusionMatrix
+from semiverse.formats.cityscapes import LABELS, SPACE
+from semiverse.formats.polygons import draw_polygons
 from semiverse.labels import IGNORE
-from semiverse.metrics import ConfusionMatrix
 from tests.fakes.basic import draw, known, write_mask
 from tests.fakes.driving import CITYSCAPES_IDS, rectangle, write_cityscapes, write_polygons
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from pycocotools import mask as oracle
 
-from semiverse.data.coco_file import uncompressed
 from semiverse.datasets import Coco
+from semiverse.formats.coco import uncompressed
 from semiverse.labels import IGNORE
 from tests.fakes import write_photo
 from tests.fakes.own import annotation, box, coco_file, compressed, rectangle, runs_of, write_coco, write_json

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import semiverse.datasets
-from semiverse.commands.call import parse
+from semiverse.cli.call import parse
 from semiverse.configuration import describe, dump_yaml
 from semiverse.data import ResizeTransform, SegmentationDataset, Split
 from semiverse.datasets import BSDS500, CamVid, ClothingCoParsing, LabelMeFacade

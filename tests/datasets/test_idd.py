@@ -11,9 +11,9 @@ import torch
 from PIL import Image, ImageDraw
 from platformdirs import user_cache_path
 
-from semiverse.data.places import cache_folder
-from semiverse.data.polygons import drawn_once
 from semiverse.datasets import IDD
+from semiverse.files import cache_folder
+from semiverse.formats.polygons import drawn_once
 from semiverse.labels import IGNORE
 from tests.fakes.basic import draw, write_mask
 from tests.fakes.driving import rectangle, write_idd, write_idd_part, write_polygons

@@ -11,10 +11,9 @@ import torch
 from semiverse.data import Split
 from semiverse.datasets import synthetic
 from semiverse.datasets.synthetic import SyntheticRooms, SyntheticStreets
-from semiverse.datasets.worlds.canvas import Canvas
-from semiverse.datasets.worlds.geometry import Camera, Frame, Quad
-from semiverse.datasets.worlds.street_styles import STYLES
 from semiverse.labels import IGNORE
+from semiverse.worlds.canvas import Camera, Canvas, Frame, Quad
+from semiverse.worlds.street_surfaces import STYLES
 
 WORLDS = {**{style: partial(SyntheticStreets, style) for style in STYLES}, "rooms": SyntheticRooms}
 

@@ -6,15 +6,7 @@ import pytest
 import torch
 
 from semiverse.labels import IGNORE
-from semiverse.losses import (
-    FAKE,
-    REAL,
-    adversarial_loss,
-    cross_entropy,
-    one_hot_map,
-    pseudo_label_loss,
-    pseudo_labels,
-)
+from semiverse.losses import FAKE, REAL, adversarial_loss, cross_entropy, one_hot_map, pseudo_label_loss, pseudo_labels
 from tests.losses.maps import random, random_mask, upsampled
 
 

@@ -10,17 +10,17 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from semiverse.cli import main
+from semiverse.cli.main import main
 from semiverse.datasets import GTA5, Cityscapes, Remapped, SyntheticRooms, SyntheticStreets
 from semiverse.labels import IGNORE, LabelSpace
 from semiverse.methods import Adaptation, Supervised
-from semiverse.methods.source_or_target import SOURCE, TARGET, SourceOrTarget
+from semiverse.methods.judges import SOURCE, TARGET, SourceOrTarget
 from semiverse.mixture import Domain, DomainMixture
 from semiverse.models import ModelConfig, SegmentationModel, SummedAspp, read_tensors
 from semiverse.run import Run
-from tests.commands.tiny import train_words
 from tests.fakes.basic import write_mask
 from tests.methods.worlds import TINY, first_batch, gradients, learner, moved, take_step
+from tests.tiny import train_words
 
 DEEPLAB = ModelConfig(encoder="deeplab_resnet101", decoder="aspp_sum", width=1 / 16, batch_norm="shared")
 LEVELS = {"main": 0.001, "auxiliary": 0.0002}

@@ -9,12 +9,12 @@ import torch.nn.functional as F
 from safetensors.torch import save_file
 from torch.distributions import Categorical
 
+from semiverse.embeddings.estimate import ClassMeans
+from semiverse.embeddings.sources import LabelRowOptions
 from semiverse.labels import LabelSpace
 from semiverse.losses import cross_entropy
 from semiverse.methods import Finetune, Supervised, Universal
 from semiverse.methods.bookkeeping import Confusions
-from semiverse.methods.class_means import ClassMeans
-from semiverse.methods.label_rows import LabelRowOptions
 from semiverse.models import LabelEmbeddings
 from tests.methods.worlds import TINY, first_batch, gradients, learner, mixture, moved, networks_of
 

@@ -4,8 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from semiverse.models.drn import DilatedResidualNetwork
-from semiverse.models.drn_variants import VARIANTS
+from semiverse.models.drn import VARIANTS, DilatedResidualNetwork
 
 # Parameters of the public definitions with their classifier of 1000 classes.
 PARAMETERS = {

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 
 from semiverse.labels import LabelSpace
 from semiverse.models import DilatedResidualNetwork, ModelConfig, SegmentationModel
-from semiverse.models.drn_variants import VARIANTS
+from semiverse.models.drn import VARIANTS
 from semiverse.resolution import Resolution
 
 STREETS = LabelSpace("streets", ("road", "car", "sky"), ((1, 2, 3), (4, 5, 6), (7, 8, 9)))

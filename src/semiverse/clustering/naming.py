@@ -10,8 +10,8 @@ import numpy as np
 from PIL import Image
 
 from semiverse.configuration import dump_yaml
+from semiverse.files import write_atomically
 from semiverse.labels import LabelSpace, lookup_table
-from semiverse.run import write_atomically
 
 INDEX = "clusters.json"
 """What ``semiverse cluster`` writes beside its masks."""

@@ -1,12 +1,14 @@
 """The network of Kanezaki (2018)."""
 
+from collections.abc import Iterator
 from itertools import pairwise
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
-from semiverse.clustering.rows import ImageNorm
 from semiverse.upsampling import full_precision
 
 
@@ -59,3 +61,134 @@ class Network(nn.Module):
             maps = layer(maps, image.dtype)
         responses: Tensor = self.last(maps, full_precision(image[:0]).dtype)
         return responses.permute(0, 2, 3, 1).flatten(0, 2)
+
+
+# A few blocks of 100 channels fit the cache of a core; an accelerator wants few large kernels.
+_ROWS = {"cpu": 2048}
+_ROWS_ACCELERATOR = 2**24
+_EPSILON = 1e-5
+
+
+def _blocks(rows: Tensor, rectified: bool = False) -> Iterator[tuple[slice, Tensor]]:
+    """A copy of some rows at a time in full precision, negative values as zero where wanted; its memory is reused."""
+    size = min(len(rows), _ROWS.get(rows.device.type, _ROWS_ACCELERATOR))
+    buffer = rows.new_empty(size, rows.shape[1], dtype=full_precision(rows[:0]).dtype)
+    for start in range(0, len(rows), size):
+        part = slice(start, min(start + size, len(rows)))
+        values = buffer[: part.stop - part.start].copy_(rows[part])
+        yield part, values.relu_() if rectified else values
+
+
+def _moments(rows: Tensor, rectified: bool) -> tuple[Tensor, Tensor]:
+    """Mean and biased variance of each channel, (q,) each; blocks are joined as by Chan, Golub and LeVeque (1979)."""
+    mean = torch.zeros(rows.shape[1], dtype=full_precision(rows[:0]).dtype, device=rows.device)
+    squares, seen = torch.zeros_like(mean), 0
+    for _, values in _blocks(rows, rectified):
+        count, center = len(values), values.mean(dim=0)
+        shift, share = center - mean, count / (seen + count)
+        squares += values.sub_(center).square_().sum(dim=0) + shift.square() * (seen * share)
+        mean += shift * share
+        seen += count
+    return mean, squares / len(rows)
+
+
+class _Normalize(torch.autograd.Function):
+    """Batch normalisation of rows over the pixels of one image, after a ReLU where wanted."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,  # noqa: ANN401 - torch leaves the type open
+        rows: Tensor,
+        weight: Tensor,
+        bias: Tensor,
+        rectified: bool,
+        dtype: torch.dtype,
+    ) -> Tensor:
+        """Normalised rows, (n, q) of the type ``dtype``."""
+        mean, variance = _moments(rows, rectified)
+        inverse = (variance + _EPSILON).rsqrt()
+        scale = weight * inverse
+        shift = bias - mean * scale
+        out = torch.empty_like(rows, dtype=dtype)
+        for part, values in _blocks(rows, rectified):
+            out[part] = values.mul_(scale).add_(shift)
+        ctx.save_for_backward(rows, weight, mean, inverse)
+        ctx.rectified = rectified
+        return out
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401
+        """Dx = scale (dy - mean(dy) - y mean(dy y)) with y = (x - mean) / deviation: affine in dy and x."""
+        rows, weight, mean, inverse = ctx.saved_tensors
+        total, product = torch.zeros_like(mean), torch.zeros_like(mean)
+        for (_, values), (_, slope) in zip(_blocks(rows, ctx.rectified), _blocks(grad), strict=True):
+            total += slope.sum(dim=0)
+            product += values.sub_(mean).mul_(slope).sum(dim=0)
+        product *= inverse
+        scale = weight * inverse
+        per_value = -scale * inverse * product / len(rows)
+        constant = -scale * total / len(rows) - per_value * mean
+        out = torch.empty_like(rows)
+        for (part, values), (_, slope) in zip(_blocks(rows, ctx.rectified), _blocks(grad), strict=True):
+            slope.mul_(scale).addcmul_(values, per_value).add_(constant)
+            out[part] = slope.mul_(values.sign_()) if ctx.rectified else slope
+        return out, product, total, None, None
+
+
+class ImageNorm(nn.Module):
+    """Batch normalisation with the statistics of the image itself, always; there are no running ones.
+
+    Args:
+        channels: q.
+        rectified: Apply a ReLU first; its result is never kept.
+    """
+
+    def __init__(self, channels: int, rectified: bool) -> None:
+        super().__init__()
+        self.rectified = rectified
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, rows: Tensor, dtype: torch.dtype) -> Tensor:
+        """Rows (n, q) of any floating type → (n, q) of the type ``dtype``."""
+        out: Tensor = _Normalize.apply(rows, self.weight, self.bias, self.rectified, dtype)
+        return out
+
+
+class _CrossEntropy(torch.autograd.Function):
+    """Forms the gradient, (p - onehot) / n, together with the loss."""
+
+    @staticmethod
+    def forward(ctx: Any, responses: Tensor, labels: Tensor) -> Tensor:  # noqa: ANN401
+        """Mean of -log softmax(responses)[label], a scalar."""
+        gradient, total = torch.empty_like(responses), responses.new_zeros(())
+        for part, values in _blocks(responses):
+            own = labels[part, None]
+            values.sub_(values.logsumexp(dim=1, keepdim=True))
+            total -= values.gather(1, own).sum()
+            values.exp_().scatter_add_(1, own, values.new_full((len(values), 1), -1.0))
+            gradient[part] = values.div_(len(responses))
+        ctx.save_for_backward(gradient)
+        return total / len(responses)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:  # noqa: ANN401
+        """Scale the gradient."""
+        (gradient,) = ctx.saved_tensors
+        return gradient.mul_(grad), None
+
+
+def cross_entropy(responses: Tensor, labels: Tensor) -> Tensor:
+    """Mean over pixels of -log P(label), P the softmax of a row.
+
+    Args:
+        responses: (n, q) float32 or float64.
+        labels: (n,) int64 in [0, q).
+
+    Returns:
+        A scalar that can be back-propagated once.
+    """
+    loss: Tensor = _CrossEntropy.apply(responses, labels)
+    return loss

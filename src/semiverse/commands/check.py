@@ -3,11 +3,11 @@
 import json
 from pathlib import Path
 
-from semiverse.commands.examination import examine_domain
-from semiverse.commands.fixing import write_fixed
-from semiverse.commands.reporting.findings import Findings, as_values, described
+from semiverse.doctor.examine import examine_domain
+from semiverse.doctor.fix import write_fixed
+from semiverse.doctor.page import Findings, as_values, described
+from semiverse.files import write_atomically
 from semiverse.mixture import DomainMixture
-from semiverse.run import write_atomically
 
 SHEET = 12
 """Images of a contact sheet."""
@@ -54,7 +54,7 @@ def _counted(number: int, noun: str) -> str:
 def _write(out: Path, found: dict[str, Findings], problems: int) -> None:
     """Values, pictures and the page."""
     # Only now: training checks its data too, and has no use for libraries that draw.
-    from semiverse.commands.reporting.check_page import render_check
+    from semiverse.doctor.page import render_check
 
     facts = {"problems": problems, "domains": {name: as_values(findings) for name, findings in found.items()}}
     write_atomically(out / "check.json", json.dumps(facts, indent=1) + "\n")
@@ -81,7 +81,7 @@ def refuse_problems(data: DomainMixture) -> None:
 
 def contact_sheet(findings: Findings) -> bytes | None:
     """Examples of every split, each beside its mask laid over it, as a PNG; None where nothing can be read."""
-    from semiverse.commands.reporting.contact_sheet import draw_sheet
+    from semiverse.doctor.page import draw_sheet
 
     readable = {
         split: [record for record, content in zip(part.records, part.contents, strict=True) if not content.problem]

@@ -8,13 +8,11 @@ from typing import Any
 from tqdm import tqdm
 
 from semiverse.clustering import Settings, check_count, name_clusters, segment
+from semiverse.clustering.folder import ClusterFolder
 from semiverse.clustering.naming import CONFIG
-from semiverse.commands.ahead import ahead
-from semiverse.commands.cluster_folder import ClusterFolder
-from semiverse.commands.images import find_images
-from semiverse.commands.segmenting import read_or_explain
 from semiverse.configuration import load_yaml
 from semiverse.data.images import read_image
+from semiverse.inference.images import ahead, find_images, read_or_explain
 
 DEFAULTS = Settings()
 

@@ -5,8 +5,8 @@ import shutil
 import textwrap
 from pathlib import Path
 
-from semiverse.commands.catalogue import has_root, known_datasets, open_archive, source_of, usual_folder
 from semiverse.data import SegmentationDataset
+from semiverse.datasets.catalogue import has_root, known_datasets, open_archive, source_of, usual_folder
 
 UNKNOWN_TERMS = "not recorded here: read them at the source before use"
 

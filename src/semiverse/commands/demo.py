@@ -12,7 +12,8 @@ from semiverse.commands.report import report
 from semiverse.commands.train import train
 from semiverse.data import Augmentation
 from semiverse.datasets import SyntheticRooms, SyntheticStreets
-from semiverse.methods import LabelRowOptions, Supervised, Universal
+from semiverse.embeddings.sources import LabelRowOptions
+from semiverse.methods import Supervised, Universal
 from semiverse.mixture import Domain, DomainMixture
 from semiverse.models import ModelConfig
 

@@ -7,9 +7,9 @@ import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
-from semiverse.commands.catalogue import find_dataset, has_root, known_datasets, open_archive, source_of, usual_folder
 from semiverse.data import SegmentationDataset
-from semiverse.data.download import Archive, data_root, free_place, install, installed, is_file
+from semiverse.datasets.catalogue import find_dataset, has_root, known_datasets, open_archive, source_of, usual_folder
+from semiverse.downloads.download import Archive, data_root, free_place, install, installed, is_file
 
 Kind = type[SegmentationDataset]
 

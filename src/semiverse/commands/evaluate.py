@@ -10,14 +10,14 @@ from typing import Any, Literal
 
 from tqdm import tqdm
 
-from semiverse.commands.ahead import ahead
-from semiverse.commands.detailing import Details, ObservedPredictor
-from semiverse.commands.detailing.plain import by_class, counts, number
-from semiverse.metrics import ConfusionMatrix, Scores, Variant, miou
+from semiverse.evaluation.confusion import ConfusionMatrix, Scores, Variant, miou
+from semiverse.evaluation.details import Details, ObservedPredictor
+from semiverse.evaluation.score import by_class, counts, number
+from semiverse.files import write_atomically
+from semiverse.inference.images import ahead
+from semiverse.inference.predictor import Predictor
 from semiverse.mixture import DomainMixture
 from semiverse.models import SegmentationModel
-from semiverse.predict import Predictor
-from semiverse.run import write_atomically
 
 Evaluation = dict[str, Any]
 

@@ -9,14 +9,12 @@ from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
-from semiverse.commands.ahead import ahead
-from semiverse.commands.images import find_images
-from semiverse.commands.segmenting import chosen_domain, encode_mask, encoded, read_or_explain
 from semiverse.data.images import read_image
+from semiverse.files import write_atomically
+from semiverse.inference.images import ahead, chosen_domain, encode_mask, encoded, find_images, read_or_explain
+from semiverse.inference.pictures import overlay as draw_overlay
+from semiverse.inference.predictor import Predictor, Segmentation
 from semiverse.models import SegmentationModel
-from semiverse.pictures import overlay as draw_overlay
-from semiverse.predict import Predictor, Segmentation
-from semiverse.run import write_atomically
 
 
 def predict(

@@ -10,16 +10,20 @@ from typing import Any, Literal
 from torch import Tensor
 from tqdm import tqdm
 
-from semiverse.commands.ahead import ahead
-from semiverse.commands.confidences import ConfidenceHistogram, given_thresholds
-from semiverse.commands.pseudolabel_folder import PseudoLabelFolder
-from semiverse.commands.segmenting import chosen_domain, read_or_explain
-from semiverse.commands.unlabeled import Source, given_images, unlabeled_images
 from semiverse.configuration import dump_yaml
+from semiverse.files import write_atomically
+from semiverse.inference.images import ahead, chosen_domain, read_or_explain
+from semiverse.inference.predictor import Predictor, Segmentation
+from semiverse.inference.pseudolabels import (
+    ConfidenceHistogram,
+    PseudoLabelFolder,
+    Source,
+    given_images,
+    given_thresholds,
+    unlabeled_images,
+)
 from semiverse.mixture import DomainMixture
 from semiverse.models import SegmentationModel
-from semiverse.predict import Predictor, Segmentation
-from semiverse.run import write_atomically
 
 
 def pseudolabel(

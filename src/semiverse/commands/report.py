@@ -3,22 +3,24 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from semiverse.commands.reporting.choices import choice
-from semiverse.commands.reporting.comparisons import class_table, difference_table, score_table
-from semiverse.commands.reporting.curves import curve_figures
-from semiverse.commands.reporting.detail_pictures import across_pictures, domain_pictures
-from semiverse.commands.reporting.efficiency import efficiency_figures
-from semiverse.commands.reporting.examples import Examples, add_predictions, read_examples
-from semiverse.commands.reporting.figures import confusion_figure
-from semiverse.commands.reporting.files import figure_files, table_files, write
-from semiverse.commands.reporting.further_scores import evaluations, further_table
-from semiverse.commands.reporting.gains import compare
-from semiverse.commands.reporting.latent import LatentClasses, read_latent_classes
-from semiverse.commands.reporting.latent_figures import Order, given_class_figure, latent_example_figure
-from semiverse.commands.reporting.page import DomainSection, Page, Picture, render
-from semiverse.commands.reporting.pictures import example_figure
-from semiverse.commands.reporting.runs import Setting, find_runs, read_runs, settings
-from semiverse.commands.reporting.verdicts import finding, verdict_table
+from semiverse.reporting.comparisons import compare
+from semiverse.reporting.curves import curve_figures
+from semiverse.reporting.details import across_pictures, domain_pictures
+from semiverse.reporting.efficiency import efficiency_figures
+from semiverse.reporting.examples import Examples, add_predictions, choice, read_examples
+from semiverse.reporting.figures import confusion_figure
+from semiverse.reporting.latent import (
+    LatentClasses,
+    Order,
+    given_class_figure,
+    latent_example_figure,
+    read_latent_classes,
+)
+from semiverse.reporting.page import DomainSection, Page, Picture, figure_files, render, table_files, write
+from semiverse.reporting.pictures import example_figure
+from semiverse.reporting.runs import Setting, find_runs, read_runs, settings
+from semiverse.reporting.scores import class_table, difference_table, evaluations, further_table, score_table
+from semiverse.reporting.verdicts import finding, verdict_table
 
 
 def report(

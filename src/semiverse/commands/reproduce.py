@@ -8,19 +8,19 @@ from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 
-from semiverse.commands.call import USER_ERRORS, parse
+from semiverse.cli.call import USER_ERRORS, parse
 from semiverse.commands.evaluate import evaluate
-from semiverse.commands.reporting.tables import as_csv, as_latex, as_markdown
-from semiverse.commands.reproducing.cells import Cell, cells, filled, shard_of
-from semiverse.commands.reproducing.clusters import cluster
-from semiverse.commands.reproducing.deadline import Deadline
-from semiverse.commands.reproducing.missing import missing
-from semiverse.commands.reproducing.recipe import Recipe, load, names
-from semiverse.commands.reproducing.results import Result, read_results, result_of, result_of_run
-from semiverse.commands.reproducing.table import numbers, table, verdicts
 from semiverse.commands.train import train
 from semiverse.configuration import dump_yaml
-from semiverse.run import Run, write_atomically
+from semiverse.files import write_atomically
+from semiverse.recipes.cells import Cell, Deadline, cells, filled, shard_of
+from semiverse.recipes.clusters import cluster
+from semiverse.recipes.missing import missing
+from semiverse.recipes.recipe import Recipe, load, names
+from semiverse.recipes.results import Result, read_results, result_of, result_of_run
+from semiverse.recipes.table import numbers, table, verdicts
+from semiverse.reporting.tables import as_csv, as_latex, as_markdown
+from semiverse.run import Run
 
 log = logging.getLogger(__name__)
 

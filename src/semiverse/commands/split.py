@@ -21,9 +21,9 @@ from semiverse.data import (
     share_of,
 )
 from semiverse.data.splits import FACTS, list_facts, pairs_text
-from semiverse.domain import drawing_rule
+from semiverse.files import write_atomically
 from semiverse.mixture import DomainMixture
-from semiverse.run import write_atomically
+from semiverse.mixture.domain import drawing_rule
 
 
 def split(

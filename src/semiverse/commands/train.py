@@ -14,16 +14,16 @@ from pytorch_lightning import seed_everything
 from pytorch_lightning.loggers import TensorBoardLogger
 
 from semiverse.commands.check import refuse_problems
-from semiverse.commands.failure import FailureDump
-from semiverse.commands.labeled import note_labeled, refuse_other_labels
-from semiverse.commands.recorder import AtomicCheckpoints, Recorder, StepSeeds
-from semiverse.commands.trainer import build_trainer, is_first_process, quiet, total_steps, trainer_options
 from semiverse.configuration import describe
 from semiverse.methods import Method, Supervised
 from semiverse.methods.non_finite import NonFiniteLossError
 from semiverse.mixture import DomainMixture
 from semiverse.models import ModelConfig, SegmentationModel
 from semiverse.run import Run
+from semiverse.training.failure import FailureDump
+from semiverse.training.labeled import note_labeled, refuse_other_labels
+from semiverse.training.recorder import AtomicCheckpoints, Recorder, StepSeeds
+from semiverse.training.trainer import build_trainer, is_first_process, quiet, total_steps, trainer_options
 
 log = logging.getLogger(__name__)
 

@@ -1,5 +1,6 @@
-"""Images and masks at their working size, decoded once: reading a large PNG takes a hundred times as long."""
+"""Images and masks at their working size, decoded once, and what a kept result belongs to."""
 
+import inspect
 import json
 import mmap
 import os
@@ -10,7 +11,10 @@ import tempfile
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from hashlib import blake2b
 from pathlib import Path
+from stat import S_ISDIR
 from typing import Literal
 from warnings import warn
 
@@ -18,14 +22,40 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from semiverse import __version__
 from semiverse.configuration import describe
 from semiverse.data.dataset import SegmentationDataset
-from semiverse.data.identity import code_of, digest, find_file
 from semiverse.data.pairing import Record
-from semiverse.data.places import cache_folder
 from semiverse.data.transforms import resize
+from semiverse.files import cache_folder
 from semiverse.labels import IGNORE
 from semiverse.resolution import Resolution
+
+
+def digest(*parts: str | bytes) -> bytes:
+    """16 bytes that stand for some parts."""
+    texts = [part.encode() if isinstance(part, str) else part for part in parts]
+    return blake2b(b"\0".join(texts), digest_size=16).digest()
+
+
+def find_file(path: Path) -> os.stat_result | None:
+    """State of a file, or of the file that holds an entry such as ``<file>/<key>``; None if there is none."""
+    for place in (path, *path.parents):
+        with suppress(OSError):
+            found = place.stat()
+            return None if S_ISDIR(found.st_mode) else found
+    return None
+
+
+def code_of(dataset: SegmentationDataset) -> bytes:
+    """What stands for the way in which a dataset reads its files: version, classes, the code of its class."""
+    parts = [__version__.encode(), json.dumps(describe(dataset.labels)).encode()]
+    for kind in type(dataset).__mro__:
+        with suppress(TypeError, OSError):  # built in, or typed into a session
+            parts.append(Path(inspect.getfile(kind)).read_bytes())
+    inner = [value for value in vars(dataset).values() if isinstance(value, SegmentationDataset)]
+    return digest(*parts, *map(code_of, inner))
+
 
 Kind = Literal["image", "mask"]
 

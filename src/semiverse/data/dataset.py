@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from semiverse.data.images import is_quarter_turned, read_image
-from semiverse.data.masks import read_indices
+from semiverse.data.masks import look_up, read_indices
 from semiverse.data.pairing import Record, select
-from semiverse.data.places import expand, find_folder
 from semiverse.data.splits import refuse_changed
-from semiverse.labels import IGNORE, LabelSpace
+from semiverse.files import expand, find_folder
+from semiverse.labels import IGNORE, LabelSpace, merge, transfer_table
 
 ALL = "all"
 """The split that every dataset has: the images of all its splits."""
@@ -170,3 +170,28 @@ class SegmentationDataset(ABC):
                 f"{image.shape[2]}x{image.shape[1]}; expected equal sizes: {remedy}"
             )
         return image, mask
+
+
+class Relabeling:
+    """A label space after renaming, merging and ignoring classes, and the way of masks into it.
+
+    Args:
+        raw: The label space before.
+        mapping: New name by class, equal names merge; None ignores the class; classes that are not named stay.
+
+    Raises:
+        ValueError: If a class is unknown, or none is left.
+    """
+
+    def __init__(self, raw: LabelSpace, mapping: Mapping[str, str | None]) -> None:
+        self.labels = merge(raw, mapping)
+        self._table = transfer_table(raw, self.labels, mapping)
+        self._raw = raw
+
+    def of_class(self, name: str) -> int:
+        """Train id (or ``IGNORE``) of a class of the label space before."""
+        return int(self._table[self._raw.id_of(name)])
+
+    def of_mask(self, mask: Tensor) -> Tensor:
+        """Train ids of raw ids, both (H, W) uint8."""
+        return torch.from_numpy(look_up(self._table, mask.numpy()))

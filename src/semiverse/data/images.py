@@ -1,5 +1,8 @@
-"""Read one photograph."""
+"""Read one photograph, and note what its file is beyond the picture in it."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
@@ -67,3 +70,113 @@ def is_quarter_turned(path: Path) -> bool:
             return image.getexif().get(ExifTags.Base.Orientation) in QUARTER_TURNS
     except OSError:
         return False
+
+
+THUMBNAIL = (16, 18)
+"""Rows and columns: twice those of a 64-bit difference hash."""
+COLORS = 4096
+"""How many colours of a mask are counted one by one, the most frequent."""
+
+
+@dataclass(frozen=True)
+class Header:
+    """What stands at the beginning of an image file.
+
+    Args:
+        format: Pillow's name of the format; None where there is no file, or no image in it.
+        mode: Pillow's name of how pixels are stored.
+        size: (height, width) as stored, before any turning.
+        orientation: EXIF orientation, 1..8; 1 is upright.
+    """
+
+    format: str | None = None
+    mode: str = ""
+    size: tuple[int, int] = (0, 0)
+    orientation: int = 1
+
+
+@dataclass(frozen=True)
+class ImageFacts:
+    """What is known of an image that could be read.
+
+    Args:
+        header: Of its file.
+        digest: Of its pixels: equal images have equal digests, whatever their files.
+        thumbnail: Grey, (16, 18) uint8.
+    """
+
+    header: Header
+    digest: str
+    thumbnail: np.ndarray
+
+
+@dataclass(frozen=True)
+class MaskFacts:
+    """What is known of a mask.
+
+    Args:
+        header: Of its file.
+        values: Pixels by stored value, for masks of one channel that could not be read as declared.
+        colors: Pixels by colour (red, green, blue in one number), likewise; the most frequent colours.
+        pixels: How many pixels there are, likewise.
+    """
+
+    header: Header
+    values: Mapping[int, int] = field(default_factory=dict)
+    colors: Mapping[int, int] = field(default_factory=dict)
+    pixels: int = 0
+
+
+def read_header(path: Path) -> Header:
+    """The header of a file; an empty one for what is no image file."""
+    try:
+        with Image.open(path) as image:
+            turned = image.getexif().get(ExifTags.Base.Orientation, 1)
+            return Header(image.format, image.mode, (image.height, image.width), turned if turned in range(1, 9) else 1)
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        return Header()
+
+
+def note_image(path: Path, image: Tensor) -> ImageFacts:
+    """Facts about an image, (3, H, W) uint8, that was read from a file."""
+    pixels = np.ascontiguousarray(image.numpy())
+    digest = blake2b(pixels.data, digest_size=16, person=str(pixels.shape).encode()[:16]).hexdigest()
+    return ImageFacts(read_header(path), digest, thumbnail(pixels))
+
+
+def thumbnail(pixels: np.ndarray) -> np.ndarray:
+    """Means of equal parts of an image, (3, H, W) uint8 → (16, 18) uint8 grey."""
+    rows, columns = (np.arange(n) * side // n for n, side in zip(THUMBNAIL, pixels.shape[1:], strict=True))
+    sums = np.add.reduceat(np.add.reduceat(pixels, rows, axis=1, dtype=np.uint32), columns, axis=2).mean(axis=0)
+    # Where an image has fewer pixels than parts, reduceat repeats them; a part then counts one pixel.
+    heights = np.maximum(1, np.diff(rows, append=pixels.shape[1]))
+    widths = np.maximum(1, np.diff(columns, append=pixels.shape[2]))
+    means: np.ndarray = np.rint(sums / np.outer(heights, widths))
+    return means.astype(np.uint8)
+
+
+def examine_raw(path: Path) -> MaskFacts:
+    """Values and colours of a mask as they stand in its file; only the header where it cannot be decoded."""
+    header = read_header(path)
+    try:
+        image = open_image(path)
+    except (OSError, ValueError):
+        return MaskFacts(header)
+    count = image.width * image.height
+    single = image.mode in ("1", "L", "P", "I", "F") or image.mode.startswith("I;16")
+    values = counted(np.asarray(image).astype(np.int64)) if single else {}
+    colors = counted(color_codes(image)) if image.mode not in ("1", "L", "I", "F", "I;16", "I;16B") else {}
+    return MaskFacts(header, values, colors, count)
+
+
+def color_codes(image: Image.Image) -> np.ndarray:
+    """Colours as one number a pixel, red * 65536 + green * 256 + blue, (H, W) int32."""
+    rgb = np.asarray(image.convert("RGB")).astype(np.int32)
+    return np.asarray((rgb[..., 0] << 16) | (rgb[..., 1] << 8) | rgb[..., 2])
+
+
+def counted(values: np.ndarray) -> dict[int, int]:
+    """How often each of the most frequent values occurs, the most frequent first."""
+    found, counts = np.unique(values, return_counts=True)
+    order = np.argsort(-counts, kind="stable")[:COLORS]
+    return dict(zip(found[order].tolist(), counts[order].tolist(), strict=True))

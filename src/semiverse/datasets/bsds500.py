@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from semiverse.data import Record, SegmentationDataset, list_images
-from semiverse.data.download import Archive, github_archive
-from semiverse.data.matlab import load_matlab
+from semiverse.downloads.download import Archive, github_archive
+from semiverse.formats.matlab import load_matlab
 from semiverse.labels import LabelSpace
 
 NO_CLASSES = LabelSpace("bsds500", ("region",))

@@ -7,8 +7,8 @@ from typing import ClassVar
 from torch import Tensor
 
 from semiverse.data import Record, SegmentationDataset, read_indices
-from semiverse.data.cityscapes_format import LABELS, SPACE, by_both_names, by_own_name, read_polygons, tree_records
-from semiverse.data.polygons import draw_polygons
+from semiverse.formats.cityscapes import LABELS, SPACE, by_both_names, by_own_name, read_polygons, tree_records
+from semiverse.formats.polygons import draw_polygons
 from semiverse.labels import IGNORE
 
 TRAIN_IDS = "_gtFine_labelTrainIds.png"

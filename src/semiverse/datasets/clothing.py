@@ -8,8 +8,8 @@ import numpy as np
 from torch import Tensor
 
 from semiverse.data import Record, SegmentationDataset, list_images, pair
-from semiverse.data.download import Archive, github_archive
-from semiverse.data.matlab import load_matlab, train_ids
+from semiverse.downloads.download import Archive, github_archive
+from semiverse.formats.matlab import load_matlab, train_ids
 from semiverse.labels import IGNORE, LabelSpace, distinct_colors, merge
 
 LISTS = Path(__file__).parent / "lists"

@@ -7,8 +7,8 @@ from typing import Literal
 from torch import Tensor
 
 from semiverse.data import Record, SegmentationDataset
-from semiverse.data.coco_file import AnnotatedImage, pixels_of, read_annotations, read_categories
-from semiverse.data.regions import OtherRegions, Overlap, RegionPainter
+from semiverse.formats.coco import AnnotatedImage, pixels_of, read_annotations, read_categories
+from semiverse.formats.regions import OtherRegions, Overlap, RegionPainter
 
 
 class Coco(SegmentationDataset):

@@ -6,9 +6,8 @@ from pathlib import Path
 from torch import Tensor
 
 from semiverse.data import ALL, Record, SegmentationDataset, list_images, pair
-from semiverse.data.codings import Coding, MaskCoding
-from semiverse.data.masks import Others
-from semiverse.data.relabeling import Relabeling
+from semiverse.data.dataset import Relabeling
+from semiverse.data.masks import Coding, MaskCoding, Others
 from semiverse.labels import IGNORE, Color, LabelSpace
 
 

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from semiverse.data import Record, SegmentationDataset, list_images, pair, read_indices
-from semiverse.data.cityscapes_format import CLASSES, SPACE
+from semiverse.formats.cityscapes import CLASSES, SPACE
 from semiverse.labels import IGNORE
 
 

@@ -8,9 +8,9 @@ from typing import ClassVar, Literal
 from torch import Tensor
 
 from semiverse.data import Record, SegmentationDataset
-from semiverse.data.cityscapes_format import by_both_names, by_own_name, read_polygons, tree_records
-from semiverse.data.places import cache_folder
-from semiverse.data.polygons import draw_polygons, drawn_once
+from semiverse.files import cache_folder
+from semiverse.formats.cityscapes import by_both_names, by_own_name, read_polygons, tree_records
+from semiverse.formats.polygons import draw_polygons, drawn_once
 from semiverse.labels import IGNORE, Color, LabelSpace
 
 PARTS: Mapping[Literal["I", "II"], str] = {"I": "IDD_Segmentation", "II": "idd20kII"}

@@ -6,8 +6,8 @@ from pathlib import Path
 from torch import Tensor
 
 from semiverse.data import ALL, Record, SegmentationDataset, list_images
-from semiverse.data.labelme_file import pixels_of, read_shapes
-from semiverse.data.regions import OtherRegions, Overlap, RegionPainter
+from semiverse.formats.labelme import pixels_of, read_shapes
+from semiverse.formats.regions import OtherRegions, Overlap, RegionPainter
 
 
 class Labelme(SegmentationDataset):

@@ -7,7 +7,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from semiverse.data import Record, SegmentationDataset, list_images, pair, read_colors, select
-from semiverse.data.download import Archive, github_archive
+from semiverse.downloads.download import Archive, github_archive
 from semiverse.labels import IGNORE, LabelSpace
 
 LISTS = Path(__file__).parent / "lists"

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from semiverse.data import Record, SegmentationDataset
-from semiverse.data.matlab import is_hdf5, load_variable, open_hdf5, train_ids
+from semiverse.formats.matlab import is_hdf5, load_variable, open_hdf5, train_ids
 from semiverse.labels import IGNORE, Color, LabelSpace
 
 RAW_CLASSES = 894

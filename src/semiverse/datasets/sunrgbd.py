@@ -9,7 +9,7 @@ import numpy as np
 from torch import Tensor
 
 from semiverse.data import Record, SegmentationDataset, list_images, pair, read_indices, select
-from semiverse.data.matlab import is_hdf5, load_variable, struct_entry, struct_field, train_ids
+from semiverse.formats.matlab import is_hdf5, load_variable, struct_entry, struct_field, train_ids
 from semiverse.labels import IGNORE, LabelSpace, lookup_table
 
 SENSORS = ("kv1", "kv2", "realsense", "xtion")

@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 
 from semiverse.data import Record, SegmentationDataset
-from semiverse.datasets.worlds.furniture import Room
-from semiverse.datasets.worlds.rooms import render_room
-from semiverse.datasets.worlds.street_objects import Street
-from semiverse.datasets.worlds.street_styles import STYLES
-from semiverse.datasets.worlds.streets import render_street
 from semiverse.labels import LabelSpace
+from semiverse.worlds.furniture import Room
+from semiverse.worlds.rooms import render_room
+from semiverse.worlds.street_objects import Street
+from semiverse.worlds.street_surfaces import STYLES
+from semiverse.worlds.streets import render_street
 
 _SMALLEST = 16
 

@@ -7,8 +7,9 @@ from typing import ClassVar
 import numpy as np
 from torch import Tensor
 
-from semiverse.data import Record, SegmentationDataset, find_folder, list_images, pair, read_indices, select
-from semiverse.data.matlab import load_variable, train_ids
+from semiverse.data import Record, SegmentationDataset, list_images, pair, read_indices, select
+from semiverse.files import find_folder
+from semiverse.formats.matlab import load_variable, train_ids
 from semiverse.labels import IGNORE, Color, LabelSpace
 
 CLASSES = (

@@ -6,8 +6,8 @@ from pathlib import Path
 from torch import Tensor
 
 from semiverse.data import Record, SegmentationDataset, list_images, pair, read_colors, select
+from semiverse.data.dataset import Relabeling
 from semiverse.data.masks import Others
-from semiverse.data.relabeling import Relabeling
 from semiverse.labels import IGNORE, Color, LabelSpace
 
 LISTS = Path("ImageSets") / "Segmentation"

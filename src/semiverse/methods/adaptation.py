@@ -7,10 +7,13 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from semiverse.data import Sample
-from semiverse.methods.adversary import AdversarialMethod
-from semiverse.methods.auxiliary import auxiliary_head
-from semiverse.methods.refusals import refuse_none_class, refuse_separate_labels, refuse_unseen_domains
-from semiverse.methods.source_or_target import SOURCE, TARGET, Levels, SourceOrTarget
+from semiverse.methods.adversary import (
+    AdversarialMethod,
+    refuse_none_class,
+    refuse_separate_labels,
+    refuse_unseen_domains,
+)
+from semiverse.methods.judges import SOURCE, TARGET, Levels, SourceOrTarget, auxiliary_head
 from semiverse.mixture import TrainBatch
 from semiverse.models import SegmentationModel
 

@@ -10,7 +10,7 @@ from semiverse.data import Sample
 from semiverse.labels import IGNORE
 from semiverse.losses import cross_entropy, pseudo_labels
 from semiverse.methods.adversary import AdversarialMethod
-from semiverse.methods.label_maps import LabelMapDiscriminators, Prediction
+from semiverse.methods.judges import LabelMapDiscriminators, Prediction
 from semiverse.mixture import TrainBatch
 from semiverse.models import SegmentationModel
 

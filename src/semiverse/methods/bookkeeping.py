@@ -5,8 +5,8 @@ from typing import cast
 
 from torch import Tensor, nn
 
+from semiverse.evaluation.confusion import ConfusionMatrix
 from semiverse.labels import LabelSpace
-from semiverse.metrics import ConfusionMatrix
 from semiverse.upsampling import argmax
 
 

@@ -15,10 +15,10 @@ from semiverse.losses import (
     symmetric_divergence,
 )
 from semiverse.methods.adversarial import Adversarial
+from semiverse.methods.adversary import refuse_none_class
 from semiverse.methods.class_groups import group_tables, grouped
-from semiverse.methods.co_occurrence import CoOccurrences
-from semiverse.methods.refusals import refuse_none_class
 from semiverse.models import SegmentationModel
+from semiverse.models.latent_branch import CoOccurrences
 
 SecondBranch = Literal["latent", "groups", "classes", "twin"]
 

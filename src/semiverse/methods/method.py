@@ -12,10 +12,10 @@ from torch.optim import SGD, Optimizer
 from torch.utils.data import DataLoader
 
 from semiverse.data import Sample
+from semiverse.distributed import mean_over_processes
 from semiverse.labels import IGNORE
 from semiverse.losses import cross_entropy
 from semiverse.methods.bookkeeping import Confusions
-from semiverse.methods.processes import mean_over_processes
 from semiverse.methods.steps import Steps
 from semiverse.mixture import TrainBatch
 from semiverse.models import SegmentationModel, parameter_groups

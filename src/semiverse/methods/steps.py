@@ -11,11 +11,10 @@ from torch import Tensor
 from torch.nn import Parameter
 from torch.optim import Optimizer
 
+from semiverse.distributed import average_gradients, mean_over_processes, unsynchronized
 from semiverse.methods.bookkeeping import Means
 from semiverse.methods.non_finite import NonFiniteLossError
-from semiverse.methods.processes import average_gradients, mean_over_processes, unsynchronized
 from semiverse.mixture import DomainMixture, TrainBatch
-from semiverse.schedules import polynomial
 
 
 class Steps(LightningModule):
@@ -128,3 +127,15 @@ class Steps(LightningModule):
 def _moving(optimizer: Optimizer | LightningOptimizer) -> list[Parameter]:
     """What an optimiser moves."""
     return [parameter for group in optimizer.param_groups for parameter in group["params"]]
+
+
+def polynomial(done: int, total: int, power: float = 0.9) -> float:
+    """Factor of the learning rate after ``done`` of ``total`` steps or epochs: (1 - done / total) ** power (B.2)."""
+    return float(max(0.0, 1.0 - done / total) ** power)
+
+
+def ramp(progress: float, begin: float, end: float) -> float:
+    """Factor that is 0 until ``begin``, rises linearly and is 1 from ``end`` on; all three are shares of a run."""
+    if progress < begin:
+        return 0.0
+    return 1.0 if progress >= end else (progress - begin) / (end - begin)

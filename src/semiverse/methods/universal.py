@@ -7,16 +7,15 @@ import torch
 from torch import Tensor
 
 from semiverse.data import Sample
+from semiverse.distributed import process_count
+from semiverse.embeddings.estimate import ClassMeans
+from semiverse.embeddings.sources import LabelRowOptions, check_label_rows, prepare_label_rows
 from semiverse.losses import assignment_entropy, cross_entropy, entropy
-from semiverse.methods.bookkeeping import Confusions
-from semiverse.methods.class_means import ClassMeans
-from semiverse.methods.label_rows import LabelRowOptions, check_label_rows, prepare_label_rows
+from semiverse.methods.bookkeeping import Confusions, Means
 from semiverse.methods.method import Method
-from semiverse.methods.processes import process_count
-from semiverse.methods.projection_diagnostics import record_projection
+from semiverse.methods.steps import ramp
 from semiverse.mixture import TrainBatch
-from semiverse.models import SegmentationModel
-from semiverse.schedules import ramp
+from semiverse.models import LabelEmbeddings, SegmentationModel
 
 
 class Universal(Method):
@@ -148,3 +147,24 @@ class Universal(Method):
         """Scores by decoder and by label embedding."""
         super().on_validation_epoch_end()
         self.scores |= {f"{domain}/miou_by_embedding": miou for domain, miou in self.by_embedding.take().items()}
+
+
+@torch.no_grad()
+def record_projection(
+    means: Means, domain: str, model: SegmentationModel, embeddings: LabelEmbeddings, features: Tensor
+) -> None:
+    """Record the length of projected pixels, and how often label embeddings choose the class that the decoder chooses.
+
+    Entropy falls as well by longer vectors alone, which means nothing; so the length is worth watching beside it.
+
+    Args:
+        means: Gets ``DOMAIN/projection_norm`` and ``DOMAIN/agreement``, a share in [0, 1] of the cells of the features.
+        domain: Whose labels both choose from.
+        model: Whose decoder.
+        embeddings: Those of the model.
+        features: Decoded features of validation images, (N, D, h, w).
+    """
+    by_embedding = embeddings.logits(features, model.space_key(domain)).argmax(dim=1)
+    agreed = by_embedding == model.classify(features, domain).argmax(dim=1)
+    means.add(f"{domain}/agreement", agreed.double().mean())
+    means.add(f"{domain}/projection_norm", embeddings.projection(features).float().norm(dim=1).mean())

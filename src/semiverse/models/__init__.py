@@ -1,7 +1,6 @@
 """Networks: encoders, decoders, label embeddings and the segmentation model that holds them."""
 
 from semiverse.models.batch_norm import DomainBatchNorm2d, convert_batch_norm, select_group
-from semiverse.models.checkpoints import KeyReport, load_weights, read_tensors
 from semiverse.models.config import ModelConfig
 from semiverse.models.decoder import build_decoder
 from semiverse.models.deeplab import DeepLabResNet101, SummedAspp
@@ -10,9 +9,9 @@ from semiverse.models.drn import DilatedResidualNetwork
 from semiverse.models.encoder import Encoder, build_encoder
 from semiverse.models.label_embeddings import LabelEmbeddings
 from semiverse.models.latent_branch import LatentBranch
-from semiverse.models.model import SegmentationModel
+from semiverse.models.model import SegmentationModel, parameter_groups
 from semiverse.models.network import Network, build_head
-from semiverse.models.parameters import parameter_groups
+from semiverse.models.published import KeyReport, load_weights, read_tensors
 
 __all__ = [
     "DeepLabResNet101",

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from semiverse.models.checkpoints import KeyReport, load_weights
-from semiverse.models.conventions import BGR_CAFFE, Convention
+from semiverse.models.config import BGR_CAFFE, Convention
 from semiverse.models.drn import Block, convolution, scaled
+from semiverse.models.published import KeyReport, load_weights
 
 PUBLISHED_FILES = "resnet101COCO-41f33a49.pth or torchvision's resnet101-5d3b4d8f.pth"
 DEVIATION = 0.01

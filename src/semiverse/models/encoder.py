@@ -7,10 +7,9 @@ from typing import Any, Protocol, cast
 import torch
 from torch import Tensor, nn
 
-from semiverse.models.conventions import RGB_IMAGENET, Convention
+from semiverse.models.config import RGB_IMAGENET, Convention
 from semiverse.models.deeplab import PUBLISHED_FILES, DeepLabResNet101
-from semiverse.models.drn import DilatedResidualNetwork
-from semiverse.models.drn_variants import VARIANTS
+from semiverse.models.drn import VARIANTS, DilatedResidualNetwork
 
 DEEPLAB = "deeplab_resnet101"
 

@@ -1,10 +1,11 @@
 """The model: encoder, decoder and one head a label space, with everything that inference needs and nothing else."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
-from typing import Self, cast
+from typing import Any, Self, cast
 
 import torch
 import torch.nn.functional as F
@@ -12,13 +13,54 @@ from torch import Tensor, nn
 
 from semiverse.labels import LabelSpace
 from semiverse.models.batch_norm import select_group
-from semiverse.models.config import ModelConfig, check_domains
+from semiverse.models.config import Convention, ModelConfig, check_domains
+from semiverse.models.deeplab import SummedAspp, load_head
 from semiverse.models.label_embeddings import LabelEmbeddings
 from semiverse.models.latent_branch import LatentBranch
 from semiverse.models.network import Network, build_head
-from semiverse.models.starting import start_from_weights
-from semiverse.models.storage import SavedModel, read_model, write_model
+from semiverse.models.published import load_weights
+from semiverse.models.saving import WEIGHTS, SavedModel, find_model, read_config, read_model, write_model
 from semiverse.resolution import Resolution
+
+log = logging.getLogger(__name__)
+
+
+def start_from_weights(
+    model: nn.Module, weights: Path, label_spaces: Mapping[str, LabelSpace], config: ModelConfig, own: Convention
+) -> None:
+    """Take what fits from a saved model; or heads from a published file, whose trunk the networks already have.
+
+    Args:
+        model: The model, whose ``heads`` have the names of domains; changed in place.
+        weights: A saved model or a run, or a published file.
+        label_spaces: Label space of each domain.
+        config: The model's configuration.
+        own: How its encoder wants images, where the configuration does not say otherwise.
+
+    Raises:
+        ValueError: If the saved model takes colour channels in another order.
+    """
+    heads = cast(nn.ModuleDict, model.heads)
+    if not weights.is_dir():
+        for name, head in heads.items():
+            if isinstance(head, SummedAspp):
+                log.info("head of %s: %s", name, load_head(head, weights))
+        return
+    folder = find_model(weights)
+    saved = ModelConfig.from_values(read_config(folder))
+    if saved.convention(own).bgr != config.convention(own).bgr:
+        raise ValueError(
+            f"the model in {weights} has input {saved.input!r}, the new one {config.input!r}, with channels "
+            "in another order; expected the same: set input to that of the saved model"
+        )
+    log.info("%s", load_weights(model, folder / WEIGHTS, required="networks."))
+    spaces = read_model(folder).label_spaces
+    for name, head in heads.items():
+        # The saved head of these classes may have the name of another domain.
+        same = next((key for key, space in spaces.items() if space == label_spaces[name]), name)
+        if same != name:
+            taken = load_weights(head, folder / WEIGHTS, part=f"heads.{same}.", required=None)
+            log.info("head of %s: %s", name, taken)
 
 
 class SegmentationModel(nn.Module):
@@ -194,3 +236,27 @@ class SegmentationModel(nn.Module):
         scale = 255.0 if images.dtype == torch.uint8 else 1.0
         normalized = (images.to(self.mean.dtype) - scale * self.mean) / (scale * self.std)
         return normalized.flip(1) if self.convention.bgr else normalized
+
+
+def parameter_groups(
+    model: SegmentationModel, *heads: nn.Module, head_factor: float = 10.0, trunk_factor: float = 1.0
+) -> list[dict[str, Any]]:
+    """Groups for an optimiser: encoders with their decoders, and what stands behind them.
+
+    Args:
+        model: The model.
+        heads: Further modules that learn as fast as heads, such as those that only training needs.
+        head_factor: Factor on the learning rate of heads; 10 in the public code of the DeepLab family.
+        trunk_factor: Factor on that of encoders and decoders. The public code lists most of their convolutions three
+            times, which older versions of torch took as three updates; about 3.0 repeats that.
+
+    Returns:
+        Two groups, each with "params" and with its "factor" on the learning rate. Every parameter that learns is in
+        one of them, once; frozen ones are in none.
+    """
+    trunk = set(model.networks.parameters())
+    distinct = dict.fromkeys(p for module in (model, *heads) for p in module.parameters() if p.requires_grad)
+    return [
+        {"params": [p for p in distinct if p in trunk], "factor": trunk_factor},
+        {"params": [p for p in distinct if p not in trunk], "factor": head_factor},
+    ]

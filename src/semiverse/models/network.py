@@ -8,11 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from semiverse.models.batch_norm import convert_batch_norm
-from semiverse.models.checkpoints import load_weights
 from semiverse.models.config import ModelConfig
 from semiverse.models.decoder import build_decoder
 from semiverse.models.deeplab import SummedAspp
 from semiverse.models.encoder import build_encoder
+from semiverse.models.published import load_weights
 
 log = logging.getLogger(__name__)
 

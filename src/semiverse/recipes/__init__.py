@@ -1,1 +1,1 @@
-"""Recipes of ``semiverse reproduce``: tables of publications as YAML, and the configurations that they are made of."""
+"""Recipes of ``semiverse reproduce``: tables of publications as YAML, and how they are run and collated."""

@@ -1,0 +1,1 @@
+"""The command line: commands are typed functions, whose signatures are their options."""

@@ -1,1 +1,0 @@
-"""Parts of the report: what run folders say, tables, figures, example pictures, the page."""

@@ -1,1 +1,0 @@
-"""Parts of reproducing a table: recipes, their cells, results, the table."""

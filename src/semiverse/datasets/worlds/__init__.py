@@ -1,1 +1,0 @@
-"""Renderers of the synthetic worlds: a scene and its exact mask from a random generator."""

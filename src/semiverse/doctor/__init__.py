@@ -1,0 +1,1 @@
+"""The doctor: what is wrong with a dataset, and what can be repaired."""

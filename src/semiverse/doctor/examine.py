@@ -1,0 +1,144 @@
+"""Let the doctor see a domain: gather what was read and what was declared, and run all detectors."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import torch
+
+from semiverse.data import ALL, SegmentationDataset, survey
+from semiverse.data.dataset import Relabeling
+from semiverse.datasets import Folder
+from semiverse.doctor.duplicates import find_duplicates
+from semiverse.doctor.encodings import find_encodings
+from semiverse.doctor.files import find_sizes, find_unreadable, find_unusual_images, halves
+from semiverse.doctor.findings import Coding, Facts, Finding, FolderFiles, Part, list_folder
+from semiverse.doctor.frequencies import find_frequencies
+from semiverse.doctor.page import Findings
+from semiverse.doctor.pairs import find_pairs
+from semiverse.labels import IGNORE, Color, LabelSpace
+from semiverse.mixture import DomainMixture
+from semiverse.mixture.domain import choose_labeled, choose_unlabeled
+
+DETECTORS: tuple[Callable[[Facts], Iterator[Finding]], ...] = (
+    find_pairs,
+    find_unreadable,
+    find_encodings,
+    find_sizes,
+    find_unusual_images,
+    find_frequencies,
+    find_duplicates,
+)
+"""Pure functions from what was read to findings."""
+
+
+def diagnose(facts: Facts) -> list[Finding]:
+    """What every detector finds.
+
+    A class that seems unseen is no news where the coding of the masks is wrong altogether.
+    """
+    found = [finding for detector in DETECTORS for finding in detector(facts)]
+    misread = {path for finding in found if finding.decode is not None for path in finding.files}
+    doubtful = ("one-class", "unseen-class", "rare-class", "empty-mask", "mostly-ignored", "all-ignored")
+    return [finding for finding in found if not misread or finding.kind not in doubtful]
+
+
+def examine_domain(data: DomainMixture, name: str, fresh: bool = False) -> Findings:
+    """Read the splits of a domain, and its further images without masks, and let every detector see them.
+
+    Args:
+        data: The domains.
+        name: Which of them.
+        fresh: Read also files that have not changed since an earlier check.
+    """
+    domain, findings = data.domains[name], Findings(data.domains[name].dataset)
+    errors: dict[str, str] = {}
+    for split in dict.fromkeys((domain.train, domain.val)):
+        try:
+            findings.parts[split] = Part(domain.dataset.subset(split), data.contents(name, split, fresh))
+        except (OSError, ValueError) as error:
+            errors[split] = str(error)
+    if domain.train in findings.parts:
+        _examine_training(data, name, findings, fresh)
+    facts = Facts(
+        labels=domain.dataset.labels,
+        parts=findings.parts,
+        train=domain.train,
+        val=domain.val,
+        coding=coding_of(domain.dataset),
+        folders=folders_of(domain.dataset, (domain.train, domain.val)),
+        errors=errors,
+    )
+    findings.found += diagnose(facts)
+    return findings
+
+
+def _examine_training(data: DomainMixture, name: str, findings: Findings, fresh: bool) -> None:
+    """The label budget, and images that are used without masks."""
+    domain, train = data.domains[name], findings.parts[data.domains[name].train]
+    try:
+        labeled = {record.image for record in choose_labeled(name, domain, data.seed, lambda: train.contents)}
+        known = {record.image for record in train.records}
+        further = [record for record in choose_unlabeled(name, domain, []) if record.image not in known]
+    except (OSError, ValueError) as error:
+        message, remedy = halves(str(error))
+        findings.found.append(
+            Finding("budget", "problem", domain.train, message, remedy, unfixable="it is about the configuration")
+        )
+        return
+    if further:
+        part = Part(further, survey(domain.dataset, further, f"{name} unlabelled", fresh=fresh))
+        findings.parts["unlabelled"] = part
+    chosen = [content for record, content in zip(train.records, train.contents, strict=True) if record.image in labeled]
+    seen = frozenset[int]().union(*(content.classes for content in chosen))
+    missing = [title for i, title in enumerate(domain.dataset.labels.classes) if i not in seen]
+    if labeled and missing and len(labeled) < len(known):
+        message = f"the {len(labeled)} labelled images do not show {', '.join(missing)}; expected every class"
+        remedy = f"raise data.domains.{name}.labeled, or merge classes"
+        findings.found.append(Finding("unlabelled-class", "remark", domain.train, message, remedy))
+
+
+def coding_of(dataset: SegmentationDataset) -> Coding | None:
+    """How masks were declared to be coded; None where the owner of the files could not declare it."""
+    if not isinstance(dataset, Folder) or dataset.masks == "none":
+        return None
+    given = dataset.ids if dataset.ids is not None else {title: i for i, title in enumerate(dataset.classes)}
+    positions = {title: i for i, title in enumerate(dataset.classes)}
+    ids = {
+        raw: positions[title]
+        for title, value in given.items()
+        for raw in ([value] if isinstance(value, int) else value)
+    }
+    if dataset.ignore is not None and dataset.masks != "binary":
+        ids[dataset.ignore] = IGNORE
+    if dataset.masks == "binary":
+        ids[255] = 1
+    relabeling = Relabeling(LabelSpace(dataset.name, dataset.classes), dataset.mapping)
+    table = relabeling.of_mask(torch.arange(IGNORE + 1, dtype=torch.uint8)).numpy()
+    return Coding(dataset.masks, dataset.classes, ids, _colors_of(dataset), table)
+
+
+def _colors_of(dataset: Folder) -> dict[Color, int]:
+    colors: dict[Color, int] = {(red, green, blue): i for i, (red, green, blue) in enumerate(dataset.palette)}
+    if dataset.ignore_color is not None:
+        red, green, blue = dataset.ignore_color
+        colors[red, green, blue] = IGNORE
+    return colors
+
+
+def folders_of(dataset: SegmentationDataset, splits: tuple[str, ...]) -> list[FolderFiles]:
+    """The folders of some splits, listed; none where the dataset's class alone knows the layout."""
+    if not isinstance(dataset, Folder):
+        return []
+    try:
+        names = dataset.split_names()
+    except (OSError, ValueError):
+        return []
+    undivided = names == (ALL,)
+    used = names if undivided or not set(splits) <= set(names) else tuple(dict.fromkeys(splits))
+    return [_listed(dataset, "" if undivided else split) for split in used]
+
+
+def _listed(dataset: Folder, split: str) -> FolderFiles:
+    place: Path = dataset.folder / split
+    masks = None if dataset.masks == "none" else place / "masks"
+    return list_folder(split, place / "images", masks, dataset.image_suffix, dataset.mask_suffix)

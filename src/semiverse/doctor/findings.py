@@ -1,0 +1,161 @@
+"""What the doctor looks at, and what it says."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from PIL import Image
+
+from semiverse.data.images import IMAGE_EXTENSIONS
+from semiverse.data.pairing import Record
+from semiverse.data.survey import Content
+from semiverse.labels import Color, LabelSpace
+
+CLUTTER = ("thumbs.db", "desktop.ini")
+"""Files that systems leave behind; those with a leading dot are left out as well."""
+
+
+@dataclass(frozen=True)
+class FolderFiles:
+    """Files of one pair of folders.
+
+    Args:
+        split: Name of the split that the folders are; empty for undivided ones.
+        images: The folder of images.
+        masks: The folder of masks; None where there are none.
+        image_names: Image files by name: the path in the folder without ending. One name may have several.
+        mask_names: Mask files likewise.
+        others: Files that are no images by their ending.
+    """
+
+    split: str
+    images: Path
+    masks: Path | None
+    image_names: dict[str, list[Path]]
+    mask_names: dict[str, list[Path]]
+    others: list[Path]
+
+
+def list_folder(
+    split: str, images: Path, masks: Path | None, image_suffix: str = "", mask_suffix: str = ""
+) -> FolderFiles:
+    """List two folders; names are without the suffixes that file names carry in each."""
+    image_names, others = _by_name(images, image_suffix)
+    mask_names, more = ({}, []) if masks is None else _by_name(masks, mask_suffix)
+    return FolderFiles(split, images, masks, image_names, mask_names, others + more)
+
+
+def _by_name(folder: Path, suffix: str) -> tuple[dict[str, list[Path]], list[Path]]:
+    names: dict[str, list[Path]] = {}
+    others: list[Path] = []
+    for path in sorted(folder.rglob("*")) if folder.is_dir() else []:
+        inside = path.relative_to(folder)
+        hidden = any(part.startswith(".") for part in inside.parts) or path.name.lower() in CLUTTER
+        if hidden or not path.is_file():
+            continue
+        name = inside.with_suffix("").as_posix()
+        if path.suffix.lower() not in IMAGE_EXTENSIONS:
+            others.append(path)
+        elif name.endswith(suffix):
+            names.setdefault(name.removesuffix(suffix), []).append(path)
+    return names, others
+
+
+Severity = Literal["problem", "remark"]
+"""A problem stops training; a remark is to be known."""
+Decode = Callable[[Image.Image], tuple[np.ndarray, int]]
+"""An image file of a mask → its train ids (H, W) uint8, and how many of its pixels had to be guessed."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is wrong or remarkable.
+
+    Args:
+        kind: What it is, in one word or a few with hyphens.
+        severity: Whether it stops training.
+        where: The split, or splits.
+        message: What was found and what was expected, with a file and a pixel where there is one.
+        remedy: What to do.
+        files: All files concerned.
+        decode: How to read those masks rightly; None where a repair needs no reading, or there is none.
+        unfixable: Why the doctor does not repair it; empty where it does, or where nothing has to be.
+    """
+
+    kind: str
+    severity: Severity
+    where: str
+    message: str
+    remedy: str
+    files: tuple[Path, ...] = ()
+    decode: Decode | None = None
+    unfixable: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.message}; {self.remedy}"
+
+
+@dataclass
+class Part:
+    """One split of a domain, read: its records, and what each holds."""
+
+    records: Sequence[Record]
+    contents: Sequence[Content]
+
+
+@dataclass(frozen=True)
+class Coding:
+    """How masks are declared to be coded, where their owner could have declared it otherwise.
+
+    Args:
+        kind: "index", "palette", "rgb" or "binary".
+        classes: Class names in the order of ids or palette, before any merging.
+        ids: Position in ``classes``, or ``IGNORE``, of every raw value.
+        colors: Position in ``classes``, or ``IGNORE``, of every colour; empty where no colours were declared.
+        table: Train id of every position, (256,) uint8; ``IGNORE`` stays ``IGNORE``.
+    """
+
+    kind: str
+    classes: tuple[str, ...]
+    ids: Mapping[int, int]
+    colors: Mapping[Color, int]
+    table: np.ndarray
+
+
+@dataclass
+class Facts:
+    """A domain, read.
+
+    Args:
+        labels: Its label space.
+        parts: What was read, by split.
+        train: Name of the training split.
+        val: Name of the validation split.
+        coding: What its masks are declared to hold; None where the dataset's class alone knows.
+        folders: Folders of images and masks, listed; none where the dataset's class alone knows the layout.
+        errors: Why a split could not be listed, by split.
+    """
+
+    labels: LabelSpace
+    parts: Mapping[str, Part]
+    train: str
+    val: str
+    coding: Coding | None = None
+    folders: Sequence[FolderFiles] = ()
+    errors: Mapping[str, str] = field(default_factory=dict)
+
+
+def masked(facts: Facts) -> dict[str, list[tuple[Record, Content]]]:
+    """Records with masks, and what they hold, by split."""
+    return {
+        split: [pair for pair in zip(part.records, part.contents, strict=True) if pair[0].mask is not None]
+        for split, part in facts.parts.items()
+    }
+
+
+def listed(items: Sequence[object], most: int = 5) -> str:
+    """The first of some items, and how many more there are."""
+    shown = ", ".join(map(str, items[:most]))
+    return shown if len(items) <= most else f"{shown} and {len(items) - most} more"

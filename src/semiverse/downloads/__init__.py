@@ -1,0 +1,1 @@
+"""Downloads: which datasets are openly available, fetched, verified and unpacked."""

@@ -1,0 +1,229 @@
+"""Label embeddings: where the classes of a domain lie in the space of pixel features.
+
+Kalluri et al. (2019), appendix A: encoder features of the labelled images are reduced by PCA, brought to the resolution
+of the masks, and averaged per class; several centroids a class come from k-means. Upsampling and PCA are linear, so
+neither needs features at full resolution: the masks are brought down instead, and class means are projected last.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple, cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.distributed import all_reduce
+
+from semiverse.distributed import process_count
+from semiverse.embeddings.pca import Projection, StreamingPCA, check_dimension
+from semiverse.labels import IGNORE
+from semiverse.models.label_embeddings import LabelEmbeddings, LabelRows
+from semiverse.upsampling import Bilinear, Strip, full_precision, partition
+
+Batches = Callable[[], Iterable[tuple[Tensor, Tensor]]]
+"""Starts a pass over (features, mask) batches: (N, D, h, w) floating point and (N, H, W) train ids or ``IGNORE``."""
+
+
+class Centroids(NamedTuple):
+    """Where the classes of one domain lie.
+
+    Args:
+        rows: Centroids, (C, K, d) float32; zero for absent classes. They are not normalised.
+        present: Whether a class has a labelled pixel, (C,) bool.
+        projection: The map from features to the space of the rows.
+    """
+
+    rows: Tensor
+    present: Tensor
+    projection: Projection
+
+
+def class_sums(
+    features: Tensor, mask: Tensor, num_classes: int, align_corners: bool = False, zero_border: bool = False
+) -> tuple[Tensor, Tensor]:
+    """Sums over each class's pixels of the bilinearly upsampled features, without upsampling them.
+
+    sum_p 1[y_p = c] sum_q u_pq f_q = sum_q w_c(q) f_q, with w_c the class mask brought down by the transposed weights.
+
+    Args:
+        features: (N, D, h, w).
+        mask: Train ids or ``IGNORE``, (N, H, W) of any integer type; values outside [0, C) are left out.
+        num_classes: C.
+        align_corners: As in ``torch.nn.functional.interpolate``.
+        zero_border: Outside is zero, as in the frozen transposed convolution of dilated residual networks.
+
+    Returns:
+        Sums, (C, D) float32 (float64 for float64 features), and numbers of pixels, (C,) int64.
+    """
+    features = full_precision(features.detach())
+    with torch.no_grad(), torch.autocast(features.device.type, enabled=False):
+        weights = _class_weights(features, mask, num_classes, align_corners, zero_border)
+        sums = (weights.flatten(2) @ features.flatten(2).transpose(1, 2)).sum(dim=0)
+    valid = mask[(mask >= 0) & (mask < num_classes)]
+    return sums, torch.bincount(valid.flatten(), minlength=num_classes)
+
+
+def _class_weights(features: Tensor, mask: Tensor, num_classes: int, align_corners: bool, zero_border: bool) -> Tensor:
+    """Weight of every cell in the sum of each class, (N, C, h, w): the one-hot mask brought down, strip by strip."""
+    size = (mask.shape[1], mask.shape[2])
+    upsampling = Bilinear.of(features, size, align_corners, zero_border)
+    weights = features.new_zeros(len(features), num_classes, *features.shape[-2:])
+    classes = torch.arange(num_classes, device=mask.device).to(mask.dtype)[:, None, None]
+    for images, rows in partition(len(mask), num_classes, size, mask.device):
+        one_hot = (mask[images, None, rows] == classes).to(features.dtype)
+        upsampling.add_down(Strip(images, rows, upsampling.cells(rows), one_hot), weights)
+    return weights
+
+
+def label_embeddings(
+    batches: Batches,
+    num_classes: int,
+    projection: int | Projection,
+    centroids: int = 1,
+    seed: int = 0,
+    pixels_per_class: int = 50_000,
+    align_corners: bool = False,
+) -> Centroids:
+    """Centroids of every class in the principal subspace of the features.
+
+    Args:
+        batches: Starts a pass over the labelled images. With several centroids it is called twice and has to repeat
+            itself.
+        num_classes: C.
+        projection: Dimension d of this domain's own PCA, at most the channels D of the features; or a projection that
+            was fitted before, for instance on several domains together.
+        centroids: K. One: the mean over the class's pixels at full resolution. More: k-means of a sample of cells.
+        seed: Of the sample and of k-means.
+        pixels_per_class: Largest sample of a class; C times this times d floats are held.
+        align_corners: Of the upsampling that one centroid averages over, as in ``torch.nn.functional.interpolate``.
+
+    Returns:
+        Rows, which classes are present, and the projection. A class with fewer than K sampled cells repeats its mean;
+        a class without pixels is absent.
+
+    Raises:
+        ValueError: If d exceeds the channels of the features, or there is no batch.
+    """
+    totals = _totals(batches, num_classes, projection, align_corners)
+    if isinstance(projection, int):
+        projection = totals.pca.fit(projection)
+    present = totals.pixels > 0
+    means = totals.sums / totals.pixels.clamp(min=1)[:, None]
+    rows = projection(means)[:, None].repeat(1, centroids, 1).float()
+    rows[~present] = 0
+    if centroids > 1:
+        sample = _sample_cells(batches, projection, totals.cells.clamp(max=pixels_per_class), totals.cells, seed)
+        for label, vectors in enumerate(sample):
+            if len(vectors) >= centroids:
+                rows[label] = _k_means(vectors, centroids, seed)
+    return Centroids(rows, present, projection)
+
+
+class _Totals(NamedTuple):
+    """What one pass over the labelled images gathers: (C, D) sums, (C,) pixels and (C,) cells of each class."""
+
+    pca: StreamingPCA
+    sums: Tensor
+    pixels: Tensor
+    cells: Tensor
+
+
+def _totals(batches: Batches, num_classes: int, projection: int | Projection, align_corners: bool) -> _Totals:
+    totals: _Totals | None = None
+    for features, mask in batches():
+        if totals is None:
+            if isinstance(projection, int):
+                check_dimension(projection, features.shape[1])
+            none = torch.zeros(num_classes, dtype=torch.int64)
+            sums = torch.zeros(num_classes, features.shape[1], dtype=torch.float64)
+            totals = _Totals(StreamingPCA(features.shape[1]), sums, none, none.clone())
+        if isinstance(projection, int):
+            totals.pca.update(features)
+        sums, pixels = class_sums(features, mask, num_classes, align_corners)
+        totals.sums.add_(sums.cpu())
+        totals.pixels.add_(pixels.cpu())
+        totals.cells.add_(torch.bincount(_cell_labels(mask, features), minlength=IGNORE + 1)[:num_classes])
+    if totals is None:
+        raise ValueError("label embeddings were asked of no image; expected at least one batch: label some images")
+    return totals
+
+
+def _cell_labels(mask: Tensor, features: Tensor) -> Tensor:
+    """Label of every feature cell, (N * h * w,): that of the pixel in its middle."""
+    labels = F.interpolate(mask[:, None].to(torch.uint8), size=features.shape[-2:], mode="nearest-exact")
+    return labels.flatten().cpu()
+
+
+def _sample_cells(
+    batches: Batches, projection: Projection, sizes: Tensor, cells: Tensor, seed: int
+) -> Iterator[Tensor]:
+    """Projected features of a random sample of each class's cells, without replacement.
+
+    Args:
+        batches: Starts the pass.
+        projection: Applied to the cells that are drawn.
+        sizes: How many to draw of each class, (C,).
+        cells: How many there are, (C,).
+        seed: Of the draw.
+
+    Returns:
+        Vectors of each class, (size, d).
+    """
+    generator = torch.Generator().manual_seed(seed)
+    drawn = [torch.randperm(int(there), generator=generator) < size for there, size in zip(cells, sizes, strict=True)]
+    seen = [0] * len(cells)
+    vectors: list[list[Tensor]] = [[projection.mean.new_empty(0, len(projection.components))] for _ in cells]
+    for features, mask in batches():
+        labels = _cell_labels(mask, features)
+        for label in torch.unique(labels[labels < len(cells)]).tolist():
+            (own,) = torch.where(labels == label)
+            taken = own[drawn[label][seen[label] : seen[label] + len(own)]].to(features.device)
+            seen[label] += len(own)
+            image, cell = taken // features[0, 0].numel(), taken % features[0, 0].numel()
+            vectors[label].append(projection(features.flatten(2)[image, :, cell]))
+    return (torch.cat(parts) for parts in vectors)
+
+
+def _k_means(vectors: Tensor, centroids: int, seed: int) -> Tensor:
+    """Centres, (K, d), of the best of ten k-means++ starts."""
+    from sklearn.cluster import KMeans  # a second of imports that one centroid a class does not need
+
+    found = KMeans(centroids, n_init=10, random_state=seed).fit(vectors.numpy())
+    return torch.from_numpy(found.cluster_centers_).to(vectors)
+
+
+class ClassMeans(nn.Module):
+    """Class means of projected labelled pixels over an epoch, for the update of the label rows (Eq. 7).
+
+    Args:
+        embeddings: Whose projection and rows.
+    """
+
+    def __init__(self, embeddings: LabelEmbeddings) -> None:
+        super().__init__()
+        self.embeddings = [embeddings]  # in a list: its parameters are not ours
+        for space in embeddings.spaces:
+            classes = cast(LabelRows, embeddings.spaces[space]).accumulator.shape[0]
+            self.register_buffer(f"sums_{space}", torch.zeros(classes, embeddings.embed_dim, dtype=torch.float64))
+            self.register_buffer(f"counts_{space}", torch.zeros(classes, dtype=torch.float64))
+
+    @torch.no_grad()
+    def add(self, space: str, features: Tensor, mask: Tensor, align_corners: bool = False) -> None:
+        """Count features, (N, D, h, w), under the labels of a mask, (N, H, W), at the mask's resolution."""
+        sums, counts = self.get_buffer(f"sums_{space}"), self.get_buffer(f"counts_{space}")
+        projected = self.embeddings[0].projection(features)
+        more, pixels = class_sums(projected, mask, len(counts), align_corners)
+        if process_count() > 1:  # now, not at the end of the epoch: a checkpoint holds one process's buffers
+            all_reduce(more)
+            all_reduce(pixels)
+        sums += more
+        counts += pixels
+
+    @torch.no_grad()
+    def update(self, theta: float) -> None:
+        """Move the rows, and start counting anew."""
+        for space in self.embeddings[0].spaces:
+            sums, counts = self.get_buffer(f"sums_{space}"), self.get_buffer(f"counts_{space}")
+            means = sums / counts.clamp(min=1)[:, None]
+            self.embeddings[0].update(space, means.float(), counts > 0, theta)
+            sums.zero_()
+            counts.zero_()

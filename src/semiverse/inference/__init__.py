@@ -1,0 +1,1 @@
+"""Inference: from an image to a mask, one by one or by the folder."""

@@ -1,0 +1,98 @@
+"""Images that a command is given, read ahead and segmented one after the other."""
+
+import io
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from PIL import Image
+from torch import Tensor
+
+from semiverse.data.pairing import list_images
+from semiverse.labels import IGNORE, LabelSpace
+from semiverse.models import SegmentationModel
+
+
+def find_images(places: Sequence[Path]) -> dict[str, Path]:
+    """Image files by stem, from files and folders.
+
+    Raises:
+        FileNotFoundError: If a place does not exist or a folder has no image.
+        ValueError: If two images have the same stem, so that their results would overwrite each other.
+    """
+    found: dict[str, Path] = {}
+    for place in places:
+        if not place.exists():
+            raise FileNotFoundError(f"{place}: no such file or folder; expected images: check the path")
+        for path in list_images(place).values() if place.is_dir() else [place]:
+            if path.stem in found:
+                raise ValueError(
+                    f"{found[path.stem]} and {path} have one name; expected different ones, as their results would "
+                    "overwrite each other: name them apart"
+                )
+            found[path.stem] = path
+    return found
+
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def ahead(function: Callable[[Item], Result], items: Iterable[Item], workers: int = 2) -> Iterator[Result]:
+    """Results in the order of the items, a few of them computed beforehand in threads.
+
+    Args:
+        function: What to do with an item; what it raises is raised where its result would come.
+        items: Any number of them.
+        workers: Threads; twice as many results wait at most.
+    """
+    coming = iter(items)
+    with ThreadPoolExecutor(max(1, workers)) as pool:
+        waiting = deque(pool.submit(function, item) for item in islice(coming, 2 * max(1, workers)))
+        while waiting:
+            result = waiting.popleft().result()
+            waiting.extend(pool.submit(function, item) for item in islice(coming, 1))
+            yield result
+
+
+def chosen_domain(model: SegmentationModel, domain: str | None) -> str:
+    """The domain that images are like; None: the only one that the model knows.
+
+    Raises:
+        ValueError: If the model knows several and none is named.
+    """
+    names = list(model.label_spaces)
+    if domain is None and len(names) > 1:
+        raise ValueError(
+            f"the model knows the domains {', '.join(names)}; expected the one that the images are like: add "
+            "--domain NAME"
+        )
+    return names[0] if domain is None else domain
+
+
+def read_or_explain(read: Callable[[Path], Tensor], path: Path) -> Tensor | str:
+    """An image, or the problem with it."""
+    try:
+        return read(path)
+    except (OSError, ValueError) as error:
+        return str(error)
+
+
+def encode_mask(mask: Tensor, labels: LabelSpace) -> bytes:
+    """A mask, (H, W) train ids or ``IGNORE``, as a PNG whose indices are the ids, in the colours of the classes."""
+    picture = Image.fromarray(mask.numpy())
+    colors = np.zeros((IGNORE + 1, 3), dtype=np.uint8)
+    colors[: len(labels)] = labels.palette
+    picture.putpalette(colors.ravel().tolist())
+    return encoded(picture, "PNG")
+
+
+def encoded(picture: Image.Image, kind: str, **how: int) -> bytes:
+    """A picture as a file of this kind."""
+    buffer = io.BytesIO()
+    picture.save(buffer, kind, **how)
+    return buffer.getvalue()

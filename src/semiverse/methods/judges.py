@@ -1,0 +1,265 @@
+"""Discriminators that tell predictions from label maps, pixel by pixel (Hung et al., BMVC 2018, section 3)."""
+
+import logging
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple, Self, cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from semiverse.data import Sample
+from semiverse.distributed import mean_over_processes
+from semiverse.labels import IGNORE
+from semiverse.losses import FAKE, REAL, adversarial_loss, one_hot_map
+from semiverse.methods.adversary import refuse_none_class
+from semiverse.methods.bookkeeping import Means
+from semiverse.models import Discriminator, Network, SegmentationModel, SummedAspp, build_head, load_weights
+from semiverse.models.saving import find_model
+from semiverse.run import Run
+from semiverse.upsampling import full_precision
+
+
+class Prediction(NamedTuple):
+    """What a model predicted, cut off from it.
+
+    Args:
+        space: Key of the label space.
+        logits: (N, C, h, w).
+        size: Height and width of the images, (H, W).
+        mask: Where pixels are ignored, (N, H, W); None where there are no labels: all of them count.
+    """
+
+    space: str
+    logits: Tensor
+    size: tuple[int, int]
+    mask: Tensor | None
+
+    @property
+    def pixels(self) -> Tensor:
+        """Number of pixels that count, a scalar."""
+        if self.mask is None:
+            return torch.tensor(len(self.logits) * self.size[0] * self.size[1], device=self.logits.device)
+        return (self.mask != IGNORE).sum()
+
+
+class LabelMapDiscriminators(nn.Module):
+    """One discriminator a label space.
+
+    Args:
+        model: Whose predictions they judge.
+
+    Raises:
+        ValueError: If the model's heads have a channel that is no class.
+    """
+
+    def __init__(self, model: SegmentationModel) -> None:
+        super().__init__()
+        refuse_none_class(model)
+        self.align_corners = model.config.align_corners
+        self.space_of = {domain: model.space_key(domain) for domain in model.label_spaces}
+        self.classes = {space: len(model.label_spaces[space]) for space in self.space_of.values()}
+        self.networks = nn.ModuleDict({space: Discriminator(count) for space, count in self.classes.items()})
+
+    def judge(self, prediction: Prediction, logits: Tensor) -> Tensor:
+        """What the discriminator says of a prediction at the size of its images.
+
+        Args:
+            prediction: The prediction.
+            logits: Its logits, (N, C, h, w), with whatever gradient they carry.
+
+        Returns:
+            Logits of being labels, (N, 1, H // 32, W // 32).
+        """
+        with torch.autocast(logits.device.type, enabled=False):
+            logits = full_precision(logits)
+            corners = self.align_corners
+            maps = F.interpolate(logits, size=prediction.size, mode="bilinear", align_corners=corners).softmax(dim=1)
+        return self._ask(prediction.space, maps)
+
+    def deceive(self, prediction: Prediction, judgement: Tensor) -> Tensor:
+        """L_adv: how far a judgement is from taking a prediction for labels, on all pixels that count."""
+        return self._loss(judgement, REAL, prediction.mask, prediction.size, prediction.pixels, prediction.pixels)
+
+    def losses(self, predictions: list[Prediction], truth: Mapping[str, Sample], means: Means) -> Iterator[Tensor]:
+        """L_D of each label space: one half for all predictions together, one half for all label maps.
+
+        Args:
+            predictions: Of the model, in this step.
+            truth: Labelled samples by domain.
+            means: Where to note losses, and how often the discriminators are right.
+        """
+        pixels = {domain: (sample.mask != IGNORE).sum() for domain, sample in truth.items()}
+        fake = _totals((prediction.space, prediction.pixels) for prediction in predictions)
+        real = _totals((self.space_of[domain], count) for domain, count in pixels.items())
+        parts: list[tuple[str, Tensor]] = []
+        for prediction in predictions:
+            space, size = prediction.space, prediction.size
+            judgement = self.judge(prediction, prediction.logits)
+            means.add(f"{space}/discriminator_right_on_predictions", (judgement < 0).float().mean())
+            loss = self._loss(judgement, FAKE, prediction.mask, size, prediction.pixels, fake[space])
+            parts.append((f"{space}/discriminator_on_predictions", loss.detach()))
+            yield 0.5 * loss
+        for domain, sample in truth.items():
+            space, size = self.space_of[domain], (sample.mask.shape[1], sample.mask.shape[2])
+            judgement = self._ask(space, one_hot_map(sample.mask, self.classes[space]))
+            means.add(f"{space}/discriminator_right_on_labels", (judgement > 0).float().mean())
+            loss = self._loss(judgement, REAL, sample.mask, size, pixels[domain], real[space])
+            parts.append((f"{space}/discriminator_on_labels", loss.detach()))
+            yield 0.5 * loss
+        for name, total in _totals(parts).items():
+            means.add(name, total)
+
+    def _ask(self, space: str, maps: Tensor) -> Tensor:
+        network = cast(Discriminator, self.networks[space])
+        return cast(Tensor, network(maps.to(network.classifier.weight.dtype)))
+
+    def _loss(
+        self, judgement: Tensor, label: float, mask: Tensor | None, size: tuple[int, int], own: Tensor, total: Tensor
+    ) -> Tensor:
+        """The part of a mean over ``total`` pixels, those of all processes, that ``own`` pixels have in it."""
+        loss = adversarial_loss(judgement, label, mask, size, align_corners=self.align_corners)
+        return loss * (own.double() / mean_over_processes(total.double()).clamp(min=1)).to(loss.dtype)
+
+
+def _totals(counts: Iterable[tuple[str, Tensor]]) -> dict[str, Tensor]:
+    """Sums of what has the same name."""
+    totals: dict[str, Tensor] = {}
+    for name, count in counts:
+        totals[name] = totals[name] + count if name in totals else count
+    return totals
+
+
+SOURCE, TARGET = 0.0, 1.0
+"""What a discriminator says of predictions for images of the source, and of the target."""
+
+
+class Levels(NamedTuple):
+    """What a model predicted of some images at every level, cut off from it.
+
+    Args:
+        logits: (N, C, h, w) by level; sizes h, w may differ.
+        size: Height and width of the images, (H, W).
+        side: ``SOURCE`` or ``TARGET``.
+        share: Of the images of that side in the step, in (0, 1].
+    """
+
+    logits: dict[str, Tensor]
+    size: tuple[int, int]
+    side: float
+    share: float
+
+    @classmethod
+    def cut_off(cls, logits: Mapping[str, Tensor], images: Tensor, side: float, share: float) -> Self:
+        """Predictions for images, (N, 3, H, W), without the gradient that they carry."""
+        size = (images.shape[-2], images.shape[-1])
+        return cls({level: one.detach() for level, one in logits.items()}, size, side, share)
+
+
+class SourceOrTarget(nn.Module):
+    """A discriminator a level, which judges class probabilities at the size of the images.
+
+    Args:
+        levels: Names of the levels.
+        classes: Channels C of the predictions.
+        least_squares: (logit - label)² instead of the logistic loss.
+        align_corners: Of the upsampling of logits.
+    """
+
+    def __init__(self, levels: Sequence[str], classes: int, least_squares: bool, align_corners: bool) -> None:
+        super().__init__()
+        self.least_squares, self.align_corners = least_squares, align_corners
+        self.networks = nn.ModuleDict({level: Discriminator(classes) for level in levels})
+
+    def judge(self, level: str, logits: Tensor, size: tuple[int, int]) -> Tensor:
+        """What a discriminator says of a prediction.
+
+        Args:
+            level: Its level.
+            logits: (N, C, h, w).
+            size: Height and width of the images, (H, W).
+
+        Returns:
+            Logits of being a prediction for the target, (N, 1, H // 32, W // 32).
+        """
+        with torch.autocast(logits.device.type, enabled=False):
+            logits = full_precision(logits)
+            maps = F.interpolate(logits, size=size, mode="bilinear", align_corners=self.align_corners).softmax(dim=1)
+        network = cast(Discriminator, self.networks[level])
+        return cast(Tensor, network(maps.to(network.classifier.weight.dtype)))
+
+    def loss(self, judgement: Tensor, side: float) -> Tensor:
+        """How far a judgement is from ``SOURCE`` or ``TARGET``: the mean over (N, 1, h, w), without upsampling."""
+        return adversarial_loss(judgement, side, least_squares=self.least_squares)
+
+    def deceive(self, logits: Mapping[str, Tensor], size: tuple[int, int]) -> Iterator[tuple[str, Tensor]]:
+        """L_adv of each level, for predictions (N, C, h, w) of the target that are to look like those for the source.
+
+        It is the loss of a discriminator, which does not move, on the wrong label.
+        """
+        for level in self.networks:
+            yield level, self.loss(self.judge(level, logits[level], size), SOURCE)
+
+    def losses(self, seen: Iterable[Levels], means: Means) -> Iterator[Tensor]:
+        """L_D of each level: one half for the source, one half for the target.
+
+        Args:
+            seen: What the model predicted in this step.
+            means: Where to note losses, and how often the discriminators are right.
+        """
+        for one in seen:
+            title = "source" if one.side == SOURCE else "target"
+            for level in self.networks:
+                judgement = self.judge(level, one.logits[level], one.size)
+                loss = self.loss(judgement, one.side)
+                means.add(f"{level}/discriminator_on_{title}", loss)
+                means.add(f"{level}/discriminator_right_on_{title}", self.right(judgement, one.side))
+                yield 0.5 * one.share * loss
+
+    def right(self, judgement: Tensor, side: float) -> Tensor:
+        """Share of judgements that are nearer to the true side than to the other, a scalar."""
+        border = 0.5 * (SOURCE + TARGET) if self.least_squares else 0.0
+        return ((judgement > border) == (side == TARGET)).float().mean()
+
+
+log = logging.getLogger(__name__)
+
+
+def auxiliary_head(model: SegmentationModel) -> nn.Module:
+    """A further head for the classes of a model whose domains share them, of the kind that its heads are.
+
+    It takes what fits from the weights that the model starts from.
+
+    Raises:
+        ValueError: If the encoder has only one map.
+    """
+    network = cast(Network, next(iter(model.networks.values())))
+    channels = network.encoder.channels
+    if len(channels) < 2:
+        raise ValueError(
+            f"encoder {model.config.encoder!r} has one map; expected two or more, for a head on the last but one: use "
+            "another encoder, or auxiliary_weight: 0 and auxiliary_adversary: 0"
+        )
+    classes = len(next(iter(model.label_spaces.values())))
+    head = build_head(model.config, channels[-2], classes)
+    _start(head, model.config.weights)
+    return head
+
+
+def _start(head: nn.Module, weights: Path | None) -> None:
+    """Take what fits from weights.
+
+    Args:
+        head: The head; changed in place.
+        weights: A published file, whose ``layer5`` it is where there are two heads; or a run, whose last checkpoint has
+            it under the name that it has in ``Adaptation``; None: it starts at random.
+    """
+    if weights is None:
+        return
+    if weights.is_dir():
+        checkpoint = Run(find_model(weights).parent).last
+        if checkpoint.is_file():
+            log.info("auxiliary head: %s", load_weights(head, checkpoint, part="auxiliary.", required=None))
+    elif isinstance(head, SummedAspp):
+        log.info("auxiliary head: %s", load_weights(head, weights, part="layer5.", required=None))

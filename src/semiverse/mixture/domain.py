@@ -1,0 +1,175 @@
+"""A domain: a dataset with a label budget."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from semiverse.data import (
+    Budget,
+    CachedReader,
+    Content,
+    Reader,
+    Record,
+    SegmentationDataset,
+    budget_size,
+    check_pattern,
+    digest,
+    group_names,
+    labeling_order,
+    list_images,
+    refuse_changed,
+    share_of,
+)
+from semiverse.files import find_folder
+from semiverse.resolution import Resolution
+
+
+@dataclass
+class Domain:
+    """A dataset with a label budget.
+
+    Supervised learning is a domain with all labels, semi-supervised learning one with few, a target of adaptation one
+    with none.
+
+    Args:
+        dataset: The images, their masks and their label space.
+        labeled: How many training images keep their masks, or which share of them (1/8, 0.125); None: all of them; 0:
+            none.
+        unlabeled: Learn also from training images without looking at their masks.
+        train: The training split: one of the dataset's, or a list file (.txt).
+        val: The validation split, likewise.
+        resolution: The size at which the network sees the images.
+        labeled_list: List file of the images that keep their masks, instead of a drawn budget.
+        cover_classes: Prefer images with classes not labelled yet, so that few labels miss few classes.
+        groups: Regular expression that finds the group of an image in its id, such as ``^[^_]+`` for the drive that
+            stands before the first underscore: labels go to one group after another, and the last one is cut, whose
+            other images stay unlabelled. None: to single images.
+        exclude_labeled: Leave the labelled images out of the unlabelled ones.
+        unlabeled_split: A further split whose images are used without masks.
+        unlabeled_folder: A further folder of images without masks.
+        cache: Decode every image once and keep it at its working size, in ``cache_folder()``; the random scale of the
+            augmentation then starts from that size instead of from the file.
+
+    Raises:
+        ValueError: If both a budget and a list of labelled images are given, the budget is neither a number of images
+            nor a share, or the groups are no regular expression.
+    """
+
+    dataset: SegmentationDataset
+    labeled: Budget | None = None
+    unlabeled: bool = True
+    train: str = "train"
+    val: str = "val"
+    resolution: Resolution = field(default_factory=Resolution)
+    labeled_list: Path | None = None
+    cover_classes: bool = True
+    groups: str | None = None
+    exclude_labeled: bool = False
+    unlabeled_split: str | None = None
+    unlabeled_folder: Path | None = None
+    cache: bool = False
+
+    def __post_init__(self) -> None:
+        if self.labeled is not None and self.labeled_list is not None:
+            raise ValueError(
+                f"a domain has labeled={self.labeled} and labeled_list={self.labeled_list}; expected one of them, the "
+                "list is the budget: leave one out"
+            )
+        if isinstance(self.labeled, float | str):
+            share_of(self.labeled, "labeled")
+        if self.groups is not None:
+            check_pattern(self.groups)
+
+    @cached_property
+    def reader(self) -> Reader:
+        """What training and validation read images through."""
+        return CachedReader(self.dataset, self.resolution) if self.cache else self.dataset
+
+    @property
+    def resolution_left(self) -> Resolution:
+        """The working size, as seen from what ``reader`` gives."""
+        return Resolution() if self.cache else self.resolution
+
+    def fill_cache(self, records: Sequence[Record], title: str) -> None:
+        """Keep these records, if the domain has a cache; ``title`` says in messages what they are."""
+        if isinstance(self.reader, CachedReader):
+            self.reader.build(records, title)
+
+
+def choose_labeled(name: str, domain: Domain, seed: int, contents: Callable[[], Sequence[Content]]) -> list[Record]:
+    """Training images that keep their masks.
+
+    Args:
+        name: Of the domain, for messages.
+        domain: The domain.
+        seed: Of the draw.
+        contents: Gives what each image of the training split holds; only called if classes are to be covered.
+
+    Raises:
+        ValueError: If the budget is negative or larger than the dataset, a share is less than one image, an image has
+            no group, or the list is not as it was drawn.
+        FileNotFoundError: If the list names an image that is none of the masked training images.
+    """
+    everything = domain.dataset.subset(domain.train)
+    records = [record for record in everything if record.mask is not None]
+    if domain.labeled_list is not None:
+        records = domain.dataset.listed(domain.labeled_list, records)
+        refuse_changed(domain.dataset.find_list(domain.labeled_list), [record.id for record in records])
+        return records
+    if domain.labeled is None:
+        return records
+    size, classes = budget_size(domain.labeled, len(records), f"data.domains.{name}.labeled"), None
+    if domain.cover_classes and 0 < size < len(records):
+        found = zip(everything, contents(), strict=True)
+        classes = [content.classes for record, content in found if record.mask is not None]
+    groups = None if domain.groups is None else group_names([record.id for record in records], domain.groups)
+    order = labeling_order(len(records), seed, classes, groups)
+    return [records[index] for index in order[:size]]
+
+
+def labeling_facts(domain: Domain, labeled: Sequence[Record], seed: int) -> dict[str, Any]:
+    """What a run keeps about the labelled images of a domain: their ids, how they were chosen, and a digest."""
+    ids = [record.id for record in labeled]
+    return {"rule": labeling_rule(domain), "seed": seed, "sha256": digest(ids), "ids": ids}
+
+
+def labeling_rule(domain: Domain) -> str:
+    """How the labelled images of a domain are chosen, in words."""
+    if domain.labeled_list is not None:
+        return f"those that {domain.labeled_list} lists"
+    if domain.labeled is None:
+        return f"all images of {domain.train} with masks"
+    drawn = drawing_rule(domain.groups, domain.cover_classes)
+    return f"{domain.labeled} of the images of {domain.train} with masks, {drawn}"
+
+
+def drawing_rule(groups: str | None, cover_classes: bool) -> str:
+    """The order in which images receive labels, in words."""
+    unit = "image" if groups is None else "group"
+    grouped = "" if groups is None else f", group by group ({groups} in the id)"
+    covering = f"; a {unit} that shows a class for the first time comes before the others" if cover_classes else ""
+    return f"in the order of a permutation by the seed{grouped}{covering}"
+
+
+def choose_unlabeled(name: str, domain: Domain, labeled: Sequence[Record]) -> list[Record]:
+    """Images that are used without masks, so that nobody can look at them.
+
+    Args:
+        name: Of the domain, for messages.
+        domain: The domain.
+        labeled: Its labelled images.
+
+    Raises:
+        FileNotFoundError: If there is no such folder of further images, or no image in it.
+    """
+    records = domain.dataset.subset(domain.train) if domain.unlabeled else []
+    if domain.unlabeled_split is not None:
+        records += domain.dataset.subset(domain.unlabeled_split)
+    if domain.unlabeled_folder is not None:
+        files = list_images(find_folder(domain.unlabeled_folder, f"unlabeled_folder of domain {name}"))
+        records += [Record(path, None, title) for title, path in files.items()]
+    unmasked = {record.image: record._replace(mask=None) for record in records}
+    known = {record.image for record in labeled} if domain.exclude_labeled else set()
+    return [record for image, record in unmasked.items() if image not in known]

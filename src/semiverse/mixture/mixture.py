@@ -1,0 +1,262 @@
+"""Batches drawn from several domains with label budgets.
+
+A training batch is a pure function of the seed and the step: nothing is remembered between steps, so a run that is
+resumed at step s continues exactly as if it had not stopped, with any number of loading processes.
+"""
+
+from collections.abc import Callable, Collection, Mapping
+from functools import cached_property, partial
+from warnings import warn
+
+import torch
+from torch.utils.data import DataLoader, Subset
+
+from semiverse.data import Augmentation, Content, CropTransform, Record, ResizeTransform, Sample, Split, survey
+from semiverse.labels import LabelSpace
+from semiverse.mixture.batches import EpochSteps, EveryStep, InTurn, StepBatches, Stream, TrainBatch, loading_processes
+from semiverse.mixture.domain import Domain, choose_labeled, choose_unlabeled
+from semiverse.resolution import Resolution
+
+
+class Domains:
+    """Several domains, each with its label budget.
+
+    Args:
+        domains: Domains by name; a name has no dots.
+        seed: Of the label budgets.
+
+    Raises:
+        ValueError: If there is no domain, or a name is empty or has a dot.
+    """
+
+    def __init__(self, domains: dict[str, Domain], seed: int) -> None:
+        if not domains:
+            raise ValueError("the mixture has no domain; expected at least one: name it under data.domains")
+        for name in domains:
+            if not name or "." in name:
+                raise ValueError(f"domain name {name!r} is empty or has a dot; expected a word: call it 'streets', say")
+        self.domains, self.seed = domains, seed
+        self._contents: dict[tuple[str, str], list[Content]] = {}
+
+    @property
+    def label_spaces(self) -> dict[str, LabelSpace]:
+        """Label space of each domain."""
+        return {name: domain.dataset.labels for name, domain in self.domains.items()}
+
+    @property
+    def resolutions(self) -> dict[str, Resolution]:
+        """Working size of each domain."""
+        return {name: domain.resolution for name, domain in self.domains.items()}
+
+    def contents(self, name: str, split: str, fresh: bool = False) -> list[Content]:
+        """What the files of a domain's split hold, in its order; every file is read once and remembered.
+
+        Args:
+            name: The domain.
+            split: One of its dataset's splits or a list file.
+            fresh: Read also files that have not changed since an earlier run read them.
+        """
+        if (name, split) not in self._contents:
+            dataset = self.domains[name].dataset
+            self._contents[name, split] = survey(dataset, dataset.subset(split), f"{name} {split}", fresh=fresh)
+        return self._contents[name, split]
+
+    @cached_property
+    def labeled(self) -> dict[str, list[Record]]:
+        """Records that keep their masks, by domain.
+
+        Raises:
+            ValueError: If a budget is larger than its dataset.
+            FileNotFoundError: If files are missing.
+        """
+        return {
+            name: choose_labeled(name, domain, self.seed, partial(self.contents, name, domain.train))
+            for name, domain in self.domains.items()
+        }
+
+    @cached_property
+    def unlabeled(self) -> dict[str, list[Record]]:
+        """Records whose masks are not looked at, by domain: image files only, without masks.
+
+        Raises:
+            FileNotFoundError: If files are missing.
+        """
+        return {name: choose_unlabeled(name, domain, self.labeled[name]) for name, domain in self.domains.items()}
+
+    def warn_of_missing_classes(self) -> None:
+        """Warn of classes that no labelled image shows, in any domain that shares them: nothing teaches them."""
+        sharing: dict[LabelSpace, list[str]] = {}
+        for name, space in self.label_spaces.items():
+            sharing.setdefault(space, []).append(name)
+        for space, names in sharing.items():
+            seen = frozenset[int]().union(*(self._labeled_classes(name) for name in names))
+            missing = [title for i, title in enumerate(space.classes) if i not in seen]
+            if missing:
+                warn(
+                    f"domain {' and '.join(names)}: no labelled image shows {', '.join(missing)}; the model cannot "
+                    f"learn {'it' if len(missing) == 1 else 'them'}: raise the budget or merge classes",
+                    stacklevel=2,
+                )
+
+    def _labeled_classes(self, name: str) -> frozenset[int]:
+        """Train ids that the labelled images of a domain show."""
+        labeled, domain = {record.image for record in self.labeled[name]}, self.domains[name]
+        if not labeled:
+            return frozenset()
+        found = zip(domain.dataset.subset(domain.train), self.contents(name, domain.train), strict=True)
+        return frozenset().union(*(content.classes for record, content in found if record.image in labeled))
+
+
+__all__ = ["Domain", "DomainMixture", "TrainBatch"]
+
+
+class DomainMixture(Domains):
+    """Several domains and how batches are drawn from them.
+
+    Args:
+        domains: Domains by name; a name has no dots.
+        batch_size: Images of each domain in a batch, labelled and unlabelled alike, over all processes together.
+        crop: (height, width) of a training view; None: whole images, which must then be of one size.
+        augmentation: Random changes of training views.
+        unlabeled_batches: Unlabelled batches of a domain in each step; None: as many as it takes to see all its
+            unlabelled images about once an epoch.
+        workers: Processes that load; 0: load in the training process; None: one a core, at most 4.
+        seed: Of the label budgets, the order of the images and the augmentation.
+
+    Raises:
+        ValueError: If there is no domain, a name is empty or has a dot, or a number is out of range.
+    """
+
+    def __init__(
+        self,
+        domains: dict[str, Domain],
+        batch_size: int = 4,
+        crop: tuple[int, int] | None = None,
+        augmentation: Augmentation = Augmentation(),
+        unlabeled_batches: int | None = 1,
+        workers: int | None = None,
+        seed: int = 0,
+    ) -> None:
+        super().__init__(domains, seed)
+        least = {"batch_size": (batch_size, 1), "unlabeled_batches": (unlabeled_batches, 1)}
+        least |= {"workers": (workers, 0), "seed": (seed, 0)}
+        for option, (value, minimum) in least.items():
+            if value is not None and value < minimum:
+                raise ValueError(f"{option} is {value}; expected at least {minimum}: raise data.{option}")
+        self.batch_size, self.crop, self.augmentation = batch_size, crop, augmentation
+        self.unlabeled_batches, self.workers = unlabeled_batches, workers
+        self._views = {
+            name: CropTransform(domain.resolution_left, crop, augmentation) for name, domain in domains.items()
+        }
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Steps until the longest labelled list has been seen once; shorter lists are repeated meanwhile.
+
+        Raises:
+            ValueError: If no domain has a labelled image.
+        """
+        longest = max(len(records) for records in self.labeled.values())
+        if longest == 0:
+            raise ValueError(
+                "no domain has a labelled image; expected at least one that has: raise data.domains.NAME.labeled, or "
+                "name a dataset with masks"
+            )
+        return max(1, longest // self.batch_size)
+
+    def training(
+        self,
+        position: Callable[[], int],
+        unlabeled_from: int | None = 0,
+        rank: int = 0,
+        processes: int = 1,
+        ground_truth: bool = False,
+        unlabeled_domains: Collection[str] | None = None,
+        in_turn: bool = False,
+    ) -> DataLoader[TrainBatch]:
+        """Batches of an epoch, one a step, from the position that training has reached.
+
+        Args:
+            position: Number of steps done so far; asked when an epoch starts.
+            unlabeled_from: First step with unlabelled images; None: no step has any.
+            rank: Of this process.
+            processes: Number of processes; each gets its share of every batch.
+            ground_truth: Draw labelled images once more in every step.
+            unlabeled_domains: Domains whose unlabelled images are used; None: all that have any.
+            in_turn: Draw an unlabelled batch from one domain at a time, as often from each as it has images, instead of
+                one from every domain in each step.
+
+        Raises:
+            ValueError: If the processes cannot share a batch evenly.
+        """
+        if self.batch_size % processes:
+            raise ValueError(
+                f"batch_size {self.batch_size} cannot be shared by {processes} processes; expected a multiple of them: "
+                "change data.batch_size"
+            )
+        wanted = (
+            set() if unlabeled_from is None else set(self.domains if unlabeled_domains is None else unlabeled_domains)
+        )
+        unlabeled = self._streams("unlabeled", {name: self.unlabeled[name] for name in self.domains if name in wanted})
+        workers = loading_processes(processes) if self.workers is None else self.workers
+        batches = StepBatches(
+            self._streams("labeled", self.labeled),
+            unlabeled,
+            self.batch_size,
+            range(rank, self.batch_size, processes),
+            self._plan({name: len(stream) for name, stream in unlabeled.items()}, in_turn),
+            unlabeled_from,
+            self._streams("ground truth", self.labeled) if ground_truth else {},
+        )
+        return DataLoader(
+            batches,
+            batch_size=None,
+            sampler=EpochSteps(self.steps_per_epoch, position),
+            num_workers=workers,
+            persistent_workers=workers > 0,  # epochs of few labels are short
+            pin_memory=torch.cuda.is_available(),
+        )
+
+    def _streams(self, kind: str, chosen: Mapping[str, list[Record]]) -> dict[str, Stream]:
+        """Training views of the records of each domain that has any."""
+        for name, records in chosen.items():
+            self.domains[name].fill_cache(records, f"{name}, {kind}")
+        return {
+            name: Stream(Split(self.domains[name].reader, records, self._views[name]), self.seed, f"{kind} {name}")
+            for name, records in chosen.items()
+            if records
+        }
+
+    def _plan(self, images: Mapping[str, int], in_turn: bool) -> EveryStep | InTurn:
+        """Which unlabelled batches a step has, of domains with so many images."""
+        if in_turn and images:
+            return InTurn(images, self._batches_a_step(sum(images.values())), self.seed)
+        return EveryStep({name: self._batches_a_step(count) for name, count in images.items()})
+
+    def _batches_a_step(self, images: int) -> int:
+        """Unlabelled batches u in a step, of so many images (Kalluri et al.'s code: all about once an epoch)."""
+        if self.unlabeled_batches is not None:
+            return self.unlabeled_batches
+        return max(1, images // self.batch_size // self.steps_per_epoch)
+
+    def evaluation(self, name: str, split: str | None = None, full_resolution: bool = False) -> Split:
+        """Samples of a domain's split, whole images with their masks, in order.
+
+        Args:
+            name: The domain.
+            split: One of its dataset's splits or a list file; None: the domain's validation split.
+            full_resolution: Leave images and masks at the owner's size instead of the working size.
+        """
+        domain = self.domains[name]
+        records = domain.dataset.subset(split or domain.val)
+        if full_resolution:
+            return Split(domain.dataset, records, ResizeTransform(Resolution()))
+        return Split(domain.reader, records, ResizeTransform(domain.resolution_left))
+
+    def validation(self, rank: int = 0, processes: int = 1) -> list[DataLoader[Sample]]:
+        """One loader a domain, in order, single images; each process gets its share, none twice."""
+        splits = [self.evaluation(name) for name in self.domains]
+        for (name, domain), split in zip(self.domains.items(), splits, strict=True):
+            domain.fill_cache(split.records, f"{name}, validation")
+        shares = [Subset(split, range(rank, len(split), processes)) for split in splits]
+        return [DataLoader(share, batch_size=1, num_workers=0 if self.workers == 0 else 1) for share in shares]

@@ -1,0 +1,184 @@
+"""A saved model on disk: its configuration, its labels and its weights, without executable code."""
+
+import json
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from torch import Tensor
+
+from semiverse.labels import LabelSpace
+from semiverse.models.published import read_tensors
+from semiverse.resolution import Resolution
+
+CONFIG, LABELS, WEIGHTS = "config.json", "labels.json", "model.safetensors"
+
+
+class SavedModel(NamedTuple):
+    """What a model's folder holds.
+
+    ``config`` are the plain values of its configuration, ``label_spaces`` and ``resolutions`` are by domain,
+    ``label_embeddings`` are the options these were added with and ``latent_branch`` the numbers of latent classes
+    (None: there are none), ``tensors`` its named weights.
+    """
+
+    config: Mapping[str, Any]
+    label_spaces: Mapping[str, LabelSpace]
+    resolutions: Mapping[str, Resolution]
+    label_embeddings: Mapping[str, Any] | None
+    latent_branch: Mapping[str, int] | None
+    tensors: Mapping[str, Tensor]
+
+
+def write_model(folder: Path, saved: SavedModel) -> None:
+    """Write a model into a folder, which is replaced as a whole once everything is written, or not at all.
+
+    Args:
+        folder: The folder to make or replace.
+        saved: What to write.
+
+    Raises:
+        ValueError: If the folder holds other files, which would be lost.
+    """
+    from safetensors.torch import save_file
+
+    domains = {
+        domain: {
+            "label_space": space.name,
+            "classes": space.classes,
+            "palette": space.palette,
+            "resolution": asdict(saved.resolutions[domain]),
+        }
+        for domain, space in saved.label_spaces.items()
+    }
+    # Copies, because the file format knows neither tensors that share memory nor ones in another order (channels_last).
+    tensors = {name: value.detach().to("cpu", copy=True).contiguous() for name, value in saved.tensors.items()}
+    with replaced_folder(Path(folder)) as new:
+        (new / CONFIG).write_text(json.dumps(dict(saved.config), indent=2, default=str) + "\n", encoding="utf-8")
+        labels = {
+            "domains": domains,
+            "label_embeddings": saved.label_embeddings,
+            "latent_branch": saved.latent_branch,
+        }
+        (new / LABELS).write_text(json.dumps(labels, indent=2) + "\n", encoding="utf-8")
+        save_file(tensors, new / WEIGHTS)
+        # Some versions of the writer make the file private to its owner.
+        shutil.copymode(new / CONFIG, new / WEIGHTS)
+
+
+def read_model(folder: Path) -> SavedModel:
+    """Read a saved model; nothing in the folder is executed.
+
+    Args:
+        folder: What ``write_model`` wrote, or a run folder that contains it as ``model``.
+
+    Raises:
+        FileNotFoundError: If there is no saved model, or a part of it is missing.
+        ValueError: If a part is damaged.
+    """
+    folder = find_model(folder)
+    config = read_config(folder)
+    if not (folder / LABELS).is_file():
+        raise _incomplete(folder, LABELS)
+    try:
+        labels = json.loads((folder / LABELS).read_text(encoding="utf-8"))
+        domains = labels["domains"]
+        spaces = {name: _label_space(facts) for name, facts in domains.items()}
+        resolutions = {name: _resolution(facts["resolution"]) for name, facts in domains.items()}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(
+            f"{LABELS} in {folder} is damaged ({error!r}); expected what save() wrote: save the model again"
+        ) from error
+    added = labels.get("label_embeddings"), labels.get("latent_branch")
+    return SavedModel(config, spaces, resolutions, *added, read_tensors(folder / WEIGHTS))
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """The plain values of a saved model's configuration.
+
+    Args:
+        folder: What ``write_model`` wrote.
+
+    Raises:
+        FileNotFoundError: If there is none.
+        ValueError: If it is damaged.
+    """
+    if not (folder / CONFIG).is_file():
+        raise _incomplete(folder, CONFIG)
+    try:
+        return dict(json.loads((folder / CONFIG).read_text(encoding="utf-8")))
+    except (ValueError, TypeError) as error:
+        raise ValueError(
+            f"{CONFIG} in {folder} is damaged ({error!r}); expected what save() wrote: save the model again"
+        ) from error
+
+
+def find_model(folder: Path) -> Path:
+    """The folder that holds the weights: this one, its ``model``, or the version that a crash kept from replacement.
+
+    Raises:
+        FileNotFoundError: If none of them does.
+    """
+    folder = Path(folder).resolve()
+    inside = folder / "model"
+    for candidate in (folder, inside, _beside(folder, "previous"), _beside(inside, "previous")):
+        if (candidate / WEIGHTS).is_file():
+            return candidate
+    state = "does not exist" if not folder.exists() else "is no folder" if not folder.is_dir() else f"has no {WEIGHTS}"
+    raise FileNotFoundError(
+        f"there is no saved model in {folder}, which {state}; expected the folder of a model or of a run: "
+        "check the path"
+    )
+
+
+@contextmanager
+def replaced_folder(folder: Path) -> Iterator[Path]:
+    """A new folder to write into that takes the place of ``folder`` once everything in it is written.
+
+    Until then, and for good if writing fails, the previous folder stays as it was.
+
+    Args:
+        folder: The folder to make or replace.
+
+    Yields:
+        An empty folder beside it.
+    """
+    foreign = sorted({path.name for path in folder.glob("*")} - {CONFIG, LABELS, WEIGHTS})
+    if foreign or folder.is_file():
+        raise ValueError(
+            f"{folder} {'holds ' + ', '.join(foreign[:5]) if foreign else 'is a file'}; expected a saved model or "
+            "nothing there, because it is replaced as a whole: choose another folder"
+        )
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    new, old = _beside(folder, "new"), _beside(folder, "previous")
+    shutil.rmtree(new, ignore_errors=True)
+    new.mkdir()
+    try:
+        yield new
+        if folder.exists():
+            shutil.rmtree(old, ignore_errors=True)
+            folder.rename(old)
+        new.rename(folder)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _incomplete(folder: Path, name: str) -> FileNotFoundError:
+    return FileNotFoundError(f"the model in {folder} has no {name}; expected what save() wrote: save it again")
+
+
+def _beside(folder: Path, kind: str) -> Path:
+    return folder.with_name(f".{folder.name}.{kind}")
+
+
+def _label_space(facts: Mapping[str, Any]) -> LabelSpace:
+    return LabelSpace(facts["label_space"], facts["classes"], facts["palette"])
+
+
+def _resolution(facts: Mapping[str, Any]) -> Resolution:
+    size = facts["size"]
+    return Resolution(facts["scale"], None if size is None else tuple(size))

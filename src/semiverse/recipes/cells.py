@@ -1,0 +1,181 @@
+"""Cells of a table: the runs that a recipe asks for."""
+
+import _thread
+import signal
+import threading
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from semiverse.recipes.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run.
+
+    Args:
+        column: Its column group.
+        row: Its row.
+        seed: Of the training and of what is labelled.
+        config: What is run; ``{row}`` in it stands for the run folder of another row.
+        after: The row that has to be run before.
+    """
+
+    column: str
+    row: str
+    seed: int
+    config: dict[str, Any]
+    after: str | None = None
+
+    @property
+    def place(self) -> Path:
+        """Where it stands below the folder of the runs, or of the results."""
+        return Path(self.column, self.row, f"seed{self.seed}")
+
+    @property
+    def title(self) -> str:
+        """What it is called in messages."""
+        return str(self.place)
+
+
+def cells(
+    recipe: Recipe,
+    size: str,
+    rows: Sequence[str] | None = None,
+    columns: Sequence[str] | None = None,
+    seeds: Sequence[int] | None = None,
+) -> list[Cell]:
+    """The runs of a recipe, seed by seed, so that a stopped table has every row; what must come first comes first.
+
+    Rows that those asked for start from are added.
+
+    Raises:
+        ValueError: If there is no such row or column, or rows wait for each other.
+    """
+    asked_rows = with_earlier(recipe, _chosen(rows, recipe.rows, "row"))
+    asked_columns = _chosen(columns, recipe.columns, "column")
+    return [
+        Cell(column, row, seed, recipe.configuration(column, row, size), recipe.rows[row].after)
+        for seed in (recipe.seeds if seeds is None else seeds)
+        for column in asked_columns
+        for row in asked_rows
+    ]
+
+
+def with_earlier(recipe: Recipe, rows: Sequence[str]) -> list[str]:
+    """Rows in an order in which each stands behind the one that it starts from.
+
+    Raises:
+        ValueError: If rows wait for each other.
+    """
+    ordered: list[str] = []
+    for row in rows:
+        chain: list[str] = []
+        current: str | None = row
+        while current is not None and current not in ordered:
+            if current in chain:
+                raise ValueError(
+                    f"recipe {recipe.name}: the rows {', '.join(chain)} wait for each other; expected one that starts "
+                    "from nothing: correct 'after'"
+                )
+            chain.append(current)
+            current = recipe.rows[current].after
+        ordered += reversed(chain)
+    return ordered
+
+
+def shard_of(every: Sequence[Cell], words: str) -> list[Cell]:
+    """The share ``I/N`` of the cells (I from 1 to N); cells that start from each other stay together.
+
+    Raises:
+        ValueError: If the words are not of this form.
+    """
+    first, _, count = words.partition("/")
+    if not (first.isdecimal() and count.isdecimal() and 1 <= int(first) <= int(count)):
+        raise ValueError(f"--shard is {words!r}; expected I/N with I from 1 to N, such as 1/3: correct it")
+    following = {cell.row: cell.after for cell in every}
+    groups: dict[tuple[str, int, str], None] = {
+        (cell.column, cell.seed, root(cell.row, following)): None for cell in every
+    }
+    mine = set(list(groups)[int(first) - 1 :: int(count)])
+    return [cell for cell in every if (cell.column, cell.seed, root(cell.row, following)) in mine]
+
+
+def root(row: str, after: dict[str, str | None]) -> str:
+    """The row at the start of a chain."""
+    earlier = after.get(row)
+    return row if earlier is None else root(earlier, after)
+
+
+def _chosen(asked: Sequence[str] | None, known: Iterable[str], what: str) -> list[str]:
+    """Those asked for, in the recipe's order.
+
+    Raises:
+        ValueError: If there is none of a name.
+    """
+    known = list(known)
+    unknown = [name for name in asked or () if name not in known]
+    if unknown:
+        raise ValueError(
+            f"the recipe has no {what} {unknown[0]!r}; expected some of {', '.join(map(repr, known))}: correct "
+            f"--{what}s"
+        )
+    return [name for name in known if asked is None or name in asked]
+
+
+def filled(values: Any, runs: dict[str, Path]) -> Any:  # noqa: ANN401
+    """Configuration with the run folders of other rows in place of their names in braces."""
+    if isinstance(values, dict):
+        return {key: filled(value, runs) for key, value in values.items()}
+    if isinstance(values, list):
+        return [filled(value, runs) for value in values]
+    if isinstance(values, str):
+        for row, folder in runs.items():
+            values = values.replace(f"{{{row}}}", str(folder))
+    return values
+
+
+class Deadline:
+    """A point in time after which nothing new begins.
+
+    Args:
+        minutes: From now; None: never.
+    """
+
+    def __init__(self, minutes: float | None) -> None:
+        self.end = None if minutes is None else time.monotonic() + 60 * minutes
+
+    @property
+    def left(self) -> float | None:
+        """Seconds, at least 0; None: no end."""
+        return None if self.end is None else max(0.0, self.end - time.monotonic())
+
+    @property
+    def over(self) -> bool:
+        """Whether the time is over."""
+        return self.left == 0.0
+
+    @contextmanager
+    def interrupting(self) -> Iterator[None]:
+        """Stop what runs inside when the time is over, just as Ctrl-C would.
+
+        Raises:
+            KeyboardInterrupt: In what runs inside.
+        """
+        if self.left is None:
+            yield
+            return
+        timer = threading.Timer(self.left, _thread.interrupt_main)
+        timer.daemon = True
+        before = signal.getsignal(signal.SIGINT)
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # which a job in the background of a shell lacks
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+            signal.signal(signal.SIGINT, before)

@@ -1,0 +1,124 @@
+"""Cells of clustering tables: images divided without labels, compared with what people drew."""
+
+import csv
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from skimage.metrics import variation_of_information
+from sklearn.metrics import rand_score
+from torch import Tensor
+from tqdm import tqdm
+
+from semiverse import datasets
+from semiverse.clustering import Settings, segment
+from semiverse.evaluation.regions import best_match
+from semiverse.files import write_atomically
+from semiverse.recipes.cells import Cell, Deadline
+from semiverse.recipes.results import Result
+from semiverse.run import Run
+
+MEASURES = ("miou", "covering", "rand", "variation")
+COLUMNS = ("image", *MEASURES, "clusters", "people", "iterations", "seconds")
+
+
+def cluster(cell: Cell, folder: Path, device: str, deadline: Deadline) -> Result:
+    """Cluster the images of a cell that are left, and score them; an image's scores are means over the people.
+
+    - miou: mean over a person's regions of the intersection over union with the best cluster;
+    - covering: the same, weighted by the size of the regions (Arbelaez et al. 2011, 3.1.3);
+    - rand: Rand index, whose mean is the probabilistic Rand index;
+    - variation: variation of information in bits, the less the better.
+
+    There is no boundary F-measure: it needs the one-to-one matching of boundary pixels of the owner's C++ and MATLAB
+    code, which no maintained Python package has.
+
+    Raises:
+        ValueError: If the configuration is not one of a clustering.
+        FileNotFoundError: If the data is not there.
+        KeyboardInterrupt: If time is over; the next call goes on with the images that are left.
+    """
+    settings, dataset, split = read(cell.config)
+    facts = {"split": split, "seed": cell.seed, "settings": json.loads(json.dumps(asdict(settings)))}
+    rows = _begin(folder, facts)
+    records = dataset.subset(split)[: cell.config.get("images")]
+    left = [record for record in records if record.id not in rows]
+    for record in tqdm(left, desc=cell.title, total=len(records), initial=len(records) - len(left)):
+        if deadline.over:
+            raise KeyboardInterrupt
+        started = time.monotonic()
+        found = segment(dataset.read_image(record.image), settings, cell.seed, device)
+        drawn = dataset.segmentations(record)
+        counts = {"clusters": len(found.labels), "people": len(drawn), "iterations": found.iterations}
+        scores = {name: f"{value:.4f}" for name, value in compare(found.mask, drawn).items()}
+        rows[record.id] = {"image": record.id, **scores, **counts, "seconds": round(time.monotonic() - started, 1)}
+        _write(folder / "scores.csv", rows)
+    chosen = [rows[record.id] for record in records]
+    name = dataset.labels.name
+    means = {f"{name}/{key}": sum(float(row[key]) for row in chosen) / len(chosen) for key in (*MEASURES, "clusters")}
+    run = Run(folder)
+    run.note_environment(cell.seed)
+    kept = json.loads((folder / "environment.json").read_text(encoding="utf-8"))
+    kept = {key: value for key, value in kept.items() if key not in ("command", "seed")}
+    seconds = sum(float(row["seconds"]) for row in chosen)
+    return Result(cell.column, cell.row, cell.seed, cell.config, means, round(seconds, 1), kept)
+
+
+def read(config: Mapping[str, Any]) -> tuple[Settings, datasets.BSDS500, str]:
+    """Settings, dataset and split of a clustering.
+
+    Raises:
+        ValueError: If a key is unknown.
+        FileNotFoundError: If the dataset is not there.
+    """
+    try:
+        settings = Settings(**config.get("settings", {}))
+        named = config["dataset"]
+        dataset = getattr(datasets, named["class_path"])(**named.get("init_args", {}))
+    except (TypeError, KeyError, AttributeError) as error:
+        raise ValueError(
+            f"a clustering has the configuration {dict(config)} ({error}); expected dataset (class_path and "
+            "init_args), split, images and settings: correct the recipe"
+        ) from error
+    return settings, dataset, str(config.get("split", "val"))
+
+
+def compare(mask: Tensor, drawn: list[Tensor]) -> dict[str, float]:
+    """Each measure of a mask, (H, W) uint8, averaged over what several people drew, (H, W) each."""
+    found = [
+        (
+            *best_match(regions, mask),
+            float(rand_score(regions.flatten(), mask.flatten())),
+            float(sum(variation_of_information(regions.numpy(), mask.to(torch.int32).numpy()))),  # type: ignore[no-untyped-call]
+        )
+        for regions in drawn
+    ]
+    return {name: sum(values) / len(found) for name, values in zip(MEASURES, zip(*found, strict=True), strict=True)}
+
+
+def _begin(folder: Path, facts: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Scores of an earlier call with the same settings, by image.
+
+    Raises:
+        ValueError: If the folder holds scores of other settings.
+    """
+    settings, scores = folder / "settings.json", folder / "scores.csv"
+    if settings.is_file() and json.loads(settings.read_text(encoding="utf-8")) != facts:
+        raise ValueError(
+            f"{folder} holds scores of other settings ({settings.name}); expected those of the recipe: choose another "
+            "--out"
+        )
+    write_atomically(settings, json.dumps(facts, indent=1) + "\n")
+    if not scores.is_file():
+        return {}
+    with scores.open(encoding="utf-8", newline="") as file:
+        return {row["image"]: dict(row) for row in csv.DictReader(file)}
+
+
+def _write(path: Path, rows: Mapping[str, Mapping[str, object]]) -> None:
+    lines = [",".join(COLUMNS), *(",".join(str(row[name]) for name in COLUMNS) for row in rows.values())]
+    write_atomically(path, "\n".join(lines) + "\n")

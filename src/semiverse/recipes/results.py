@@ -1,0 +1,105 @@
+"""Results of cells: small files, enough for the table, to keep when the runs are gone and to merge by copying."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from semiverse.configuration import differences
+from semiverse.files import write_atomically
+from semiverse.recipes.cells import Cell
+from semiverse.run import Run
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a cell came to.
+
+    Args:
+        column: Its column group.
+        row: Its row.
+        seed: Its seed.
+        config: What was run, as the recipe said.
+        scores: By name, in [0, 1] where they are shares; what was not to score is left out.
+        seconds: Of training, or of clustering.
+        environment: Hardware, versions and revision.
+    """
+
+    column: str
+    row: str
+    seed: int
+    config: dict[str, Any]
+    scores: dict[str, float]
+    seconds: float | None = None
+    environment: dict[str, Any] = field(default_factory=dict)
+
+    def belongs_to(self, cell: Cell) -> bool:
+        """Whether it is the result of this cell, under whatever name: same seed, same configuration."""
+        return self.seed == cell.seed and not differences(self.config, cell.config)
+
+    def write(self, folder: Path) -> None:
+        """Keep it below a folder."""
+        path = Path(folder, self.column, self.row, f"seed{self.seed}.json")
+        write_atomically(path, json.dumps(asdict(self), indent=1) + "\n")
+
+
+def read_results(folders: Iterable[Path]) -> list[Result]:
+    """All results below the folders.
+
+    Raises:
+        FileNotFoundError: If a folder is not there.
+        ValueError: If a file is none of ours.
+    """
+    found = []
+    for folder in folders:
+        if not folder.is_dir():
+            raise FileNotFoundError(
+                f"{folder}: no such folder; expected results of an earlier call (its --out): check --results"
+            )
+        inside = folder / "results" if (folder / "results").is_dir() else folder
+        for path in sorted(inside.rglob("seed*.json")):
+            try:
+                found.append(Result(**json.loads(path.read_text(encoding="utf-8"))))
+            except (ValueError, TypeError) as error:
+                raise ValueError(
+                    f"{path} is no result ({error}); expected what semiverse reproduce wrote: remove the file and "
+                    "repeat the call"
+                ) from error
+    return found
+
+
+def result_of(cell: Cell, results: Sequence[Result]) -> Result | None:
+    """The cell's result, if there is one."""
+    return next((result for result in results if result.belongs_to(cell)), None)
+
+
+def result_of_run(cell: Cell, run: Run) -> Result:
+    """What a trained and evaluated run came to."""
+    evaluation = json.loads((run.folder / "evaluation.json").read_text(encoding="utf-8"))
+    finished = json.loads((run.folder / "finished.json").read_text(encoding="utf-8"))
+    environment = json.loads((run.folder / "environment.json").read_text(encoding="utf-8"))
+    kept = {key: value for key, value in environment.items() if key not in ("command", "seed")}
+    recorded = {key: float(value) for key, value in (run.read_metrics() or [{}])[-1].items() if "miou" not in key}
+    scores = recorded | scores_of(evaluation)
+    return Result(cell.column, cell.row, cell.seed, cell.config, scores, finished.get("seconds"), kept)
+
+
+def scores_of(evaluation: Mapping[str, Any]) -> dict[str, float]:
+    """The scores of an evaluation by name."""
+    named: dict[str, float | None] = {}
+    for domain, result in evaluation["domains"].items():
+        named |= {f"{domain}/iou/{title}": value for title, value in result["iou"].items()}
+        named |= {
+            f"{domain}/{key}": result.get(key) for key in ("miou", "pixel_accuracy", "image_miou", "boundary_miou")
+        }
+        named[f"{domain}/calibration_error"] = (result.get("calibration") or {}).get("error")
+    return {name: value for name, value in named.items() if value is not None}
+
+
+def score(name: str, scores: Mapping[str, float]) -> float | None:
+    """A score by its name; the sum of mIoU is that of all domains."""
+    if name != "sum_miou":
+        return scores.get(name)
+    parts = [value for key, value in scores.items() if key.endswith("/miou")]
+    return sum(parts) if parts else None

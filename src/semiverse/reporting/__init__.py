@@ -1,0 +1,1 @@
+"""Reports: what run folders say, as tables, figures, verdicts and one page."""

@@ -1,0 +1,197 @@
+"""Which images are shown: the best, the worst and the most improved by their own mIoU."""
+
+from argparse import ArgumentError
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass, field
+from importlib import import_module
+from itertools import cycle
+from statistics import mean
+from typing import Any
+
+from jsonargparse import ArgumentParser
+from torch import Tensor
+from tqdm import tqdm
+
+from semiverse.data import Sample
+from semiverse.inference.predictor import Predictor
+from semiverse.labels import LabelSpace
+from semiverse.mixture import DomainMixture
+from semiverse.models import SegmentationModel
+from semiverse.reporting.figures import Frequencies, frequencies
+from semiverse.reporting.runs import RunFacts, Setting
+
+KINDS = ("best", "worst", "most improved")
+IMPROVED = KINDS[2]
+TURNS = ("worst", "best", IMPROVED)
+"""What is chosen first where few images are shown."""
+
+ImageScores = Mapping[str, Mapping[str, float]]
+"""The mIoU of every image by itself, by name of the setting and id of the image."""
+
+
+def image_scores(settings: Sequence[Setting], domain: str, split: str) -> dict[str, Mapping[str, float]]:
+    """Scores of the images of a split by the decoder of the first run of each setting, where it has them."""
+    found: dict[str, Mapping[str, float]] = {}
+    for setting in settings:
+        for protocol, score in setting.runs[0].scores.items():
+            if (protocol.domain, protocol.split, protocol.via) == (domain, split, "decoder") and score.image_mious:
+                found[setting.name] = {title: v for title, v in score.image_mious.items() if v is not None}
+    return found
+
+
+def choose(scores: ImageScores, baseline: str, ids: Sequence[str], count: int) -> list[tuple[str, str]]:
+    """Ids of up to ``count`` images that every setting scored, each with its kind: best first, most improved last.
+
+    Best and worst by the mean over settings; improvement is the mean of the others minus the baseline, and only above
+    zero. No image is chosen twice.
+
+    Args:
+        scores: Of the images.
+        baseline: Name of the setting that the others are measured against.
+        ids: Of the images that there are.
+        count: How many to choose.
+    """
+    known = [one for one in ids if scores and all(one in by_image for by_image in scores.values())]
+    average = {one: mean(by_image[one] for by_image in scores.values()) for one in known}
+    gains = _gains(scores, baseline, known)
+    rankings = {
+        "best": sorted(known, key=lambda one: -average[one]),
+        "worst": sorted(known, key=lambda one: average[one]),
+        IMPROVED: sorted((one for one in known if gains.get(one, 0.0) > 0), key=lambda one: -gains[one]),
+    }
+    chosen: dict[str, str] = {}
+    for kind in cycle(TURNS):
+        if len(chosen) >= min(count, len(known)):
+            break
+        left = [one for one in rankings[kind] if one not in chosen]
+        if left:
+            chosen[left[0]] = kind
+    return [(one, kind) for kind in KINDS for one in rankings[kind] if chosen.get(one) == kind]
+
+
+def _gains(scores: ImageScores, baseline: str, ids: Sequence[str]) -> dict[str, float]:
+    """Mean of the others minus the baseline; empty without a baseline or others."""
+    others = [by_image for name, by_image in scores.items() if name != baseline]
+    if baseline not in scores or not others:
+        return {}
+    return {one: mean(by_image[one] for by_image in others) - scores[baseline][one] for one in ids}
+
+
+def choice(kinds: Sequence[str], scores: ImageScores, baseline: str) -> str:
+    """How examples were chosen, in words."""
+    if not kinds:
+        return "chosen evenly"
+    by_mean = " in the mean over the settings" if len(scores) > 1 else ""
+    improved = f", and those that gained most over {baseline}" if IMPROVED in kinds else ""
+    return f"the best and worst by their own mIoU{by_mean}{improved}"
+
+
+UNREADABLE = (ArgumentError, ValueError, OSError)
+"""What data or a model that is not there, or not any more what it was, brings about."""
+
+
+@dataclass
+class Examples:
+    """Images of a domain's validation split, and predictions by setting.
+
+    Args:
+        domain: Its name.
+        labels: Its label space.
+        samples: Images and masks at working size.
+        split_size: Number of images of the split.
+        frequencies: How often classes occur in the split's masks.
+        kinds: Why each sample was chosen, as "best"; empty: evenly over the split.
+        scores: The mIoU of every image by itself, by name of the setting and id of the image.
+        predictions: Masks (H, W) of every sample, by name of the setting.
+    """
+
+    domain: str
+    labels: LabelSpace
+    samples: list[Sample]
+    split_size: int
+    frequencies: Frequencies
+    kinds: list[str] = field(default_factory=list)
+    scores: ImageScores = field(default_factory=dict)
+    predictions: dict[str, list[Tensor]] = field(default_factory=dict)
+
+
+def read_examples(settings: Sequence[Setting], count: int) -> tuple[list[Examples], list[str]]:
+    """Examples of every domain whose data is there, without predictions yet; and what is not there."""
+    sources: dict[str, RunFacts] = {}
+    for run in [run for setting in settings for run in setting.runs]:
+        for domain in run.domains:
+            sources.setdefault(domain, run)
+    found: list[Examples] = []
+    problems: list[str] = []
+    for domain, run in sources.items():
+        try:
+            data = mixture(run.config["data"])
+            scores = image_scores(settings, domain, data.domains[domain].val)
+            found.append(_examples(data, domain, count, scores, settings[0].name))
+        except UNREADABLE as error:
+            problems.append(
+                f"No pictures of {domain} and no class frequencies, because its data cannot be read: {error}"
+            )
+    return found, problems
+
+
+def mixture(values: Mapping[str, Any]) -> DomainMixture:
+    """The data that a configuration describes.
+
+    Raises:
+        ArgumentError: If it names classes or options that do not exist here.
+        ValueError: If they do not go together.
+    """
+    import_module("semiverse.datasets")  # so that class names are known
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_class_arguments(DomainMixture, "data", sub_configs=True)
+    parsed = parser.parse_object({"data": deepcopy(values)})  # which changes what it is given
+    data: DomainMixture = parser.instantiate(parsed).data
+    return data
+
+
+def _examples(data: DomainMixture, domain: str, count: int, scores: ImageScores, baseline: str) -> Examples:
+    """Examples of a domain: the best, worst and most improved where its images were scored, else evenly chosen."""
+    split, labels = data.evaluation(domain), data.label_spaces[domain]
+    places = {record.id: i for i, record in enumerate(split.records)}
+    chosen = choose(scores, baseline, list(places), count)
+    samples = [split[places[title]] for title, _ in chosen] or [split[i] for i in evenly(len(split), count)]
+    contents = data.contents(domain, data.domains[domain].val)
+    kinds = [kind for _, kind in chosen]
+    return Examples(domain, labels, samples, len(split), frequencies(contents, labels), kinds, scores)
+
+
+def evenly(total: int, count: int) -> list[int]:
+    """Up to ``count`` indices, evenly spread over 0..total-1."""
+    count = min(count, total)
+    return [int((i + 0.5) * total / count) for i in range(count)]
+
+
+def add_predictions(examples: Sequence[Examples], settings: Sequence[Setting], device: str) -> list[str]:
+    """Let one run of every setting segment the examples; returns what could not be done."""
+    problems: list[str] = []
+    total = len(settings) * sum(len(example.samples) for example in examples)
+    with tqdm(total=total, desc="example pictures", delay=2, leave=False) as bar:
+        for setting in settings:
+            try:
+                problems += _predict(examples, setting, device, bar)
+            except UNREADABLE as error:
+                problems.append(f"No predictions of {setting.name}: {error}")
+    return problems
+
+
+def _predict(examples: Sequence[Examples], setting: Setting, device: str, bar: "tqdm[Any]") -> list[str]:
+    """Add the predictions of a setting; returns where its classes are others than those of the examples."""
+    model = SegmentationModel.load(setting.runs[0].run.folder)
+    predictor = Predictor(model, resize=False, device=device)
+    problems = []
+    for example in examples:
+        known = model.label_spaces.get(example.domain)
+        if known == example.labels:
+            masks = [predictor(sample.image, example.domain).mask for sample in example.samples]
+            example.predictions[setting.name] = masks
+        elif known is not None:
+            problems.append(f"No predictions of {setting.name} for {example.domain}: it was trained on other classes.")
+        bar.update(len(example.samples))
+    return problems

@@ -1,0 +1,272 @@
+"""Encoder features that an evaluation with details leaves in a run folder."""
+
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple, cast
+
+import numpy as np
+from matplotlib import colormaps, rc_context
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap, to_hex
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from scipy.cluster.hierarchy import leaves_list, linkage
+from scipy.spatial.distance import squareform
+
+from semiverse.labels import distinct_colors
+from semiverse.models import SegmentationModel
+from semiverse.models.label_embeddings import LabelEmbeddings
+from semiverse.reporting.figures import COLORS, STYLE
+from semiverse.reporting.runs import Setting, read_json
+
+FILE = "features.npz"
+
+
+class NamedClass(NamedTuple):
+    """A class of a domain; equal names of different domains need not mean the same."""
+
+    domain: str
+    title: str
+
+    def __str__(self) -> str:
+        return f"{self.domain}/{self.title}"
+
+
+@dataclass(frozen=True)
+class Features:
+    """Features of random labelled pixels of all domains.
+
+    Args:
+        values: (M, D), all finite.
+        pixels: Class of each.
+        across: Cosine between the centroids of all pixels of classes of different domains, by their names.
+        same_name: Mean of those of classes of equal name; None if there are none.
+    """
+
+    values: np.ndarray
+    pixels: Sequence[NamedClass]
+    across: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    same_name: float | None = None
+
+    @property
+    def classes(self) -> list[NamedClass]:
+        """Classes that have pixels, in the order of the file."""
+        return list(dict.fromkeys(self.pixels))
+
+    def similarity(self) -> np.ndarray:
+        """Cosine between the centroids of every two classes, (C, C) in [-1, 1]: of all pixels where these are known."""
+        classes = self.classes
+        members = np.array([classes.index(pixel) for pixel in self.pixels])
+        centroids = np.stack([self.values[members == i].mean(axis=0) for i in range(len(classes))])
+        found = cosines(centroids)
+        for i, one in enumerate(classes):
+            for j, other in enumerate(classes):
+                found[i, j] = self.across.get(str(one), {}).get(str(other), found[i, j])
+        return found
+
+
+def cosines(rows: np.ndarray) -> np.ndarray:
+    """Cosine between every two vectors, (R, d) → (R, R) in [-1, 1]; 0 for a vector of length zero."""
+    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    directions = np.divide(rows, lengths, out=np.zeros_like(rows), where=lengths > 0)
+    products: np.ndarray = directions @ directions.T
+    return products.clip(-1.0, 1.0)
+
+
+def read_features(folder: Path) -> Features | None:
+    """Features of a run; None where there are none, and pixels left out where they are not finite.
+
+    Raises:
+        ValueError: If the file is damaged.
+    """
+    path = folder / FILE
+    if not path.is_file():
+        return None
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            values, domains, titles = (stored[name] for name in ("features", "domains", "classes"))
+        pixels = [NamedClass(str(d), str(t)) for d, t in zip(domains, titles, strict=True)]
+        values = values.reshape(len(pixels), -1).astype(np.float64)
+    except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{path} is damaged ({error}) and was left out; evaluate the run again") from error
+    finite = np.isfinite(values).all(axis=1)
+    pixels = [pixel for pixel, usable in zip(pixels, finite, strict=True) if usable]
+    found = read_json(folder / "evaluation.json", [])
+    across, same_name = found.get("centroid_similarity", {}), found.get("same_name_similarity")
+    return Features(values[finite], pixels, across, same_name) if pixels else None
+
+
+def without_details(settings: Sequence[Setting]) -> list[str]:
+    """A remark that names the runs that were evaluated without details; none if there are no such runs."""
+    missing = []
+    for run in [run for setting in settings for run in setting.runs]:
+        evaluations = [score for score in run.scores.values() if score.step is None]
+        if evaluations and all(score.calibration is None for score in evaluations):
+            missing.append(run.name)
+    if not missing:
+        return []
+    return [
+        f"No reliability, confusion across domains or map of features of {', '.join(missing)}, which "
+        f"{'was' if len(missing) == 1 else 'were'} evaluated without details: `semiverse evaluate RUN --details true` "
+        "finds them."
+    ]
+
+
+MOST_POINTS = 2000
+"""Points of the map: about ten seconds on one core, which grow faster than their number."""
+COMPONENTS = 50
+PERPLEXITY = 30.0
+FEWEST_POINTS = 4
+"""Below this there is no neighbourhood to keep."""
+MARKERS = "o^sDvPX*"
+
+
+def feature_map(features: Features) -> Figure | None:
+    """t-SNE of features: colours are names of classes, shapes are domains; None where there are too few to tell.
+
+    Args:
+        features: Of all domains; more than ``MOST_POINTS`` are thinned out, evenly over the classes.
+    """
+    chosen = thinned(features, MOST_POINTS)
+    values = features.values[chosen]
+    if len(chosen) < FEWEST_POINTS or np.ptp(values, axis=0).max() == 0:
+        return None
+    pixels = [features.pixels[i] for i in chosen]
+    return _drawn(embedded(values), [pixel.domain for pixel in pixels], [pixel.title for pixel in pixels])
+
+
+def thinned(features: Features, most: int) -> list[int]:
+    """Indices of at most ``most`` pixels in the order of the file; every class gives up the same share of its own."""
+    generator = np.random.default_rng(0)
+    classes: dict[object, list[int]] = {}
+    for i, pixel in enumerate(features.pixels):
+        classes.setdefault(pixel, []).append(i)
+    ranked = [
+        (rank / len(members), i)
+        for members in classes.values()
+        for rank, i in enumerate(generator.permutation(members).tolist())
+    ]
+    return sorted(i for _, i in sorted(ranked)[:most])
+
+
+def embedded(values: np.ndarray) -> np.ndarray:
+    """Features, (M, D), on a plane, (M, 2): t-SNE of their first 50 principal components.
+
+    One thread: with several, sums in another order lead to another map.
+    """
+    from sklearn.decomposition import PCA  # seconds of imports that other figures do not need
+    from sklearn.manifold import TSNE
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1):
+        reduced = PCA(min(COMPONENTS, *values.shape), random_state=0).fit_transform(values)
+        if reduced.shape[1] < 2:
+            reduced = np.pad(reduced, ((0, 0), (0, 1)))  # the map has two dimensions
+        perplexity = min(PERPLEXITY, (len(values) - 1) / 3)
+        plane: np.ndarray = TSNE(perplexity=perplexity, init="pca", random_state=0).fit_transform(reduced)
+    return plane
+
+
+def class_colors(titles: Sequence[str]) -> dict[str, str]:
+    """A colour for each name: dark ones first, then light ones, and computed ones for more than twenty."""
+    if len(titles) <= 20:
+        shades = colormaps["tab20"].colors  # type: ignore[attr-defined]
+        return dict(zip(titles, map(to_hex, [*shades[::2], *shades[1::2]]), strict=False))
+    parts = [(r / 255, g / 255, b / 255) for r, g, b in distinct_colors(len(titles))]
+    return dict(zip(titles, map(to_hex, parts), strict=True))
+
+
+def _drawn(plane: np.ndarray, domains: Sequence[str], titles: Sequence[str]) -> Figure:
+    colors = class_colors(list(dict.fromkeys(titles)))
+    shapes = {domain: MARKERS[i % len(MARKERS)] for i, domain in enumerate(dict.fromkeys(domains))}
+    columns = -(-len(colors) // 24)
+    with rc_context(STYLE | {"axes.grid": False, "axes.spines.top": True, "axes.spines.right": True}):
+        figure = Figure(figsize=(6.6 + 1.5 * columns, 5.8), layout="constrained")
+        axes = figure.add_subplot()
+        order = np.random.default_rng(0).permutation(len(plane))  # so that no class lies on top of all others
+        for domain, shape in shapes.items():
+            own = [i for i in order if domains[i] == domain]
+            shades = [colors[titles[i]] for i in own]
+            axes.scatter(plane[own, 0], plane[own, 1], s=13, c=shades, marker=shape, alpha=0.75, linewidths=0)
+        axes.set(xticks=[], yticks=[], xlabel="first t-SNE dimension", ylabel="second t-SNE dimension")
+        axes.set_aspect("equal", adjustable="datalim")
+        _legends(axes, colors, shapes, columns)
+    return figure
+
+
+def _legends(axes: Axes, colors: dict[str, str], shapes: dict[str, str], columns: int) -> None:
+    """Shapes of the domains and colours of the classes, both outside."""
+    markers: list[Artist] = [
+        Line2D([], [], linestyle="none", marker=shape, color="#444444", markersize=5) for shape in shapes.values()
+    ]
+    patches: list[Artist] = [Patch(color=color) for color in colors.values()]
+    figure = axes.figure
+    figure.legend(
+        markers + patches, [*shapes, *colors], loc="outside right upper", ncols=columns, fontsize=8, handlelength=1.2
+    )
+
+
+OPPOSITES = LinearSegmentedColormap.from_list("opposites", ["#1f5f99", "#8fb8da", "#f7f7f7", "#e3a48f", "#b5472f"])
+"""Of cosines: blue below zero, red above it, both less glaring than usual."""
+MOST_NUMBERS = 30
+"""Classes up to which there is room for numbers."""
+
+
+def label_row_similarity(model: SegmentationModel) -> tuple[list[NamedClass], np.ndarray]:
+    """Names of all label rows of all domains, and the cosine between every two.
+
+    Domains with equal label spaces share their rows, and several rows of a class are numbered.
+    """
+    embeddings = cast(LabelEmbeddings, model.label_embeddings)
+    names, rows = [], []
+    for key in embeddings.spaces:
+        domains = "+".join(domain for domain in model.label_spaces if model.space_key(domain) == key)
+        for i, number in enumerate(embeddings.row_classes(key).tolist()):
+            title = model.label_spaces[key].classes[number]
+            several = embeddings.centroids > 1
+            names.append(NamedClass(domains, f"{title} {i % embeddings.centroids + 1}" if several else title))
+        rows.append(embeddings.rows(key).double().cpu().numpy())
+    return names, cosines(np.concatenate(rows))
+
+
+def clustered(similarity: np.ndarray) -> list[int]:
+    """Order in which what is alike stands together: leaves of average linkage over 1 - cosine."""
+    if len(similarity) < 3:
+        return list(range(len(similarity)))
+    distances = squareform(np.clip(1 - similarity, 0, None), checks=False)
+    return [int(i) for i in leaves_list(linkage(distances, "average", optimal_ordering=True))]
+
+
+def similarity_figure(names: Sequence[NamedClass], similarity: np.ndarray) -> Figure:
+    """Cosines between classes of all domains; the colour of a name is its domain."""
+    order = clustered(similarity)
+    shown = similarity[np.ix_(order, order)]
+    titles = [str(names[i]) for i in order]
+    domains = list(dict.fromkeys(name.domain for name in names))
+    inks = [COLORS[domains.index(names[i].domain) % len(COLORS)] for i in order]
+    cell, size = (0.3, 8) if len(names) <= MOST_NUMBERS else (max(0.11, 9 / len(names)), 6)
+    room = 0.065 * size / 8 * max(map(len, titles))
+    side = room + cell * len(names)
+    with rc_context(STYLE | {"axes.grid": False}):
+        figure = Figure(figsize=(side + 1.1, side + 0.2), layout="compressed")
+        axes = figure.add_subplot()
+        picture = axes.imshow(shown, cmap=OPPOSITES, vmin=-1, vmax=1)
+        axes.set_xticks(range(len(titles)), titles, rotation=90, fontsize=size)
+        axes.set_yticks(range(len(titles)), titles, fontsize=size)
+        for label, ink in zip([*axes.get_xticklabels(), *axes.get_yticklabels()], inks * 2, strict=True):
+            label.set_color(ink)
+        figure.colorbar(picture, ax=axes, label="cosine similarity (no unit)", fraction=0.046)
+        for (row, column), value in np.ndenumerate(shown):
+            if row != column and len(names) <= MOST_NUMBERS:
+                color = "white" if abs(value) > 0.7 else "black"
+                axes.text(column, row, _short(value), ha="center", va="center", fontsize=6, color=color)
+    return figure
+
+
+def _short(value: float) -> str:
+    """Two digits without the zero before them."""
+    return "1" if value >= 0.995 else f"{value:.2f}".replace("0.", ".", 1)

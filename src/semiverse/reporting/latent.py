@@ -1,0 +1,195 @@
+"""Latent classes of runs: what occurred together in training and in validation images, and masks of examples."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal, cast
+
+import numpy as np
+import torch
+from matplotlib import colormaps, rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+from torch import Tensor
+
+from semiverse.inference.predictor import Predictor
+from semiverse.labels import IGNORE, Color, LabelSpace
+from semiverse.losses import co_occurrence, latent_given_class
+from semiverse.models import SegmentationModel
+from semiverse.models.latent_branch import LatentBranch
+from semiverse.reporting.examples import UNREADABLE, Examples, mixture
+from semiverse.reporting.figures import STYLE
+from semiverse.reporting.pictures import BLACK, legend, picture_grid
+from semiverse.reporting.runs import Setting
+from semiverse.upsampling import argmax
+
+
+@dataclass
+class LatentClasses:
+    """What the latent branch of a setting's first run found in a domain.
+
+    Args:
+        setting: Name of the setting.
+        labels: The domain's label space.
+        counts: Co-occurrences of classes and latent classes, (C, L), by the images that they come from.
+        masks: Numbers of latent classes, (H, W), of every example.
+    """
+
+    setting: str
+    labels: LabelSpace
+    counts: dict[str, Tensor]
+    masks: list[Tensor] = field(default_factory=list)
+
+    @property
+    def colors(self) -> LabelSpace:
+        """Latent classes with their colours, which mean nothing but stay the same."""
+        return LabelSpace("latent", tuple(f"latent {i}" for i in range(next(iter(self.counts.values())).shape[1])))
+
+
+def read_latent_classes(
+    settings: Sequence[Setting], examples: Sequence[Examples], validation: bool, device: str
+) -> tuple[dict[str, list[LatentClasses]], list[str]]:
+    """Latent classes by domain, of settings that have any, and what could not be read.
+
+    Args:
+        settings: The runs.
+        examples: Images that the latent branch shall look at.
+        validation: Count co-occurrences in all validation images as well.
+        device: Where to compute.
+    """
+    found: dict[str, list[LatentClasses]] = {}
+    problems: list[str] = []
+    for setting in settings:
+        if "latent_classes" not in setting.runs[0].config["method"].get("init_args", {}):
+            continue
+        try:
+            predictor = Predictor(SegmentationModel.load(setting.runs[0].run.folder), resize=False, device=device)
+            for domain, latent in _found_by(predictor.model, setting, examples, validation).items():
+                found.setdefault(domain, []).append(latent)
+        except UNREADABLE as error:
+            problems.append(f"No latent classes of {setting.name}: {error}")
+    return found, problems
+
+
+def _found_by(
+    model: SegmentationModel, setting: Setting, examples: Sequence[Examples], validation: bool
+) -> dict[str, LatentClasses]:
+    branch = cast(LatentBranch, model.latent_branch)
+    found = {
+        domain: LatentClasses(setting.name, labels, {"training": branch.co_occurrence(model.space_key(domain)).cpu()})
+        for domain, labels in model.label_spaces.items()
+    }
+    for example in examples:
+        if model.label_spaces.get(example.domain) == example.labels:
+            latent = found[example.domain]
+            latent.masks = [_latent_mask(model, sample.image, example.domain) for sample in example.samples]
+            if validation:
+                latent.counts["validation"] = _validated(model, setting, example.domain)
+    return found
+
+
+@torch.inference_mode()
+def _latent_logits(model: SegmentationModel, image: Tensor, domain: str) -> Tensor:
+    """(1, L, h, w) for an image, (3, H, W)."""
+    features = model.features(image[None].to(model.mean.device), domain)
+    return cast(LatentBranch, model.latent_branch).logits(features, model.space_key(domain))
+
+
+def _latent_mask(model: SegmentationModel, image: Tensor, domain: str) -> Tensor:
+    logits = _latent_logits(model, image, domain)
+    return argmax(logits, (image.shape[1], image.shape[2]), model.config.align_corners)[0].cpu()
+
+
+def _validated(model: SegmentationModel, setting: Setting, domain: str) -> Tensor:
+    """Sum over the validation images of masks times S_l, (C, L)."""
+    samples, corners = mixture(setting.runs[0].config["data"]).evaluation(domain), model.config.align_corners
+    total = torch.zeros(())
+    for i in range(len(samples)):
+        logits = _latent_logits(model, samples[i].image, domain).cpu()
+        total = total + co_occurrence(logits, samples[i].mask[None], len(model.label_spaces[domain]), corners)
+    return total
+
+
+Order = Literal["class", "number"]
+"""Of latent classes: by the class that predicts each most, or by number."""
+
+LEAST = 0.1
+"""A latent class that no class predicts with a higher probability counts as unused (the lower threshold of Table 4)."""
+OPACITY = 0.7
+"""Of colours over an image."""
+MOST_NUMBERS = 25
+"""Latent classes up to which there is room for numbers in a heat map."""
+
+
+def given_class_figure(latent: LatentClasses, order: Order = "class") -> Figure:
+    """P(l|c): a row a class, a column a latent class, a panel for each source of co-occurrences."""
+    first = next(iter(latent.counts.values()))
+    seen = first.sum(dim=1) > 0
+    order_of_class = column_order((latent_given_class(first) * seen[:, None]).numpy())
+    columns = order_of_class if order == "class" else list(range(first.shape[1]))
+    cell = 0.36 if len(columns) <= MOST_NUMBERS else 0.18
+    height = 1.0 + 0.3 * len(latent.labels)
+    with rc_context(STYLE | {"axes.grid": False}):
+        panels = len(latent.counts)
+        figure = Figure(figsize=(2.6 + panels * (0.3 + cell * len(columns)), height), layout="constrained")
+        axes = figure.subplots(1, panels, sharey=True, squeeze=False)[0]
+        for place, (source, counts) in zip(axes, latent.counts.items(), strict=True):
+            picture = _heat_map(place, counts, columns, latent.colors.palette)
+            place.set_title(f"of {source} images" if panels > 1 else "")
+        names = [
+            name if there else f"{name} (never seen)" for name, there in zip(latent.labels.classes, seen, strict=True)
+        ]
+        axes[0].set_yticks(range(len(names)), names)
+        figure.colorbar(picture, ax=axes, label="P(latent class | class)", pad=0.02)
+    return figure
+
+
+def column_order(probabilities: np.ndarray) -> list[int]:
+    """Latent classes by the class that predicts each most, those that are unused at the end."""
+    best, highest = probabilities.argmax(axis=0), probabilities.max(axis=0)
+    return sorted(range(len(best)), key=lambda i: (highest[i] <= LEAST, best[i], -highest[i]))
+
+
+def _heat_map(axes: Axes, counts: Tensor, columns: Sequence[int], palette: Sequence[Color]) -> AxesImage:
+    shown = latent_given_class(counts).numpy()[:, columns]
+    shown[counts.sum(dim=1).numpy() == 0] = np.nan  # classes that never occurred have no latent class
+    picture = axes.imshow(shown, cmap=colormaps["Blues"].with_extremes(bad="#e3e3e3"), vmin=0, vmax=1, aspect="auto")
+    axes.set_xticks(range(len(columns)), [str(i) for i in columns], fontsize=7 if len(columns) <= MOST_NUMBERS else 5)
+    axes.set_xlabel("latent class")
+    axes.tick_params(axis="x", length=0, pad=5)
+    axes.tick_params(axis="y", length=0)
+    for text, i in zip(axes.get_xticklabels(), columns, strict=True):
+        red, green, blue = (part / 255 for part in palette[i])
+        text.set_color("white" if 0.3 * red + 0.59 * green + 0.11 * blue < 0.5 else "black")
+        text.set_bbox({"facecolor": (red, green, blue), "edgecolor": "none", "boxstyle": "round,pad=0.25"})
+    for (row, column), value in np.ndenumerate(shown):
+        if value >= 0.05 and len(columns) <= MOST_NUMBERS:
+            color = "white" if value > 0.55 else "black"
+            number = "1" if value >= 0.995 else f"{value:.2f}"[1:]
+            axes.text(column, row, number, ha="center", va="center", fontsize=7, color=color)
+    return picture
+
+
+def latent_example_figure(latent: LatentClasses, example: Examples) -> Figure:
+    """A row an image: the image, its mask, what the semantic branch and what the latent branch make of it."""
+    labels, colors = latent.labels, latent.colors
+    truths, predictions = [sample.mask for sample in example.samples], example.predictions[latent.setting]
+    rows = [
+        [
+            sample.image.permute(1, 2, 0),
+            laid_over(sample.image, labels.colorize(sample.mask)),
+            laid_over(sample.image, labels.colorize(prediction)),
+            laid_over(sample.image, colors.colorize(mask)),
+        ]
+        for sample, prediction, mask in zip(example.samples, predictions, latent.masks, strict=True)
+    ]
+    entries = legend([*truths, *predictions], labels) + legend(latent.masks, colors)
+    unlabeled = [("no label", BLACK)] if any((mask == IGNORE).any() for mask in truths) else []
+    captions = [[sample.id] for sample in example.samples]
+    return picture_grid(rows, ["image", "truth", "classes", "latent classes"], entries + unlabeled, captions)
+
+
+def laid_over(image: Tensor, colors: Tensor) -> Tensor:
+    """Colours, (H, W, 3) uint8, over the grey values of an image, (3, H, W) uint8."""
+    grey = image.float().mean(dim=0)[..., None]
+    return (OPACITY * colors + (1 - OPACITY) * grey).round().to(torch.uint8)

@@ -1,0 +1,238 @@
+"""What run folders say, and which runs are repetitions of one setting."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass
+from itertools import takewhile
+from math import isnan
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from semiverse.configuration import load_yaml
+from semiverse.run import Run
+
+
+class Protocol(NamedTuple):
+    """How a score was made; only scores of one protocol stand in one column.
+
+    ``via`` is decoder or embedding, ``variant`` says how the mean over classes was taken, ``full_resolution`` whether
+    at the owner's size.
+    """
+
+    domain: str
+    split: str
+    via: str
+    variant: str
+    full_resolution: bool
+
+
+class Score(NamedTuple):
+    """What a run reached: values in [0, 1], None where nothing was to score.
+
+    ``step`` is None for an evaluation, and the step of the validation during training otherwise; ``confusion`` has
+    pixels by true and predicted class, ``seen_as`` by other domain, true class and class of the other domain.
+    ``boundary_width`` is in pixels, a mean over the images; ``calibration`` has the error and the bins.
+    """
+
+    miou: float | None
+    iou: Mapping[str, float | None] = {}
+    pixel_accuracy: float | None = None
+    images: int | None = None
+    step: int | None = None
+    confusion: Mapping[str, Mapping[str, int]] | None = None
+    image_miou: float | None = None
+    image_mious: Mapping[str, float] | None = None
+    boundary_miou: float | None = None
+    boundary_width: float | None = None
+    calibration: Mapping[str, Any] | None = None
+    seen_as: Mapping[str, Mapping[str, Mapping[str, int]]] | None = None
+
+
+def read_json(path: Path, problems: list[str]) -> dict[str, Any]:
+    """Values of a file; empty if there is none or it is damaged, which is noted."""
+    if not path.is_file():
+        return {}
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        problems.append(f"{path} is no JSON ({error}) and was left out")
+        return {}
+    return values if isinstance(values, dict) else {}
+
+
+def evaluated(folder: Path, config: Mapping[str, Any], problems: list[str]) -> Iterator[tuple[Protocol, Score]]:
+    """Scores of every evaluation*.json, those of evaluation.json last, so that they count."""
+    for path in sorted(folder.glob("evaluation*.json"), reverse=True):
+        for domain, result in read_json(path, problems).get("domains", {}).items():
+            protocol = Protocol(
+                domain,
+                result.get("split") or validation_split(config, domain),
+                result.get("via", "decoder"),
+                result.get("variant", "default"),
+                result.get("full_resolution", False),
+            )
+            kept = {name: result[name] for name in Score._fields if name in result}
+            yield protocol, Score(**{"miou": None, **kept})
+
+
+def validated(config: Mapping[str, Any], rows: Sequence[Mapping[str, float]]) -> Iterator[tuple[Protocol, Score]]:
+    """Scores of the last validation during training."""
+    for domain in config["data"]["domains"] if rows else ():
+        for via, column in (("decoder", f"{domain}/miou"), ("embedding", f"{domain}/miou_by_embedding")):
+            if column in rows[-1]:
+                protocol = Protocol(domain, validation_split(config, domain), via, "default", False)
+                miou = None if isnan(rows[-1][column]) else rows[-1][column]
+                yield protocol, Score(miou, step=int(rows[-1]["step"]))
+
+
+def validation_split(config: Mapping[str, Any], domain: str) -> str:
+    """The split on which a training validates a domain."""
+    return str(config["data"]["domains"].get(domain, {}).get("val", "val"))
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """A run folder, read.
+
+    Args:
+        run: Where it is.
+        name: What it is called on the page.
+        config: Its resolved configuration.
+        labeled: Images that keep their labels, by domain.
+        rows: Of metrics.csv.
+        scores: By protocol: of its evaluations; of the last validation for domains that have none.
+        environment: Of environment.json.
+        finished: Of finished.json; empty for an unfinished run.
+        problems: Files that could not be read.
+    """
+
+    run: Run
+    name: str
+    config: dict[str, Any]
+    labeled: dict[str, list[str]]
+    rows: list[dict[str, float]]
+    scores: dict[Protocol, Score]
+    environment: dict[str, Any]
+    finished: dict[str, Any]
+    problems: tuple[str, ...] = ()
+
+    @property
+    def domains(self) -> list[str]:
+        """Names, in the order of the configuration."""
+        return list(self.config["data"]["domains"])
+
+    @property
+    def method(self) -> str:
+        """The method's class, and what decides between separate and joint training."""
+        separate = self.config.get("model", {}).get("separate", False) and len(self.domains) > 1
+        title: str = self.config["method"]["class_path"].rpartition(".")[2]
+        return f"{title} with separate networks" if separate else title
+
+    @property
+    def steps(self) -> int:
+        """Steps done."""
+        return int(self.finished.get("steps", self.rows[-1]["step"] if self.rows else 0))
+
+    @property
+    def seconds(self) -> float | None:
+        """Seconds of training; None while it is unfinished."""
+        return self.finished.get("seconds")
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Runs that differ only in their seeds."""
+
+    name: str
+    runs: list[RunFacts]
+
+
+def find_runs(places: Sequence[Path]) -> list[Path]:
+    """Run folders among the given ones, and inside those that are none themselves.
+
+    Raises:
+        FileNotFoundError: If a place neither is nor holds a run.
+    """
+    found: list[Path] = []
+    for place in places:
+        inside = (
+            [place]
+            if (place / "config.yaml").is_file()
+            else sorted(path.parent for path in place.glob("*/config.yaml"))
+        )
+        if not inside and not (place / "index.html").is_file():  # an earlier report, caught by runs/*
+            raise FileNotFoundError(
+                f"{place} is no run folder ({'it has no config.yaml' if place.exists() else 'it does not exist'}); "
+                "expected what semiverse train wrote, or a folder of such folders: check the path"
+            )
+        found += [path for path in inside if path.resolve() not in [known.resolve() for known in found]]
+    if not found:
+        raise FileNotFoundError(
+            f"no run in {', '.join(map(str, places))}; expected a folder that semiverse train wrote: name one"
+        )
+    return found
+
+
+def read_runs(folders: Sequence[Path]) -> list[RunFacts]:
+    """Everything that runs wrote about themselves, except their weights."""
+    return [read_run(folder, name) for folder, name in zip(folders, run_names(folders), strict=True)]
+
+
+def run_names(folders: Sequence[Path]) -> list[str]:
+    """The shortest ends of paths that tell them apart, without what all of these ends end in."""
+    parts = [folder.resolve().parts for folder in folders]
+    different, longest = len(set(parts)), max(map(len, parts), default=1)
+    length = next(n for n in range(1, longest + 1) if len({path[-n:] for path in parts}) == different)
+    ends = [path[-length:] for path in parts]
+    while length > 1 and len({end[-1] for end in ends}) == 1:
+        ends = [end[:-1] for end in ends]
+        length -= 1
+    return ["/".join(end) for end in ends]
+
+
+def read_run(folder: Path, name: str) -> RunFacts:
+    """One run under this name.
+
+    Raises:
+        ValueError: If its configuration is damaged.
+    """
+    run, problems = Run(folder), []  # type: tuple[Run, list[str]]
+    config = load_yaml(run.config.read_text(encoding="utf-8"))
+    if not isinstance(config, dict) or not {"data", "method"} <= set(config):
+        raise ValueError(f"{run.config}: no data or no method; expected a configuration that semiverse train wrote")
+    rows = [{key: float(value) for key, value in row.items()} for row in run.read_metrics()]
+    scores = dict(evaluated(folder, config, problems))
+    known = {protocol.domain for protocol in scores}
+    scores |= {protocol: score for protocol, score in validated(config, rows) if protocol.domain not in known}
+    labeled, environment, finished = (
+        read_json(folder / f"{part}.json", problems) for part in ("labeled", "environment", "finished")
+    )
+    labeled = {domain: facts["ids"] if "ids" in facts else facts for domain, facts in labeled.items()}  # once a list
+    return RunFacts(run, name, config, labeled, rows, scores, environment, finished, tuple(problems))
+
+
+def settings(runs: Sequence[RunFacts]) -> list[Setting]:
+    """Runs in groups that differ only in the seed (of training or data), in where networks lie, or in loading."""
+    groups: dict[str, list[RunFacts]] = {}
+    for run in runs:
+        groups.setdefault(json.dumps(without_seeds(run.config), sort_keys=True, default=str), []).append(run)
+    return [Setting(common_name(group), group) for group in groups.values()]
+
+
+def without_seeds(config: Mapping[str, Any]) -> dict[str, Any]:
+    """What repetitions of a setting have in common."""
+    common = deepcopy(dict(config))
+    for section, keys in ((common, ("seed", "networks", "check")), (common["data"], ("seed", "workers"))):
+        for key in keys:
+            section.pop(key, None)
+    return common
+
+
+def common_name(runs: Sequence[RunFacts]) -> str:
+    """How the names of repetitions begin; the method if they have nothing in common."""
+    if len(runs) == 1:
+        return runs[0].name
+    letters = zip(*(run.name for run in runs), strict=False)
+    common = "".join(first for first, *_ in takewhile(lambda same: len(set(same)) == 1, letters))
+    return common.rstrip("0123456789-_. ").removesuffix("seed").rstrip("-_. /") or runs[0].method

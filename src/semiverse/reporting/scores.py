@@ -1,0 +1,255 @@
+"""What runs reached and how they differ, as tables."""
+
+from collections.abc import Callable, Mapping, Sequence
+from statistics import mean
+from typing import Any, NamedTuple
+
+from semiverse.labels import Color
+from semiverse.reporting.figures import Frequencies
+from semiverse.reporting.runs import Protocol, RunFacts, Score, Setting, validation_split
+from semiverse.reporting.tables import DAGGER, MISSING, Cell, Column, Row, Table, mark_best, percent_cell
+
+
+def protocols(settings: Sequence[Setting]) -> dict[str, list[Protocol]]:
+    """Protocols of all scores, those that may be added up together: by the words that tell them apart."""
+    runs = [run for setting in settings for run in setting.runs]
+    usual = {domain: validation_split(run.config, domain) for run in runs for domain in run.domains}
+    order = {domain: i for i, domain in enumerate(dict.fromkeys(domain for run in runs for domain in run.domains))}
+    found = {protocol for run in runs for protocol in run.scores}
+    grouped: dict[str, list[Protocol]] = {}
+    for protocol in sorted(found, key=lambda p: (*_manner(p, usual), order.get(p.domain, len(order)), p)):
+        via, *others = _manner(protocol, usual)
+        grouped.setdefault(", ".join([f"by {via}", *filter(None, others)]), []).append(protocol)
+    return grouped
+
+
+def _manner(protocol: Protocol, usual: Mapping[str, str]) -> tuple[str, str, str, str]:
+    """How a protocol scores, whatever the domain; empty words for what is usual."""
+    return (
+        protocol.via,
+        "" if protocol.split == usual.get(protocol.domain) else f"split {protocol.split}",
+        "" if protocol.variant == "default" else protocol.variant,
+        "full resolution" if protocol.full_resolution else "",
+    )
+
+
+def score_table(settings: Sequence[Setting]) -> Table:
+    """One row a setting, and one for each of its runs where there are several."""
+    runs = [run for setting in settings for run in setting.runs]
+    same = len({tuple(run.domains) for run in runs}) == 1
+    columns = [Column("run", "run")]
+    blocks = protocols(settings)
+    for manner, members in blocks.items():
+        suffix = "" if manner == "by decoder" else "_" + "".join(c if c.isalnum() else "_" for c in manner)
+        detail = manner.removeprefix("by ")
+        columns += [Column(p.domain, f"{p.domain}/miou{suffix}", detail) for p in members]
+        if len(members) > 1:
+            columns.append(Column("sum", f"sum_miou{suffix}", detail))
+    columns += [
+        Column("method", "method"),
+        Column("labelled", "labeled", " + ".join(runs[0].domains) if same else "images"),
+        Column("training", "seconds", "seconds"),
+    ]
+    table = Table("scores", "Mean intersection over union (mIoU) in percent; higher is better.", columns)
+    for setting in settings:
+        repeated = len(setting.runs) > 1
+        parts = [setting, *(Setting(run.name, [run]) for run in setting.runs)] if repeated else [setting]
+        for part in parts:
+            table.rows.append(Row(_score_cells(part, blocks, same), member=part is not setting))
+    for i, column in enumerate(columns):
+        if "miou" in column.key:
+            mark_best([row.cells[i] for row in table.rows if not row.member])
+    table.notes = _notes(settings)
+    return table
+
+
+def _score_cells(setting: Setting, blocks: Mapping[str, Sequence[Protocol]], same: bool) -> list[Cell]:
+    first, count = setting.runs[0], len(setting.runs)
+    title = f"{setting.name}, mean of {count} runs" if count > 1 else setting.name + _progress(first)
+    budget = " + ".join(
+        (str(len(names)) if same else f"{domain} {len(names)}") for domain, names in first.labeled.items()
+    )
+    cells = [Cell(title, title)]
+    for members in blocks.values():
+        cells += [score_cell(setting, [protocol]) for protocol in members]
+        if len(members) > 1:
+            cells.append(score_cell(setting, members))
+    cells += [Cell(first.method, first.method), Cell(budget or MISSING, budget)]
+    seconds = [run.seconds for run in setting.runs if run.seconds is not None]
+    cells.append(Cell(f"{mean(seconds):.0f}", mean(seconds)) if seconds else Cell(MISSING))
+    return cells
+
+
+def score_cell(setting: Setting, members: Sequence[Protocol]) -> Cell:
+    """Sum of mIoU over protocols, or the mIoU of one: mean and spread over the runs of a setting."""
+    marked = any(run.scores[p].step is not None for run in setting.runs for p in members if p in run.scores)
+    return percent_cell(sums(setting, members), marked)
+
+
+def sums(setting: Setting, members: Sequence[Protocol]) -> list[float]:
+    """Sum of mIoU over protocols (or the mIoU of one), in [0, 1] each, of every run that has all of them."""
+    found = [[run.scores[p].miou for p in members if p in run.scores] for run in setting.runs]
+    return [sum(v or 0.0 for v in values) for values in found if len(values) == len(members) and None not in values]
+
+
+def _progress(run: RunFacts) -> str:
+    return "" if run.finished else f" (unfinished, step {run.steps})"
+
+
+def _notes(settings: Sequence[Setting]) -> list[str]:
+    """What a reader must know before comparing."""
+    runs = [run for setting in settings for run in setting.runs]
+    notes = []
+    if any(len(setting.runs) > 1 for setting in settings):
+        notes.append("± is the standard deviation over runs that differ only in the seed.")
+    if len(settings) > 1 and all(len(setting.runs) == 1 for setting in settings):
+        notes.append(
+            "Every setting was run once: small differences may be chance, which repetitions with other seeds show."
+        )
+    checked = {run.name: score.step for run in runs for score in run.scores.values() if score.step is not None}
+    if checked:
+        listed = ", ".join(f"{name} (step {step})" for name, step in checked.items())
+        notes.append(f"{DAGGER} Last validation during training, because there is no evaluation: {listed}.")
+    silent = [run.name for run in runs if not run.scores]
+    if silent:
+        notes.append(f"Neither evaluated nor validated yet: {', '.join(silent)}.")
+    for protocol in dict.fromkeys(protocol for run in runs for protocol in run.scores):
+        found = [run.scores[protocol] for run in runs if protocol in run.scores]
+        counts = {score.images for score in found if score.images is not None}
+        if len(counts) > 1:
+            notes.append(f"Runs were scored on different numbers of {protocol.domain} images: {sorted(counts)}.")
+        if len({tuple(score.iou) for score in found if score.iou}) > 1:
+            notes.append(f"Runs have different classes in {protocol.domain}: their scores there do not compare.")
+    return list(dict.fromkeys(notes))
+
+
+def class_table(
+    domain: str, settings: Sequence[Setting], frequencies: Frequencies, colors: Mapping[str, Color]
+) -> Table | None:
+    """Intersection over union of each class beside its frequency; None where no run of the domain was evaluated.
+
+    Args:
+        domain: Whose classes.
+        settings: Whose scores.
+        frequencies: Of the classes in the validation masks; empty where these are not there.
+        colors: Of the classes; may be empty.
+    """
+    chosen = [
+        (setting, protocol, manner)
+        for manner, members in protocols(settings).items()
+        for protocol in members
+        for setting in settings
+        if protocol.domain == domain and _evaluations(setting, protocol)
+    ]
+    if not chosen:
+        return None
+    classes = dict.fromkeys(c for setting, p, _ in chosen for score in _evaluations(setting, p) for c in score.iou)
+    columns = [Column("class", "class")]
+    columns += [Column(setting.name, f"{setting.name} {manner}", manner) for setting, _, manner in chosen]
+    if frequencies:
+        columns += [Column("pixels", "pixels", "% of masks"), Column("images", "images", "with the class")]
+    table = Table(f"classes_{domain}", f"Intersection over union of each class of {domain} in percent.", columns)
+    for title in classes:
+        values = [[score.iou.get(title) for score in _evaluations(setting, p)] for setting, p, _ in chosen]
+        cells = [percent_cell([value for value in found if value is not None]) for found in values]
+        mark_best(cells)
+        if frequencies:
+            share, images = frequencies.get(title, (0.0, 0))
+            cells += [Cell(f"{100 * share:.2f}", share), Cell(str(images), images)]
+        table.rows.append(Row([Cell(title, title, color=colors.get(title)), *cells]))
+    if any(cell.value is None for row in table.rows for cell in row.cells):
+        table.notes = [f"{MISSING} the class neither occurs in the masks nor was predicted."]
+    return table
+
+
+def _evaluations(setting: Setting, protocol: Protocol) -> list[Score]:
+    found = [run.scores[protocol] for run in setting.runs if protocol in run.scores]
+    return [score for score in found if score.iou]
+
+
+def difference_table(runs: Sequence[RunFacts]) -> Table:
+    """Values of the configuration that differ between runs."""
+    flat = {run.name: dict(flattened(run.config)) for run in runs}
+    keys = dict.fromkeys(key for values in flat.values() for key in values)
+    differing = [key for key in keys if len({values.get(key, MISSING) for values in flat.values()}) > 1]
+    columns = [Column("key", "key"), *(Column(name, name) for name in flat)]
+    rows = [Row([Cell(key, key), *(Cell(v.get(key, MISSING), v.get(key)) for v in flat.values())]) for key in differing]
+    return Table("differences", "Values of the configuration that differ between the runs.", columns, rows)
+
+
+def flattened(values: Mapping[str, Any], where: str = "") -> list[tuple[str, str]]:
+    """Dotted paths and their values as text."""
+    return [
+        leaf
+        for key, value in values.items()
+        for leaf in (
+            flattened(value, f"{where}{key}.") if isinstance(value, dict) and value else [(f"{where}{key}", str(value))]
+        )
+    ]
+
+
+class Evaluated(NamedTuple):
+    """Evaluations of a setting's runs in a domain: setting, in which manner it was scored, scores."""
+
+    setting: Setting
+    manner: str
+    scores: Sequence[Score]
+
+    @property
+    def name(self) -> str:
+        """The setting, and the manner where it is another than that of the decoder."""
+        return self.setting.name if self.manner == "by decoder" else f"{self.setting.name} {self.manner}"
+
+
+ERROR = "calibration_error"
+VALUES: Mapping[str, tuple[str, Callable[[Score], float | None]]] = {
+    "miou": ("mIoU", lambda score: score.miou),
+    "image_miou": ("mIoU of single images", lambda score: score.image_miou),
+    "boundary_miou": ("boundary mIoU", lambda score: score.boundary_miou),
+    "pixel_accuracy": ("pixel accuracy", lambda score: score.pixel_accuracy),
+    ERROR: ("calibration error", lambda score: None if score.calibration is None else score.calibration["error"]),
+}
+"""Titles and values of the columns."""
+
+
+def evaluations(domain: str, settings: Sequence[Setting]) -> list[Evaluated]:
+    """All evaluations of a domain, by manner and setting; validations during training are none."""
+    found = []
+    for manner, members in protocols(settings).items():
+        for protocol in members:
+            for setting in settings if protocol.domain == domain else ():
+                scores = [run.scores[protocol] for run in setting.runs if protocol in run.scores]
+                scores = [score for score in scores if score.step is None]
+                found += [Evaluated(setting, manner, scores)] if scores else []
+    return found
+
+
+def further_table(domain: str, found: Sequence[Evaluated]) -> Table | None:
+    """A row an evaluation, a column for each score that any of them has; None where that is mIoU alone."""
+    values = {
+        key: [[v for s in e.scores if (v := value(s)) is not None] for e in found] for key, (_, value) in VALUES.items()
+    }
+    keys = [key for key, rows in values.items() if any(rows)]
+    if not set(keys) - {"miou"}:
+        return None
+    widths = sorted({score.boundary_width for e in found for score in e.scores if score.boundary_width is not None})
+    shown = " or ".join(dict.fromkeys(f"{width:.1f}" for width in widths))
+    details = {"boundary_miou": f"within {shown} pixels", ERROR: "lower is better"}
+    columns = [Column("run", "run")]
+    columns += [Column(VALUES[key][0], key, details.get(key, "")) for key in keys]
+    table = Table(f"further_scores_{domain}", f"Further scores in {domain}, in percent.", columns)
+    for i, evaluated in enumerate(found):
+        count = len(evaluated.scores)
+        title = evaluated.name + (f", mean of {count} runs" if count > 1 else "")
+        table.rows.append(Row([Cell(title, title), *(percent_cell(values[key][i]) for key in keys)]))
+    for column, key in enumerate(keys, start=1):
+        cells = [row.cells[column] for row in table.rows]
+        mark_lowest(cells) if key == ERROR else mark_best(cells)
+    return table
+
+
+def mark_lowest(cells: Sequence[Cell]) -> None:
+    """Mark the lowest of several values; equal digits are equally good."""
+    values = {id(cell): round(cell.value, 3) for cell in cells if isinstance(cell.value, float)}
+    for cell in cells:
+        cell.best = len(values) > 1 and values.get(id(cell)) == min(values.values())

@@ -1,0 +1,1 @@
+"""The renderer of the synthetic scenes: streets and rooms with exact masks."""

@@ -1,0 +1,54 @@
+"""The command line before any command runs."""
+
+import subprocess
+import sys
+
+import pytest
+
+from semiverse import __version__
+from semiverse.cli.main import COMMANDS, main
+
+HEAVY = ("torch", "numpy", "jsonargparse", "yaml", "PIL")
+
+
+@pytest.mark.parametrize("word", ["--help", "-h", "--version"])
+def test_overview_and_version_import_nothing_heavy(word):
+    code = f"""
+import sys
+from semiverse.cli.main import main
+code = main([{word!r}])
+found = [name for name in {HEAVY} if name in sys.modules]
+sys.exit(f"imported {{found}}" if found or code else 0)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_overview_lists_every_command(capsys):
+    assert main([]) == 0
+    text = capsys.readouterr().out
+    assert text.startswith("usage: semiverse COMMAND [options]")
+    for name, command in COMMANDS.items():
+        assert f"  {name} " in text and command.summary in text
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_listed_exists_and_explains_itself(name, capsys):
+    assert main([name, "--help"]) == 0
+    assert capsys.readouterr().out.startswith(f"usage: semiverse {name} ")
+
+
+def test_version(capsys):
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"semiverse {__version__}\n"
+
+
+def test_misspelt_command_is_answered_with_the_right_one(capsys):
+    assert main(["trian"]) == 2
+    said = capsys.readouterr().err
+    assert "no command 'trian'" in said and "did you mean 'train'?" in said
+
+
+def test_module_runs_like_the_script():
+    done = subprocess.run([sys.executable, "-m", "semiverse", "--version"], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, f"semiverse {__version__}\n")

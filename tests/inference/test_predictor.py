@@ -1,0 +1,169 @@
+"""From an image of any size to a mask of that size."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from semiverse.inference.predictor import Predictor
+from semiverse.labels import IGNORE, LabelSpace
+from semiverse.models import ModelConfig, SegmentationModel
+from semiverse.resolution import Resolution
+
+SPACES = {
+    "park": LabelSpace("park", ("grass", "tree", "bench")),
+    "room": LabelSpace("room", ("wall", "floor", "table", "lamp")),
+}
+
+DEEPLAB = {"encoder": "deeplab_resnet101", "decoder": "aspp_sum"}
+
+
+def build(**options) -> SegmentationModel:
+    torch.manual_seed(0)
+    return SegmentationModel(ModelConfig(**({"width": 0.0625} | options)), SPACES).eval()
+
+
+def picture(height: int, width: int, seed: int = 0) -> torch.Tensor:
+    """Soft blobs, (3, H, W) uint8: neighbouring pixels are alike, as in a photograph."""
+    coarse = torch.rand(1, 3, height // 8 + 2, width // 8 + 2, generator=torch.Generator().manual_seed(seed))
+    return (F.interpolate(coarse, (height, width), mode="bilinear")[0] * 255).to(torch.uint8)
+
+
+def tell_apart(model: SegmentationModel) -> SegmentationModel:
+    """Statistics of a picture and large heads, so that scores differ from pixel to pixel; at first they hardly do."""
+    norms = [layer for layer in model.modules() if hasattr(layer, "momentum")]
+    with torch.no_grad():
+        for layer in norms:
+            layer.momentum = 1.0
+        for domain, head in zip(SPACES, model.heads.values(), strict=True):
+            features = model.train().features(picture(96, 128, seed=1)[None], domain)
+            logits = head(features)
+            for layer in [layer for layer in head.modules() if isinstance(layer, torch.nn.Conv2d)]:
+                layer.weight *= 2 / logits.std(dim=(2, 3)).mean()
+                layer.bias.zero_()
+    return model.eval()
+
+
+def see_less(model: SegmentationModel) -> SegmentationModel:
+    """Only convolutions that reduce look beyond their own cell, so that a window of context is enough to be exact."""
+    with torch.no_grad():
+        for layer in model.modules():
+            if isinstance(layer, torch.nn.Conv2d) and layer.kernel_size == (3, 3) and layer.stride == (1, 1):
+                kept = layer.weight[:, :, 1, 1].clone()
+                layer.weight.zero_()
+                layer.weight[:, :, 1, 1] = kept
+    return model
+
+
+@pytest.mark.parametrize("size", [(33, 47), (1, 1), (7, 100), (64, 64), (65, 129)], ids=str)
+def test_mask_and_confidence_have_the_size_of_the_image(size):
+    found = Predictor(build(), device="cpu")(picture(*size), "room")
+    assert found.mask.shape == found.confidence.shape == size
+    assert found.mask.dtype == torch.uint8 and int(found.mask.max()) < 4
+    assert found.labels == SPACES["room"]
+    assert 0.25 <= float(found.confidence.min()) and float(found.confidence.max()) <= 1
+
+
+def test_prediction_is_the_argmax_of_the_models_scores():
+    model, image = build(), picture(40, 56)
+    with torch.no_grad():
+        probabilities = model(image[None], "park").softmax(dim=1)[0]
+    found = Predictor(model, device="cpu")(image, "park")
+    assert torch.equal(found.mask.long(), probabilities.argmax(dim=0))
+    torch.testing.assert_close(found.confidence, probabilities.amax(dim=0), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("size", [(40, 56), (65, 49)], ids=str)
+def test_prediction_of_deeplab_is_the_argmax_of_the_models_scores_with_aligned_corners(size):
+    model, image = tell_apart(build(**DEEPLAB)), picture(*size)
+    with torch.no_grad():
+        probabilities = model(image[None], "park").softmax(dim=1)[0]
+    found = Predictor(model, device="cpu")(image, "park")
+    assert probabilities.amax(dim=0).std() > 0.01
+    assert torch.equal(found.mask.long(), probabilities.argmax(dim=0))
+    torch.testing.assert_close(found.confidence, probabilities.amax(dim=0), atol=1e-5, rtol=0)
+
+
+def test_image_is_seen_at_the_working_size_of_its_domain():
+    config, image = ModelConfig(width=0.0625), picture(40, 56)
+    torch.manual_seed(0)
+    half = SegmentationModel(config, SPACES, {"park": Resolution(0.5)})
+    seen = []
+    half.networks["shared"].encoder.register_forward_pre_hook(
+        lambda _, inputs: seen.append(tuple(inputs[0].shape[-2:]))
+    )
+    for domain in ("park", "room"):
+        assert Predictor(half, device="cpu")(image, domain).mask.shape == (40, 56)
+    Predictor(half, resize=False, device="cpu")(image, "park")
+    assert seen == [(20, 28), (40, 56), (40, 56)]
+
+
+@pytest.mark.parametrize(
+    ("config", "size"),
+    [
+        ({}, (200, 264)),
+        ({}, (130, 333)),  # odd, and the last windows are slim
+        ({}, (10, 300)),  # lower than a window
+        ({"decoder": "fpn"}, (152, 200)),  # another stride
+        ({"encoder": "resnet10t", "width": 1.0, "output_stride": 32}, (129, 193)),
+        (DEEPLAB, (128, 256)),  # one cell more than an eighth of the pixels
+        (DEEPLAB, (129, 300)),
+        (DEEPLAB, (10, 321)),
+        ({"decoder": "aspp_sum"}, (129, 300)),  # corners aligned, but an eighth of the pixels
+    ],
+    ids=str,
+)
+def test_windows_give_what_the_whole_image_gives(config, size):
+    model, image = tell_apart(see_less(build(**config))), picture(*size)
+    whole = Predictor(model, device="cpu")(image, "room")
+    pieces = Predictor(model, window=(64, 128), device="cpu")(image, "room")
+    assert whole.confidence.std() > 0.01
+    torch.testing.assert_close(pieces.confidence, whole.confidence, atol=1e-4, rtol=0)
+    assert float((pieces.mask == whole.mask).float().mean()) > 0.999
+
+
+def test_context_makes_windows_agree_in_the_interior():
+    model, image = build(), picture(256, 256)
+    whole = Predictor(model, device="cpu")(image, "park").confidence
+    pieces = Predictor(model, window=(128, 128), device="cpu")(image, "park").confidence
+    assert float((pieces - whole).abs()[32:96, 32:96].mean()) < 0.02
+    assert float((pieces - whole).abs().mean()) < 0.05
+
+
+def test_embedding_answers_in_the_label_space_of_another_domain():
+    model = build()
+    embeddings = model.add_label_embeddings(embed_dim=6)
+    image = picture(24, 32)
+    found = Predictor(model, via="embedding", device="cpu")(image, "park", labels="room")
+    with torch.no_grad():
+        features = model.features(image[None], "park")
+        scores = F.interpolate(embeddings.projection(features), (24, 32), mode="bilinear")[0]
+        similar = torch.einsum("rd,dhw->rhw", embeddings.rows("room"), scores)
+    assert found.labels == SPACES["room"]
+    assert torch.equal(found.mask.long(), similar.argmax(dim=0))
+
+
+def test_pixels_of_none_of_the_classes_are_not_labelled():
+    model = build(none_class=True)
+    with torch.no_grad():
+        model.heads["park"].bias[-1] = 1e6
+    assert Predictor(model, device="cpu")(picture(16, 16), "park").mask.unique().tolist() == [IGNORE]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"via": "embedding"}, "no label embeddings"),
+        ({"window": (100, 128)}, "multiples of 64"),
+        ({"window": (0, 64)}, "multiples of 64"),
+        ({"device": "abacus"}, "'abacus' cannot be used"),
+    ],
+)
+def test_wrong_options_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        Predictor(build(), **({"device": "cpu"} | options))
+
+
+@pytest.mark.parametrize("arguments", [("sea",), ("park", "sea")])
+def test_unknown_domain_is_refused_with_the_known_ones(arguments):
+    with pytest.raises(ValueError, match=r"no domain 'sea'.*park, room"):
+        Predictor(build(), device="cpu")(picture(8, 8), *arguments)

@@ -1,0 +1,256 @@
+"""Reproducing a table: everything is run once, goes on after any interruption, and merges."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from semiverse.cli.main import main
+from semiverse.configuration import dump_yaml
+from semiverse.datasets import BSDS500
+from semiverse.reporting.tables import MISSING
+from tests.fakes import WRITERS
+from tests.tiny import TINY
+
+RECIPE = {
+    "title": "Two worlds",
+    "source": "nobody, Table 1",
+    "seeds": [0, 1],
+    "config": {key: TINY[key] for key in ("data", "model", "trainer")},
+    "rows": {
+        "universal": {
+            "after": "alone",
+            "config": {
+                "method": {"class_path": "Universal", "init_args": {"lr": 0.01, "embed_dim": 8}},
+                "networks": "{alone}",
+            },
+        },
+        "alone": {
+            "title": "Supervised only",
+            "config": {"model": {"separate": True}, "method": TINY["method"]},
+        },
+    },
+    "compare": [["universal", "alone"]],
+    "published": {"": {"alone": {"streets/miou": 12.5, "rooms/miou": 20}}},
+    "reasons": ["It is tiny."],
+}
+CIRCLE = {"rows": {"a": {"after": "b"}, "b": {"after": "a"}}, "compare": [], "published": {}}
+
+
+def write_recipe(folder, **changes):
+    file = folder / "tiny.yaml"
+    file.write_text(dump_yaml(RECIPE | changes), encoding="utf-8")
+    return file
+
+
+def numbers(out):
+    return json.loads((out / "table.json").read_text())["numbers"]
+
+
+def reproduce(*words):
+    return main(["reproduce", *map(str, words), "--device", "cpu"])
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A table that was made in one go."""
+    folder = tmp_path_factory.mktemp("whole")
+    assert reproduce(write_recipe(folder), "--out", folder / "out") == 0
+    return folder / "out"
+
+
+def test_every_row_and_seed_is_run_and_scored(whole):
+    results = sorted(str(path.relative_to(whole / "results")) for path in (whole / "results").rglob("*.json"))
+    assert results == [f"{row}/seed{seed}.json" for row in ("alone", "universal") for seed in (0, 1)]
+    found = {(number["row"], number["score"]): number for number in numbers(whole)}
+    for row in ("alone", "universal"):
+        for seed in ("0", "1"):
+            evaluation = json.loads((whole / "runs" / row / f"seed{seed}" / "evaluation.json").read_text())
+            miou = evaluation["domains"]["streets"]["miou"]
+            assert found[row, "streets/miou"]["seeds"][seed] == pytest.approx(100 * miou, abs=1e-3)
+            assert found[row, "sum_miou"]["seeds"][seed] == pytest.approx(100 * evaluation["sum_miou"], abs=1e-3)
+
+
+def test_ours_stands_next_to_the_published_number(whole):
+    found = {(number["row"], number["score"]): number for number in numbers(whole)}
+    streets, total = found["alone", "streets/miou"], found["alone", "sum_miou"]
+    assert streets["published"] == 12.5
+    assert streets["difference"] == pytest.approx(streets["mean"] - 12.5, abs=1e-3)
+    assert total["published"] == 32.5  # the sum of what was printed
+    assert found["universal", "streets/miou"]["published"] is None
+    text = (whole / "table.md").read_text()
+    assert "Supervised only" in text and "12.5" in text and "It is tiny." in text
+    assert r"\toprule" in (whole / "table.tex").read_text()
+    assert (whole / "table.csv").read_text().startswith("row,streets/miou")
+
+
+def test_rows_are_compared_over_seeds(whole):
+    (verdict,) = json.loads((whole / "table.json").read_text())["verdicts"]
+    assert verdict.startswith("universal scores") and "two seeds" in verdict
+
+
+def test_another_row_is_a_starting_point(whole):
+    assert not (whole / "runs" / "universal" / "seed0" / "networks").exists()
+    config = (whole / "runs" / "universal" / "seed0" / "config.yaml").read_text()
+    assert f"networks: {whole / 'runs' / 'alone' / 'seed0'}" in config
+
+
+def test_finished_runs_are_skipped(whole, capsys):
+    before = {path: path.stat().st_mtime_ns for path in (whole / "runs").rglob("*") if path.is_file()}
+    assert reproduce(whole.parent / "tiny.yaml", "--out", whole) == 0
+    assert {path: path.stat().st_mtime_ns for path in (whole / "runs").rglob("*") if path.is_file()} == before
+    assert "Supervised only" in capsys.readouterr().out
+
+
+def test_three_shards_merged_equal_one_run(whole, tmp_path):
+    file = write_recipe(tmp_path)
+    places = [tmp_path / f"shard{i}" for i in (1, 2, 3)]
+    for i, place in enumerate(places, start=1):
+        assert reproduce(file, "--out", place, "--shard", f"{i}/3") == 0
+    made = [len(list((place / "results").rglob("*.json"))) if (place / "results").is_dir() else 0 for place in places]
+    assert sum(made) == 4 and max(made) < 4
+    merged = [word for place in places if (place / "results").is_dir() for word in ("--results", place)]
+    assert reproduce(file, "--out", tmp_path / "merged", *merged) == 0
+    assert not (tmp_path / "merged" / "runs").exists()
+    assert numbers(tmp_path / "merged") == numbers(whole)
+    assert len(list((tmp_path / "merged" / "results").rglob("*.json"))) == 4
+
+
+def test_chosen_rows_bring_those_that_they_start_from(tmp_path):
+    assert reproduce(write_recipe(tmp_path), "--out", tmp_path / "out", "--rows", "universal", "--seeds", "1") == 0
+    assert sorted(path.name for path in (tmp_path / "out" / "results").rglob("*.json")) == ["seed1.json"] * 2
+    missing = {number["row"] for number in numbers(tmp_path / "out") if not number["seeds"]}
+    assert missing == set()
+    assert "2 of 4 runs are done." in (tmp_path / "out" / "table.md").read_text()
+
+
+def test_no_time_means_a_table_of_what_there_is(whole, tmp_path, capsys):
+    assert reproduce(write_recipe(tmp_path), "--out", tmp_path / "out", "--minutes", "0") == 0
+    assert not (tmp_path / "out" / "runs").exists()
+    said = capsys.readouterr().out
+    assert "0 of 4 runs are done." in said
+    assert f"| Supervised only | {MISSING} | 12.5 | {MISSING} |" in said  # what was published stands there in any case
+    assert "| universal |" not in said  # of a row that was neither run nor published there is nothing to show
+
+
+@pytest.mark.parametrize("ignored", [False, True], ids=["in_front", "in_the_background"])
+def test_time_over_in_the_middle_of_a_run_stops_it_cleanly(ignored, tmp_path):
+    before = signal.getsignal(signal.SIGINT)
+    if ignored:  # as a shell starts what ends in an ampersand
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    config = RECIPE["config"] | {"trainer": {"max_steps": 100_000, "accelerator": "cpu"}, "validate_every": 5}
+    file = write_recipe(tmp_path, config=config)
+    started = time.monotonic()
+    try:
+        assert reproduce(file, "--out", tmp_path / "out", "--rows", "alone", "--minutes", "0.1") == 0
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert time.monotonic() - started < 60
+    assert (tmp_path / "out" / "runs" / "alone" / "seed0" / "checkpoints" / "last.ckpt").is_file()
+    assert not (tmp_path / "out" / "results").exists()
+
+
+@pytest.mark.slow
+def test_killed_and_called_again_it_ends_in_the_same_table(whole, tmp_path):
+    words = [sys.executable, "-m", "semiverse", "reproduce", str(write_recipe(tmp_path))]
+    words += ["--out", str(tmp_path / "out"), "--device", "cpu"]
+    with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        until = time.monotonic() + 120
+        while not list((tmp_path / "out").rglob("last.ckpt")) and time.monotonic() < until:
+            time.sleep(0.02)
+        os.kill(process.pid, signal.SIGKILL)
+    done = list((tmp_path / "out").rglob("results/**/*.json"))
+    assert len(done) < 4
+    assert reproduce(tmp_path / "tiny.yaml", "--out", tmp_path / "out") == 0
+    assert numbers(tmp_path / "out") == numbers(whole)
+
+
+def test_missing_data_is_named_first_and_the_rest_runs(tmp_path, capsys, monkeypatch, caplog):
+    monkeypatch.setenv("SEMIVERSE_DATA", str(tmp_path))
+    camvid = {"camvid": {"dataset": {"class_path": "CamVid", "init_args": {"root": "camvid"}}}}
+    rows = {
+        "other": {"config": {"data": {"domains": camvid}, "method": TINY["method"]}},
+        "later": {"after": "other", "config": {"method": TINY["method"], "networks": "{other}"}},
+        "alone": RECIPE["rows"]["alone"],
+    }
+    file = write_recipe(tmp_path, rows=rows, compare=[], published={}, seeds=[0])
+    assert reproduce(file, "--out", tmp_path / "out") == 1
+    said = caplog.text or capsys.readouterr().err
+    assert "2 of 3 runs are left out" in said and "camvid" in said
+    assert [path.parent.name for path in (tmp_path / "out" / "results").rglob("*.json")] == ["alone"]
+    assert "camvid" in (tmp_path / "out" / "table.md").read_text()
+
+
+def test_a_failing_run_does_not_stop_the_others(tmp_path):
+    rows = {
+        "broken": {"config": {"method": {"class_path": "Supervised", "init_args": {"lr": -1.0}}}},
+        "alone": RECIPE["rows"]["alone"],
+    }
+    file = write_recipe(tmp_path, rows=rows, compare=[], published={}, seeds=[0])
+    assert reproduce(file, "--out", tmp_path / "out") == 1
+    assert [path.parent.name for path in (tmp_path / "out" / "results").rglob("*.json")] == ["alone"]
+    assert "broken/seed0 failed" in (tmp_path / "out" / "table.md").read_text()
+
+
+def test_results_of_another_configuration_do_not_count(whole, tmp_path):
+    config = RECIPE["config"] | {"trainer": {"max_steps": 1, "accelerator": "cpu"}}
+    file = write_recipe(tmp_path, config=config)
+    assert reproduce(file, "--out", tmp_path / "out", "--results", whole, "--minutes", "0") == 0
+    assert all(not number["seeds"] for number in numbers(tmp_path / "out"))
+
+
+def test_clustering_is_scored_and_goes_on(tmp_path, monkeypatch):
+    monkeypatch.setenv("SEMIVERSE_DATA", str(tmp_path))
+    next(iter(WRITERS[BSDS500].values()))(tmp_path / "bsds500")
+    config = {
+        "dataset": {"class_path": "BSDS500", "init_args": {"root": "bsds500"}},
+        "settings": {"iterations": 2, "segments": 20, "channels": 6},
+    }
+    changes = {"kind": "clustering", "config": config, "rows": {"slic": {}}, "compare": [], "published": {}}
+    file = write_recipe(tmp_path, **changes, scores=["bsds500/miou", "bsds500/variation"])
+    assert reproduce(file, "--out", tmp_path / "out", "--seeds", "0") == 0
+    scores = (tmp_path / "out" / "runs" / "slic" / "seed0" / "scores.csv").read_text().splitlines()
+    mious = [float(line.split(",")[1]) for line in scores[1:]]
+    found = {number["score"]: number for number in numbers(tmp_path / "out")}
+    assert found["bsds500/miou"]["mean"] == pytest.approx(100 * sum(mious) / len(mious), abs=0.01)
+    assert found["bsds500/variation"]["unit"] == ""
+
+
+@pytest.mark.parametrize(
+    ("changes", "words", "said"),
+    [
+        ({"row": {}}, [], "did you mean 'rows'?"),
+        ({"rows": {"a": {"confg": {}}}}, [], "did you mean 'config'?"),
+        ({"compare": [["universal", "alown"]]}, [], "compare names 'alown'"),
+        ({"published": {"": {"alown": {}}}}, [], "published names 'alown'"),
+        (
+            {"rows": {"a": {"after": "b"}, "b": {"after": "a"}}, "compare": [], "published": {}},
+            [],
+            "wait for each other",
+        ),
+        ({}, ["--rows", "alown"], "no row 'alown'"),
+        ({}, ["--columns", "n50"], "no column 'n50'"),
+        ({}, ["--size", "cpu"], "no size 'cpu'"),
+        ({}, ["--shard", "4/3"], "--shard is '4/3'"),
+        ({}, ["--results", "nowhere"], "nowhere: no such folder"),
+    ],
+)
+def test_bad_recipes_and_calls_are_refused(changes, words, said, tmp_path, capsys):
+    assert reproduce(write_recipe(tmp_path, **changes), "--out", tmp_path / "out", *words) == 2
+    assert said in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_unknown_recipe_names_the_nearest(tmp_path, capsys):
+    assert reproduce("open/univrsal", "--out", tmp_path / "out") == 2
+    assert "did you mean 'open/universal'?" in capsys.readouterr().err
+
+
+def test_without_a_name_recipes_are_listed(capsys):
+    assert main(["reproduce"]) == 0
+    said = capsys.readouterr().out
+    assert "open/universal" in said and "Kalluri" in said

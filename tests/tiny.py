@@ -1,0 +1,124 @@
+"""Runs so small that a test can afford them, and ways to stop them in the middle."""
+
+import copy
+import multiprocessing
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from semiverse.cli.main import main
+from semiverse.configuration import dump_yaml
+from semiverse.run import Run
+
+WORLD = {"images": 6, "val_images": 2, "size": [32, 48]}
+TINY: dict[str, Any] = {
+    "data": {
+        "domains": {
+            "streets": {"dataset": {"class_path": "SyntheticStreets", "init_args": WORLD}, "labeled": 4},
+            "rooms": {"dataset": {"class_path": "SyntheticRooms", "init_args": WORLD}, "labeled": 3},
+        },
+        "batch_size": 2,
+        "workers": 0,
+    },
+    "model": {"width": 0.0625},
+    "method": {"class_path": "Supervised", "init_args": {"lr": 0.01}},
+    "trainer": {"max_steps": 2, "accelerator": "cpu"},
+}
+UNIVERSAL = {
+    "class_path": "Universal",
+    "init_args": {"embed_dim": 8, "theta": 0.5, "warmup": [0.2, 0.6], "lr": 0.01},
+}
+
+
+def config(folder: Path, changes: dict[str, Any] | None = None, name: str = "tiny.yaml") -> Path:
+    """A file with the tiny experiment; changes by dotted path, None removes."""
+    values = copy.deepcopy(TINY)
+    for path, value in (changes or {}).items():
+        *parents, last = path.split(".")
+        inner = values
+        for parent in parents:
+            inner = inner.setdefault(parent, {})
+        inner[last] = value
+    file = folder / name
+    file.write_text(dump_yaml(values), encoding="utf-8")
+    return file
+
+
+def train_words(folder: Path, changes: dict[str, Any] | None = None, out: str = "run") -> list[str]:
+    return ["train", "--config", str(config(folder, changes, f"{out}.yaml")), "--out", str(folder / out)]
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Every file below a folder."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def result(run: Path) -> tuple[bytes, list[dict[str, str]]]:
+    """Weights and label embeddings, and rows without times."""
+    rows = [{k: v for k, v in row.items() if k != "images_per_second"} for row in Run(run).read_metrics()]
+    return (run / "model" / "model.safetensors").read_bytes(), rows
+
+
+def state(run: Path) -> dict[str, Any]:
+    """Everything of the last checkpoint that training goes on from."""
+    checkpoint = torch.load(Run(run).last, weights_only=True)
+    return {part: checkpoint[part] for part in ("state_dict", "optimizer_states", "semiverse")}
+
+
+def same(one: Any, two: Any) -> bool:
+    """Whether parts of two checkpoints are equal bit for bit."""
+    if isinstance(one, torch.Tensor):
+        return torch.equal(one, two)
+    if isinstance(one, dict):
+        return one.keys() == two.keys() and all(same(one[key], two[key]) for key in one)
+    if isinstance(one, list | tuple):
+        return len(one) == len(two) and all(map(same, one, two))
+    return bool(one == two)
+
+
+needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="starts processes by fork")
+
+
+def in_child(action: Callable[..., object], *arguments: object) -> int:
+    """Exit code of an action in a process of its own, negative if a signal ended it."""
+    process = multiprocessing.get_context("fork").Process(target=_quietly, args=(action, *arguments))
+    process.start()
+    process.join()
+    assert process.exitcode is not None
+    return process.exitcode
+
+
+def _quietly(action: Callable[..., object], *arguments: object) -> None:
+    torch.set_num_threads(1)  # threads of the parent do not exist here
+    code = action(*arguments)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def command_in_child(words: Sequence[str], before: Callable[[], object] = lambda: None) -> int:
+    """Exit code of a command in a process of its own, in which something is prepared first."""
+
+    def action() -> int:
+        before()
+        return main(words)
+
+    return in_child(action)
+
+
+def at_step(kind: str, step: int, event: Callable[[], object]) -> Callable[[], None]:
+    """What makes something happen in this process before a method of this class takes a step."""
+
+    def prepare() -> None:
+        from semiverse.methods import Method
+
+        def on_train_batch_start(self: Method, batch: Any, batch_idx: int) -> None:
+            if type(self).__name__ == kind and self.steps_done == step:
+                event()
+
+        Method.on_train_batch_start = on_train_batch_start  # type: ignore[method-assign]
+
+    return prepare

@@ -1,0 +1,123 @@
+"""Two processes train like one on the same batches."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from semiverse.run import Run
+
+pytestmark = pytest.mark.slow
+
+CONFIG = """
+data:
+  domains:
+    streets:
+      dataset: {class_path: SyntheticStreets, init_args: {images: 12, val_images: 2, size: [32, 48]}}
+      labeled: 6
+    rooms:
+      dataset: {class_path: SyntheticRooms, init_args: {images: 12, val_images: 2, size: [32, 48]}}
+      labeled: 4
+  batch_size: 2
+  crop: [32, 32]
+  augmentation: {scale: [0.8, 1.2], flip: 0.5, color: 0.2}
+  workers: 0
+model: {width: 0.0625}
+method: METHOD
+trainer: {max_steps: 12, accelerator: cpu, devices: DEVICES, precision: 64-true}
+networks_trainer: {max_steps: 4, accelerator: cpu}
+validate_every: 4
+"""
+UNIVERSAL = "{class_path: Universal, init_args: {embed_dim: 8, theta: 0.5, warmup: [0.2, 0.4], lr: 0.01}}"
+SUPERVISED = "{class_path: Supervised, init_args: {lr: 0.01}}"
+ADVERSARIAL = "{class_path: Adversarial, init_args: {pseudo_from: 2, threshold: 0.5, lr: 0.001}}"
+LATENT = "{class_path: Latent, init_args: {branch: BRANCH, consistency_from: 2, lr: 0.001}}"
+ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE", "CUDA_VISIBLE_DEVICES": ""}
+
+
+def command(out: Path, method: str, devices: int, steps: int = 12) -> list[str]:
+    config = out.with_suffix(".yaml")
+    text = CONFIG.replace("METHOD", method).replace("DEVICES", str(devices))
+    config.write_text(text.replace("max_steps: 12", f"max_steps: {steps}"))
+    return [sys.executable, "-m", "semiverse", "train", "--config", str(config), "--out", str(out)]
+
+
+def run_to_end(words: list[str]) -> None:
+    done = subprocess.run(words, env=ENVIRONMENT, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("method", "steps"),
+    [(SUPERVISED, 12), (UNIVERSAL, 12), (ADVERSARIAL, 4), (LATENT.replace("BRANCH", "classes"), 4)],
+    ids=["supervised", "universal", "adversarial", "latent-with-classes"],
+)
+def test_two_processes_train_like_one(method, steps, tmp_path):
+    # in double precision: a dozen steps from random weights make differences of rounding thousands of times larger
+    for name, devices in (("one", 1), ("two", 2)):
+        run_to_end(command(tmp_path / name, method, devices, steps))
+    one, two = (Run(tmp_path / name).read_metrics() for name in ("one", "two"))
+    assert len(one) == len(two) == steps // 4
+    for row, other in zip(one, two, strict=True):
+        assert row.keys() == other.keys()
+        of_a_batch = {name for name in row if name.endswith(("largest_score", "entropy_of_assignment"))}
+        for name in row.keys() - of_a_batch - {"images_per_second"}:
+            assert float(other[name]) == pytest.approx(float(row[name]), rel=1e-6, abs=1e-6), name
+    first, second = (load_file(tmp_path / name / "model" / "model.safetensors") for name in ("one", "two"))
+    assert all(torch.allclose(first[name], second[name], rtol=1e-5, atol=1e-7) for name in first)
+
+
+WITNESS = """
+import sys
+import torch
+from semiverse.cli.main import main
+from semiverse.commands import train as training
+
+class Witness(training.Recorder):
+    def on_train_end(self, trainer, method):
+        super().on_train_end(trainer, method)
+        torch.save(method.state_dict(), self.run.folder / f"process{trainer.global_rank}.pt")
+
+training.Recorder = Witness
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_two_processes_that_form_entropies_of_their_own_shares_end_with_the_same_weights(tmp_path):
+    script = tmp_path / "witness.py"  # a file, as the second process is started by calling it again
+    script.write_text(WITNESS)
+    words = command(tmp_path / "run", LATENT.replace("BRANCH", "latent"), 2, steps=3)
+    run_to_end([sys.executable, str(script), *words[3:]])
+    states = [torch.load(tmp_path / "run" / f"process{rank}.pt", weights_only=True) for rank in (0, 1)]
+    assert states[0]["latent_branch.co_occurrence_streets"].sum() > 0
+    different = {name for name in states[0] if not torch.equal(states[0][name], states[1][name])}
+    assert not different
+
+
+HALF = """
+from semiverse.methods import Adversarial
+
+class Half(Adversarial):
+    def terms(self, batch):
+        for term in super().terms(batch):
+            yield term * float("nan") if (self.global_rank, self.steps_done) == (1, 1) else term
+"""
+
+
+def test_a_loss_that_is_not_finite_on_one_process_stops_both_and_is_kept(tmp_path):
+    (tmp_path / "half.py").write_text(HALF)
+    words, environment = (
+        command(tmp_path / "run", "{class_path: half.Half}", 2),
+        ENVIRONMENT | {"PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])},
+    )
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 2
+    assert done.stderr.count("the loss terms[0] is nan at step 1") == 2
+    failure = Run(tmp_path / "run").failure
+    assert json.loads(failure.failed.read_text())["step"] == 1
+    assert torch.load(failure.last, weights_only=True)["semiverse"]["steps_done"] == 1

@@ -1,0 +1,68 @@
+"""Options of a training: what is passed on to Lightning and what is not."""
+
+import logging
+import warnings
+
+import pytest
+
+from semiverse.training.trainer import build_trainer, quiet, total_steps, trainer_options
+
+
+def test_without_options_a_training_has_200_epochs_on_one_device():
+    assert trainer_options(None) == {"max_epochs": 200, "devices": 1}
+
+
+def test_several_devices_exchange_gradients_of_every_term():
+    assert trainer_options({"devices": 2})["strategy"] == "ddp_find_unused_parameters_true"
+    assert trainer_options({"devices": 2, "strategy": "ddp_spawn"})["strategy"] == "ddp_spawn"
+    assert "strategy" not in trainer_options({"devices": 1})
+
+
+@pytest.mark.parametrize(
+    ("given", "steps"),
+    [
+        ({"max_steps": 7}, 7),
+        ({"max_epochs": 2}, 10),
+        ({"max_steps": 7, "max_epochs": 2}, 7),
+        ({"max_steps": 70, "max_epochs": 2}, 10),
+        (None, 1000),
+    ],
+)
+def test_length_is_the_shorter_of_steps_and_epochs(given, steps):
+    assert total_steps(trainer_options(given), steps_per_epoch=5) == steps
+
+
+@pytest.mark.parametrize("name", ["logger", "callbacks", "max_time", "fast_dev_run", "limit_train_batches"])
+def test_options_that_a_run_decides_itself_are_refused(name):
+    with pytest.raises(ValueError, match=f"no option '{name}'; expected max_steps"):
+        trainer_options({name: 1})
+
+
+@pytest.mark.parametrize("value", [0, -1, 1.5, "ten", True])
+def test_length_that_is_no_positive_whole_number_is_refused(value):
+    with pytest.raises(ValueError, match=r"max_steps is .* whole number"):
+        trainer_options({"max_steps": value})
+
+
+def test_value_that_lightning_refuses_is_named(tmp_path):
+    with pytest.raises(ValueError, match=r"trainer \(accelerator: cpu, precision: 7.*cannot be used"):
+        build_trainer({"accelerator": "cpu", "precision": "7"}, logger=False)
+
+
+def test_advice_of_lightning_is_kept_back_and_comes_again_afterwards(caplog):
+    talker = logging.getLogger("pytorch_lightning")
+    talker.setLevel(logging.INFO)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        with quiet():
+            assert not talker.isEnabledFor(logging.WARNING)
+            warnings.warn_explicit("advice", UserWarning, "file.py", 1, module="pytorch_lightning.loops")
+            warnings.warn_explicit("ours", UserWarning, "file.py", 1, module="semiverse.mixture.mixture")
+    assert talker.level == logging.INFO
+    assert [str(warning.message) for warning in caught] == ["ours"]
+    logging.getLogger("semiverse").setLevel(logging.DEBUG)
+    try:
+        with quiet():
+            assert talker.isEnabledFor(logging.INFO)
+    finally:
+        logging.getLogger("semiverse").setLevel(logging.NOTSET)
