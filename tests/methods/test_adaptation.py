@@ -9,12 +9,12 @@ from types import SimpleNamespace
 import pytest
 import torch
 import torch.nn.functional as F
+from semiverse.methods.judges import SOURCE, TARGET, SourceOrTarget
 
 from semiverse.cli.main import main
 from semiverse.datasets import GTA5, Cityscapes, Remapped, SyntheticRooms, SyntheticStreets
 from semiverse.labels import IGNORE, LabelSpace
 from semiverse.methods import Adaptation, Supervised
-from semiverse.methods.judges import SOURCE, TARGET, SourceOrTarget
 from semiverse.mixture import Domain, DomainMixture
 from semiverse.models import ModelConfig, SegmentationModel, SummedAspp, read_tensors
 from semiverse.run import Run

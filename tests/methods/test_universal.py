@@ -7,6 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from safetensors.torch import save_file
+from semiverse.methods.bookkeeping import Confusions
 from torch.distributions import Categorical
 
 from semiverse.embeddings.estimate import ClassMeans
@@ -14,7 +15,6 @@ from semiverse.embeddings.sources import LabelRowOptions
 from semiverse.labels import LabelSpace
 from semiverse.losses import cross_entropy
 from semiverse.methods import Finetune, Supervised, Universal
-from semiverse.methods.bookkeeping import Confusions
 from semiverse.models import LabelEmbeddings
 from tests.methods.worlds import TINY, first_batch, gradients, learner, mixture, moved, networks_of
 

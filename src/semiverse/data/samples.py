@@ -1,7 +1,7 @@
 """Records as samples for a network: read, and transformed image and mask together."""
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -23,6 +23,14 @@ class Sample(NamedTuple):
 
 
 Transform = Callable[[Tensor, Tensor, torch.Generator], tuple[Tensor, Tensor]]
+
+
+@runtime_checkable
+class ViewTransform(Protocol):
+    """A transform that can make several views of one image."""
+
+    def views(self, image: Tensor, mask: Tensor, generator: torch.Generator, count: int) -> tuple[list[Tensor], Tensor]:
+        """So many images (3, H, W), and the one mask (H, W) that fits all of them."""
 
 
 class Reader(Protocol):
@@ -48,11 +56,17 @@ class Split(Dataset[Sample]):
         return len(self.records)
 
     def __getitem__(self, index: int) -> Sample:
-        return self.draw(index, torch.Generator())
+        return self.draw(index, torch.Generator())[0]
 
-    def draw(self, index: int, generator: torch.Generator) -> Sample:
-        """Sample ``index``, its transform fed from this generator, so that it can be drawn again bit for bit."""
+    def draw(self, index: int, generator: torch.Generator, views: int = 1) -> list[Sample]:
+        """Sample ``index``, its transform fed from this generator, so that it can be drawn again bit for bit.
+
+        Several views need a transform that makes them (``CropTransform``).
+        """
         record = self.records[index]
         image, mask = self.reader.read(record)
+        if views > 1 and isinstance(self.transform, ViewTransform):
+            images, mask = self.transform.views(image, mask, generator, views)
+            return [Sample(one, mask, record.id) for one in images]
         image, mask = self.transform(image, mask, generator)
-        return Sample(image, mask, record.id)
+        return [Sample(image, mask, record.id)] * views

@@ -77,6 +77,11 @@ class CropTransform:
 
     def __call__(self, image: Tensor, mask: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Image (3, H, W) and mask (H, W), both uint8, at the size of the crop."""
+        (image,), mask = self.views(image, mask, generator, 1)
+        return image, mask
+
+    def views(self, image: Tensor, mask: Tensor, generator: torch.Generator, count: int) -> tuple[list[Tensor], Tensor]:
+        """The same pixels so many times, each in colours of its own, and their one mask, as ``__call__`` gives them."""
         height, width = self.resolution.of(*mask.shape)
         factor = _uniform(generator, *self.augmentation.scale)
         place = torch.rand(2, generator=generator).tolist()
@@ -87,9 +92,8 @@ class CropTransform:
             image, mask = crop(image, mask, working, self.crop, place)
         if float(torch.rand((), generator=generator)) < self.augmentation.flip:
             image, mask = image.flip(-1), mask.flip(-1)
-        if self.augmentation.color > 0:
-            image = jitter(image, self.augmentation.color, generator)
-        return image.contiguous(), mask.contiguous()
+        image, color = image.contiguous(), self.augmentation.color
+        return [jitter(image, color, generator) if color > 0 else image for _ in range(count)], mask.contiguous()
 
 
 def resize(image: Tensor, mask: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
