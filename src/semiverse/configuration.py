@@ -121,8 +121,8 @@ AS_BEFORE = {"algorithm": "sgd", "decoder_factor": 1.0, "warmup": 0, "decay_step
 """What optimisers of version 0.1 were like without saying so."""
 
 
-def modernized(values: dict[str, Plain]) -> dict[str, Plain]:
-    """A training's configuration in today's form, with a warning that shows it if version 0.1 wrote it otherwise."""
+def modernized(values: dict[str, Plain], silent: bool = False) -> dict[str, Plain]:
+    """A training's configuration in today's form; a warning shows that form where version 0.1 wrote it otherwise."""
     method = values.get("method")
     if not isinstance(method, dict):
         return values
@@ -139,11 +139,12 @@ def modernized(values: dict[str, Plain]) -> dict[str, Plain]:
     if not sections and not moved_rows:
         return values
     told: dict[str, Plain] = {**({"method": {"init_args": moved_rows}} if moved_rows else {}), **sections}
-    warn(
-        "options of version 0.1 are read, and will be refused from version 0.3 on; write instead:\n" + dump_yaml(told),
-        FutureWarning,
-        stacklevel=2,
-    )
+    if not silent:
+        warn(
+            "options of version 0.1 are read, and will be refused from version 0.3 on; write instead:\n"
+            + dump_yaml(told),
+            stacklevel=2,
+        )
     for section, moved in sections.items():
         unsaid = AS_BEFORE if section == "optimizer" else {}
         values = values | {section: {**unsaid, **(values.get(section) or {}), **moved}}
@@ -160,7 +161,9 @@ def _row_source(rows: dict[str, Plain]) -> dict[str, Plain]:
         return found | {"rows": {"class_path": "RowsFromFile", "init_args": {"file": file}}}
     if source == "random":
         return found | {"rows": {"class_path": "RandomRows", "init_args": {}}}
-    return found | ({"rows": {"class_path": "FeatureRows", "init_args": rest}} if rest else {"rows": None})
+    unsaid = {"joint_pca": False, "project_from_pca": False, "pixels": 50_000}
+    usual = all(unsaid.get(key) == value for key, value in rest.items())
+    return found | {"rows": None if usual else {"class_path": "FeatureRows", "init_args": rest}}
 
 
 class _UniqueKeyLoader(yaml.SafeLoader):
