@@ -17,6 +17,11 @@ def expand(path: Path) -> Path:
     return Path(os.path.expandvars(path)).expanduser()
 
 
+def data_root(root: Path | None = None) -> Path:
+    """The folder of all datasets: as given, or else ``$SEMIVERSE_DATA``, or else ``data``."""
+    return expand(root or Path(os.environ.get("SEMIVERSE_DATA") or "data"))
+
+
 def cache_folder() -> Path:
     """Where the library keeps what it can make again: ``$SEMIVERSE_CACHE``, or else the user's cache folder."""
     given = os.environ.get("SEMIVERSE_CACHE")
@@ -36,7 +41,7 @@ def find_folder(path: Path, owner: str) -> Path:
     given = expand(path)
     candidates = [given]
     if not given.is_absolute() and not given.exists():
-        candidates.append(expand(Path(os.environ.get("SEMIVERSE_DATA", "data"))) / given)
+        candidates.append(data_root() / given)
     for candidate in candidates:
         if candidate.is_dir():
             return candidate
