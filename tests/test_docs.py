@@ -67,3 +67,10 @@ def test_links_lead_to_files(page):
     text = page.read_text(encoding="utf-8")
     targets = [target for target in re.findall(r"\]\(([^)#:]+)\)", text) if not target.startswith("http")]
     assert all((page.parent / target).exists() for target in targets), targets
+
+
+def test_every_package_with_public_names_has_a_page_in_the_reference():
+    rooms = [package for package in (ROOT / "src").rglob("__init__.py") if "\n__all__ = " in package.read_text()]
+    names = {".".join(package.parent.relative_to(ROOT / "src").parts) for package in rooms}
+    pages = [page.read_text(encoding="utf-8") for page in (ROOT / "docs" / "reference").glob("*.md")]
+    assert {name for page in pages for name in re.findall(r"automodule:: (\S+)", page)} == names
