@@ -54,10 +54,11 @@ html_show_search_summary = False  # it would be fetched, which browsers refuse f
 html_show_copyright = False
 
 
-def text_of_page(_: Sphinx, page: str, source: list[str]) -> None:
+def text_of_page(app: Sphinx, page: str, source: list[str]) -> None:
     """Give a page its text: that of another file where it stands for one, with links that fit the site."""
     if page in INCLUDED:
         source[0] = (ROOT / INCLUDED[page]).read_text(encoding="utf-8")
+        app.env.note_dependency(ROOT / INCLUDED[page])  # read again when that file changes
     home = ROOT if page in INCLUDED else (DOCS / page).parent
     source[0] = re.sub(
         r"(?<=\]\()(?!\w+:|#)([^)#\s]+)(?=[)#])", lambda found: target(found[1], home, DOCS / page), source[0]
