@@ -20,7 +20,7 @@ from semiverse.data import (
     labeling_order,
     share_of,
 )
-from semiverse.data.splits import FACTS, list_facts, pairs_text
+from semiverse.data.division import FACTS, list_facts, pairs_text
 from semiverse.files import write_atomically
 from semiverse.mixture import DomainMixture
 from semiverse.mixture.domain import drawing_rule

@@ -13,8 +13,8 @@ from typing import Any, Literal
 from pytorch_lightning import seed_everything
 from pytorch_lightning.loggers import TensorBoardLogger
 
-from semiverse.commands.check import refuse_problems
 from semiverse.configuration import describe
+from semiverse.doctor.examine import refuse_problems
 from semiverse.methods import Method, Supervised
 from semiverse.methods.non_finite import NonFiniteLossError
 from semiverse.mixture import DomainMixture

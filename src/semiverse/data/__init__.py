@@ -3,10 +3,10 @@
 from semiverse.data.budget import Budget, budget_size, check_pattern, group_names, labeling_order, share_of
 from semiverse.data.cache import CachedReader
 from semiverse.data.dataset import ALL, SegmentationDataset
+from semiverse.data.division import digest, divide, refuse_changed
 from semiverse.data.masks import read_colors, read_indices
 from semiverse.data.pairing import Record, list_images, pair, select
 from semiverse.data.samples import Reader, Sample, Split
-from semiverse.data.splits import digest, divide, refuse_changed
 from semiverse.data.survey import Content, survey
 from semiverse.data.transforms import Augmentation, CropTransform, ResizeTransform
 from semiverse.files import find_folder

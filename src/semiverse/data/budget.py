@@ -7,6 +7,8 @@ from fractions import Fraction
 
 import numpy as np
 
+from semiverse.files import DataProblem
+
 Budget = int | float | str
 """A number of images, or a share of them: a number between 0 and 1, or a fraction such as ``1/8``."""
 
@@ -29,9 +31,10 @@ def share_of(budget: float | str, option: str) -> Fraction:
     except (ValueError, OverflowError, ZeroDivisionError):
         share = Fraction(0)
     if not 0 < share < 1:
-        raise ValueError(
-            f"{option} is {budget!r}; expected a whole number of images such as 100, or a share of them between 0 and "
-            "1 such as 1/8 or 0.125: correct it"
+        raise DataProblem(
+            f"{option} is {budget!r}",
+            "a whole number of images such as 100, or a share of them between 0 and 1 such as 1/8 or 0.125",
+            "correct it",
         )
     return share
 
@@ -49,14 +52,16 @@ def budget_size(budget: Budget, count: int, option: str) -> int:
     """
     size = int(share_of(budget, option) * count) if isinstance(budget, float | str) else budget
     if size == 0 and size != budget:
-        raise ValueError(
-            f"a budget of {budget} of {count} images with masks is less than one; expected at least one: raise "
-            f"{option}, or say 0"
+        raise DataProblem(
+            f"a budget of {budget} of {count} images with masks is less than one",
+            "at least one",
+            f"raise {option}, or say 0",
         )
     if not 0 <= size <= count:
-        raise ValueError(
-            f"a budget of {size} labelled images, but there are {count} with masks; expected 0 to {count}, or a share "
-            f"between 0 and 1: change {option}"
+        raise DataProblem(
+            f"a budget of {size} labelled images, but there are {count} with masks",
+            f"0 to {count}, or a share between 0 and 1",
+            f"change {option}",
         )
     return size
 
@@ -70,9 +75,11 @@ def check_pattern(pattern: str) -> None:
     try:
         re.compile(pattern)
     except re.error as error:
-        raise ValueError(
-            f"groups is {pattern!r}, no regular expression ({error}); expected one that finds the name of the group in "
-            "the id of an image, such as '^[^_]+' for what stands before the first underscore: correct it"
+        raise DataProblem(
+            f"groups is {pattern!r}, no regular expression ({error})",
+            "one that finds the name of the group in the id of an image, such as '^[^_]+' for what stands before the "
+            "first underscore",
+            "correct it",
         ) from error
 
 
@@ -92,9 +99,10 @@ def group_names(ids: Sequence[str], pattern: str) -> list[str]:
     names = [match and match[1 if match.re.groups else 0] for match in matches]
     missing = [name for name, group in zip(ids, names, strict=True) if not group]
     if missing:
-        raise ValueError(
-            f"groups {pattern!r} finds no group in {len(missing)} of {len(ids)} ids, first: {missing[0]!r}; expected "
-            "one in each: correct the expression, such as '^[^_]+' for what stands before the first underscore"
+        raise DataProblem(
+            f"groups {pattern!r} finds no group in {len(missing)} of {len(ids)} ids, first: {missing[0]!r}",
+            "one in each",
+            "correct the expression, such as '^[^_]+' for what stands before the first underscore",
         )
     return [str(group) for group in names]
 

@@ -12,6 +12,7 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from semiverse.data.images import open_image
+from semiverse.files import DataProblem
 from semiverse.labels import IGNORE, Color
 
 MODES = {
@@ -58,7 +59,7 @@ def _indices(
         found = "values of 32 bits" if wide else MODES.get(mode, f"{mode} colours")
         wanted = " or ".join(MODES[mode] for mode in modes)
         remedy = "convert it" if wide else "say so (Folder: masks: palette, or rgb with a palette), or convert it"
-        raise ValueError(f"{path}: the mask holds {found}; expected class ids as {wanted}: {remedy}")
+        raise DataProblem(f"{path}: the mask holds {found}", f"class ids as {wanted}", remedy)
     raw = np.asarray(image).astype(np.uint16 if mode == "I;16" else np.uint8) // _stretch(path, image)
     count = 65536 if mode == "I;16" else 256
     known, table = np.zeros(count, dtype=bool), np.full(count, IGNORE, dtype=np.uint8)
@@ -68,10 +69,11 @@ def _indices(
     if others == "refuse" and not look_up(known, raw).all():
         row, column = (int(i) for i in np.argwhere(~known[raw])[0])
         values = np.unique(raw).tolist()
-        raise ValueError(
+        raise DataProblem(
             f"{path}: mask value {raw[row, column]} at pixel (x={column}, y={row}) is outside the label space; "
-            f"values found: {_listed(values)}, not expected: {_listed(sorted(set(values) - set(raw_ids)))}, "
-            f"expected: {_listed(sorted(raw_ids))}; map it to a class or to ignore, or correct the file"
+            f"values found: {_listed(values)}, not expected: {_listed(sorted(set(values) - set(raw_ids)))}",
+            _listed(sorted(raw_ids)),
+            "map it to a class or to ignore, or correct the file",
         )
     return torch.from_numpy(look_up(table, raw))
 
@@ -110,9 +112,10 @@ def _colors(path: Path, image: Image.Image, colors: Mapping[Color, int], others:
         cause = "smoothed edges do this: export it without smoothing, or add the colour to the palette"
         if image.mode not in ("RGB", "RGBA", "P"):
             cause = "the file is grey, does it hold ids (Folder: masks: index)? Say so, or export it in colours"
-        raise ValueError(
-            f"{path}: colour {tuple(rgb[row, column].tolist())} at pixel (x={column}, y={row}) is not in the palette; "
-            f"expected one of its {len(known)} colours, {strange.mean():.1%} of the pixels have others; {cause}"
+        raise DataProblem(
+            f"{path}: colour {tuple(rgb[row, column].tolist())} at pixel (x={column}, y={row}) is not in the palette",
+            f"one of its {len(known)} colours, {strange.mean():.1%} of the pixels have others",
+            cause,
         )
     return torch.from_numpy(found)
 
@@ -137,9 +140,10 @@ def read_binary(path: Path, others: Others = "refuse") -> Tensor:
     else:  # by colour: the entries of a palette may stand in any order
         found = _colors(path, image, {(0, 0, 0): 0, (1, 1, 1): one, (255, 255, 255): white}, others)
     if (found == one).any() and (found == white).any():
-        raise ValueError(
-            f"{path}: the mask holds 1 and 255; expected only one of them beside 0 (masks: binary): if 255 means 'no "
-            "label', say masks: index"
+        raise DataProblem(
+            f"{path}: the mask holds 1 and 255",
+            "only one of them beside 0 (masks: binary)",
+            "if 255 means 'no label', say masks: index",
         )
     found[found == white] = one
     return found
@@ -154,7 +158,7 @@ def open_mask(path: Path) -> Image.Image:
     """
     image = open_image(path)
     if image.format in ("JPEG", "MPO"):
-        raise ValueError(f"{path}: the mask is a JPEG, which changes values; expected a PNG: export it again as PNG")
+        raise DataProblem(f"{path}: the mask is a JPEG, which changes values", "a PNG", "export it again as PNG")
     ImageOps.exif_transpose(image, in_place=True)
     return image
 
@@ -267,13 +271,15 @@ class MaskCoding:
         return [(name, value) for name, values in pairs for value in values]
 
     @cached_property
-    def _raw_ids(self) -> dict[int, int]:
+    def raw_ids(self) -> dict[int, int]:
+        """Position in ``classes``, or ``IGNORE``, of every raw id."""
         positions = {name: i for i, name in enumerate(self.classes)}
         ignored = {} if self.ignore is None else {self.ignore: IGNORE}
         return {value: positions[name] for name, value in self._listed_ids} | ignored
 
     @cached_property
-    def _colors(self) -> dict[Color, int]:
+    def colors(self) -> dict[Color, int]:
+        """Position in ``classes``, or ``IGNORE``, of every colour."""
         ignored = {} if self.ignore_color is None else {self.ignore_color: IGNORE}
         colors = {**{color: i for i, color in enumerate(self.palette)}, **ignored}
         return {(red, green, blue): i for (red, green, blue), i in colors.items()}
@@ -286,12 +292,10 @@ class MaskCoding:
             ValueError: If the file is coded otherwise, or holds a value that nothing names.
         """
         if self.coding == "rgb":
-            return read_colors(path, self._colors, self.others)
+            return read_colors(path, self.colors, self.others)
         if self.coding == "binary":
             return read_binary(path, self.others)
-        return read_indices(
-            path, self._raw_ids, ("P",) if self.coding == "palette" else ("L", "1", "I;16"), self.others
-        )
+        return read_indices(path, self.raw_ids, ("P",) if self.coding == "palette" else ("L", "1", "I;16"), self.others)
 
 
 def look_up(table: np.ndarray, ids: np.ndarray) -> np.ndarray:

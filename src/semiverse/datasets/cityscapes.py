@@ -7,6 +7,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from semiverse.data import Record, SegmentationDataset, read_indices
+from semiverse.files import DataProblem
 from semiverse.formats.cityscapes import LABELS, SPACE, by_both_names, by_own_name, read_polygons, tree_records
 from semiverse.formats.polygons import draw_polygons
 from semiverse.labels import IGNORE
@@ -68,8 +69,8 @@ def _draw(path: Path) -> Tensor:
     size, objects = read_polygons(path.read_bytes(), path, BY_NAME)
     unknown = sorted({name for name, _ in objects} - BY_NAME.keys())
     if unknown:
-        raise ValueError(
-            f"{path}: found objects called {', '.join(unknown)}; expected names of the Cityscapes table: correct them"
+        raise DataProblem(
+            f"{path}: found objects called {', '.join(unknown)}", "names of the Cityscapes table", "correct them"
         )
     painted = [(BY_NAME[name], points) for name, points in objects if len(points) > 1]  # one point covers nothing
     shapes = [(label.train_id, points) for label, points in painted if label.id >= 0]

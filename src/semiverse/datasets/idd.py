@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 from torch import Tensor
 
 from semiverse.data import Record, SegmentationDataset
-from semiverse.files import cache_folder
+from semiverse.files import MissingData, cache_folder
 from semiverse.formats.cityscapes import by_both_names, by_own_name, read_polygons, tree_records
 from semiverse.formats.polygons import draw_polygons, drawn_once
 from semiverse.labels import IGNORE, Color, LabelSpace
@@ -87,10 +87,11 @@ class IDD(SegmentationDataset):
             folders["II" if root.resolve().name == PARTS["II"] else "I"] = root
         wanted: set[str] = set(folders) if self.parts is None else set(self.parts)
         if not wanted or wanted - folders.keys():
-            raise FileNotFoundError(
-                f"IDD: found {', '.join(f'part {part}' for part in sorted(folders)) or 'no part'} at {root}; expected "
+            raise MissingData(
+                f"IDD: found {', '.join(f'part {part}' for part in sorted(folders)) or 'no part'} at {root}",
                 f"{' and '.join(f'part {part}' for part in sorted(wanted)) or 'a part'} as "
-                f"{' or '.join(PARTS.values())}, or leftImg8bit and gtFine: correct the root, or parts"
+                f"{' or '.join(PARTS.values())}, or leftImg8bit and gtFine",
+                "correct the root, or parts",
             )
         return [folders[part] for part in sorted(wanted)]
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from semiverse.data import Record, SegmentationDataset
+from semiverse.files import DataProblem
 from semiverse.formats.matlab import is_hdf5, load_variable, open_hdf5, train_ids
 from semiverse.labels import IGNORE, Color, LabelSpace
 
@@ -87,9 +88,10 @@ class NYUv2(SegmentationDataset):
         path = self.folder / "classMapping40.mat"
         of_40 = np.atleast_1d(load_variable(path, "mapClass"))
         if len(of_40) != RAW_CLASSES or of_40.min() < 1 or of_40.max() > len(OF_13):
-            raise ValueError(
-                f"{path}: found {len(of_40)} values {of_40.min()}..{of_40.max()} of mapClass; expected {RAW_CLASSES} "
-                f"values 1..{len(OF_13)}: download the mapping of Gupta et al. again"
+            raise DataProblem(
+                f"{path}: found {len(of_40)} values {of_40.min()}..{of_40.max()} of mapClass",
+                f"{RAW_CLASSES} values 1..{len(OF_13)}",
+                "download the mapping of Gupta et al. again",
             )
         ids = np.arange(len(OF_13)) if self.classes != 13 else np.array(OF_13) - 1
         ids[ids >= self.classes] = IGNORE

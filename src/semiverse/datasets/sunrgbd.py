@@ -9,6 +9,7 @@ import numpy as np
 from torch import Tensor
 
 from semiverse.data import Record, SegmentationDataset, list_images, pair, read_indices, select
+from semiverse.files import DataProblem, MissingData
 from semiverse.formats.matlab import is_hdf5, load_variable, struct_entry, struct_field, train_ids
 from semiverse.labels import IGNORE, LabelSpace, lookup_table
 
@@ -56,9 +57,10 @@ class SUNRGBD(SegmentationDataset):
             return self._frames(split)
         listed = self.folder / f"{split}37.txt"
         if not listed.is_file():
-            raise FileNotFoundError(
-                f"SUNRGBD: {self.folder} holds neither SUNRGBDtoolbox/ nor {listed.name}; expected the owner's folders "
-                "SUNRGBD/ and SUNRGBDtoolbox/, or the tree of chrischoy/SUN_RGBD: correct the root"
+            raise MissingData(
+                f"SUNRGBD: {self.folder} holds neither SUNRGBDtoolbox/ nor {listed.name}",
+                "the owner's folders SUNRGBD/ and SUNRGBDtoolbox/, or the tree of chrischoy/SUN_RGBD",
+                "correct the root",
             )
         images = select(listed, list_images(self.folder / "image"), f"images in {self.folder / 'image'}")
         paths = [self.folder / line.split()[-1] for line in listed.read_text().splitlines() if line.strip()]
@@ -76,9 +78,11 @@ class SUNRGBD(SegmentationDataset):
         images = {name: self.folder / "SUNRGBD" / frames[name][0] for name in names if name in frames}
         missing = [name for name in names if name not in images or not images[name].is_file()]
         if missing:
-            raise FileNotFoundError(
+            raise MissingData(
                 f"SUNRGBD: {len(missing)} of {len(names)} listed images of {split} do not exist, first: that of "
-                f"{missing[0]}; expected {self.folder / 'SUNRGBD' / missing[0] / 'image'}: unpack SUNRGBD.zip there"
+                f"{missing[0]}",
+                f"{self.folder / 'SUNRGBD' / missing[0] / 'image'}",
+                "unpack SUNRGBD.zip there",
             )
         return [Record(image, masks / str(frames[name][1]), name) for name, image in images.items()]
 
@@ -103,8 +107,9 @@ def _inside(path: str) -> PurePosixPath:
     parts = PurePosixPath(path).parts
     start = next((i for i, part in enumerate(parts) if part in SENSORS), None)
     if start is None:
-        raise ValueError(
-            f"SUNRGBD: the toolbox lists {path!r}; expected a path with one of {', '.join(SENSORS)}: download "
-            "SUNRGBDtoolbox.zip again"
+        raise DataProblem(
+            f"SUNRGBD: the toolbox lists {path!r}",
+            f"a path with one of {', '.join(SENSORS)}",
+            "download SUNRGBDtoolbox.zip again",
         )
     return PurePosixPath(*parts[start:])

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from semiverse.data.survey import Content
-from semiverse.doctor.findings import Facts, Finding, listed, masked
+from semiverse.doctor.findings import Facts, Finding, listed, masked, told
 
 SMALL = 32
 """Pixels on the shorter side: below, nothing is left after an encoder's output stride."""
@@ -16,27 +16,13 @@ def find_unreadable(facts: Facts) -> Iterator[Finding]:
     for split, part in facts.parts.items():
         for record, content in zip(part.records, part.contents, strict=True):
             if content.problem is not None and content.at in ("image", "reader"):
-                message, remedy = halves(content.problem)
+                message, remedy = told(content.problem)
                 kind = "unreadable" if content.at == "image" else "reader"
                 reason = (
                     "a damaged file cannot be restored" if content.at == "image" else "a program has to be corrected"
                 )
                 path = record.mask if content.at == "reader" and record.mask is not None else record.image
                 yield Finding(kind, "problem", split, message, remedy, (path,), unfixable=reason)
-
-
-def halves(problem: str) -> tuple[str, str]:
-    """A message in three parts as (what was found and expected, what to do).
-
-    What to do follows the first ": " or "; " after what was expected, those in brackets left out.
-    """
-    wanted, depth = problem.rfind("expected"), 0
-    for i in range(wanted + len("expected: "), len(problem) - 1) if wanted >= 0 else ():
-        depth += (problem[i] == "(") - (problem[i] == ")")
-        if depth == 0 and problem[i : i + 2] in (": ", "; "):
-            return problem[:i], problem[i + 2 :]
-    before, _, after = problem.rpartition("; ")
-    return (before, after) if before else (problem, "correct or remove the file")
 
 
 def find_unusual_images(facts: Facts) -> Iterator[Finding]:
@@ -91,7 +77,7 @@ def find_sizes(facts: Facts) -> Iterator[Finding]:
     for split, pairs in masked(facts).items():
         for record, content in pairs:
             if content.at == "size" and record.mask is not None and content.problem is not None:
-                message, remedy = halves(content.problem)
+                message, remedy = told(content.problem)
                 cause, reason = _cause(content)
                 files = (record.mask, record.image)
                 text = f"{message} ({cause})" if cause else message

@@ -1,6 +1,5 @@
 """Write corrected copies of datasets: into a new folder, and only what can be corrected safely."""
 
-import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -15,8 +14,9 @@ from semiverse.configuration import dump_yaml
 from semiverse.data import Content, Record, SegmentationDataset
 from semiverse.data.images import open_image, read_header
 from semiverse.doctor.files import TURNED, scaled
-from semiverse.doctor.findings import Decode, Finding, Part
-from semiverse.doctor.page import Findings
+from semiverse.doctor.findings import Decode, Finding, Findings, Part
+from semiverse.files import write_atomically
+from semiverse.inference.images import encoded
 from semiverse.mixture import DomainMixture
 
 
@@ -108,7 +108,7 @@ def _write_split(dataset: SegmentationDataset, part: Part, found: list[Finding],
     for record, content in tqdm(pairs, desc=f"writing {folder}", delay=2, leave=False):
         known = record.mask in decoders
         if content.problem is not None and not known and content.at != "size":
-            left_out.append(content.problem)
+            left_out.append(str(content.problem))
             continue
         try:
             image = dataset.read_image(record.image)
@@ -159,12 +159,9 @@ def _write_image(image: Tensor, record: Record, folder: Path) -> None:
     header = read_header(record.image)
     if header.format is None or header.orientation > 1:
         _save(torch.permute(image, (1, 2, 0)).numpy(), folder / f"{record.id}.png")
-        return
-    goal = folder / f"{record.id}{record.image.suffix}"
-    goal.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(record.image, goal)
+    else:
+        write_atomically(folder / f"{record.id}{record.image.suffix}", record.image.read_bytes())
 
 
 def _save(pixels: np.ndarray, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(pixels).save(path)
+    write_atomically(path, encoded(Image.fromarray(pixels), "PNG"))

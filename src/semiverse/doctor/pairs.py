@@ -4,8 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from semiverse.data.images import IMAGE_EXTENSIONS
-from semiverse.doctor.files import halves
-from semiverse.doctor.findings import Facts, Finding, FolderFiles, listed
+from semiverse.doctor.findings import Facts, Finding, FolderFiles, listed, told
 
 
 def find_pairs(facts: Facts) -> Iterator[Finding]:
@@ -15,13 +14,11 @@ def find_pairs(facts: Facts) -> Iterator[Finding]:
         found = [*_two_endings(folder), *_unpaired(folder), *_letter_case(folder), *_strangers(folder)]
         explained |= {finding.where for finding in found if finding.severity == "problem"}
         yield from found
-    for split, error in facts.errors.items():
-        listing = Path(error.partition(": ")[0]).suffix == ".txt"
+    for split, problem in facts.errors.items():
         # A folder whose files were already found to be wrong does not have to be complained of again.
-        if not explained & {split, "all"} or listing:
-            message, remedy = halves(error)
-            message += "" if "expected" in message else "; expected each listed image among them"
-            kind, files = ("list", (Path(error.partition(": ")[0]),)) if listing else ("records", ())
+        if not explained & {split, "all"} or problem.listing is not None:
+            message, remedy = told(problem)
+            kind, files = ("records", ()) if problem.listing is None else ("list", (problem.listing,))
             yield Finding(kind, "problem", split, message, remedy, files, unfixable="the split could not be listed")
 
 

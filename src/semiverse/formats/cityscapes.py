@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from semiverse.data.pairing import Record, list_images, pair
+from semiverse.files import DataProblem
 from semiverse.formats.polygons import Polygon
 from semiverse.labels import IGNORE, Color, LabelSpace
 
@@ -122,8 +123,9 @@ def read_polygons(text: bytes, path: Path, names: Container[str]) -> tuple[tuple
             if not entry.get("deleted")
         ]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ValueError(
-            f"{path}: found no polygons ({type(error).__name__}: {error}); expected JSON with imgHeight, imgWidth and "
-            "objects, each with label and polygon: download it again"
+        raise DataProblem(
+            f"{path}: found no polygons ({type(error).__name__}: {error})",
+            "JSON with imgHeight, imgWidth and objects, each with label and polygon",
+            "download it again",
         ) from error
     return size, [(name if name in names else name.removesuffix("group"), points) for name, points in objects]

@@ -1,17 +1,18 @@
 """Masks that are drawn from polygons."""
 
-import os
+import io
 import zlib
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from uuid import uuid4
 from zipfile import BadZipFile
 
 import numpy as np
 import torch
 from PIL import Image, ImageDraw
 from torch import Tensor
+
+from semiverse.files import write_cached
 
 Polygon = Sequence[tuple[float, float]]
 """Points (x, y) in pixels."""
@@ -41,8 +42,6 @@ def draw_polygons(size: tuple[int, int], shapes: Iterable[tuple[int, Polygon]], 
 def drawn_once(file: Path, draw: Callable[[], Tensor]) -> Tensor:
     """A mask from its file in a cache; drawn, and kept there, if it is not there or damaged.
 
-    Several processes may ask for one file at once: each writes one of its own and moves it into place in one step.
-
     Args:
         file: Compressed NumPy (``.npz``, four times as fast to read as a PNG), whose folder is made. Where it cannot be
             written, the mask is drawn every time.
@@ -55,13 +54,8 @@ def drawn_once(file: Path, draw: Callable[[], Tensor]) -> Tensor:
     with suppress(OSError, *damage), file.open("rb") as stream, np.load(stream) as content:
         return torch.from_numpy(content["mask"])
     mask = draw()
-    unfinished = file.with_name(f".{file.name}.{uuid4().hex}")
+    packed = io.BytesIO()
+    np.savez_compressed(packed, mask=mask.numpy())
     with suppress(OSError):
-        file.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with unfinished.open("wb") as output:
-                np.savez_compressed(output, mask=mask.numpy())
-            os.replace(unfinished, file)
-        finally:
-            unfinished.unlink(missing_ok=True)
+        write_cached(file, packed.getvalue())
     return mask

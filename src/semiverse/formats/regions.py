@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from semiverse.data.dataset import Relabeling
+from semiverse.files import DataProblem
 from semiverse.labels import IGNORE, LabelSpace
 
 Overlap = Literal["order", "small-on-top"]
@@ -84,8 +85,10 @@ class RegionPainter:
         if name is None:
             return IGNORE
         if name not in self._ids and self.others == "refuse":
-            raise ValueError(
-                f"{where}: a region is called {name!r}; expected one of {', '.join(self.classes)}: add it to classes, "
-                "correct the file, or say others: ignore (no label there) or others: skip (as if it was not drawn)"
+            raise DataProblem(
+                f"{where}: a region is called {name!r}",
+                f"one of {', '.join(self.classes)}",
+                "add it to classes, correct the file, or say others: ignore (no label there) or others: skip (as if "
+                "it was not drawn)",
             )
         return self._ids.get(name, IGNORE)

@@ -8,6 +8,7 @@ from typing import Any
 
 from semiverse.data.budget import Budget, group_names, labeling_order, share_of
 from semiverse.data.pairing import Record
+from semiverse.files import DataProblem
 from semiverse.labels import LabelSpace
 
 FACTS = "split.json"
@@ -50,9 +51,10 @@ def divide(
     target = int(share_of(val_share, "val") * sum(sizes)) if isinstance(val_share, float | str) else val_share
     if sum(size > 0 for size in sizes) < 2 or not 0 < target < sum(sizes):
         grouped = "" if groups is None else f" in {len(units)} groups"
-        raise ValueError(
-            f"val is {val_share} of {sum(sizes)} images with masks{grouped}; expected some for validation and some for "
-            "training: change val, or the groups"
+        raise DataProblem(
+            f"val is {val_share} of {sum(sizes)} images with masks{grouped}",
+            "some for validation and some for training",
+            "change val, or the groups",
         )
     shown = classes and [frozenset[int]().union(*(classes[index] for index in unit)) for unit in units]
     chosen = _take(_validation_order(len(units), seed, shown), sizes, target)
@@ -137,10 +139,12 @@ def refuse_changed(list_file: Path, ids: Sequence[str]) -> None:
     """
     recorded = _recorded(list_file)
     if recorded is not None and recorded != digest(ids):
-        raise ValueError(
+        raise DataProblem(
             f"{list_file}: its {len(ids)} images are not those of which {FACTS} beside it keeps the digest (sha256 "
-            f"{recorded[:12]}..., now {digest(ids)[:12]}...); expected the list as it was drawn: restore it or draw it "
-            f"again, or give your own list another name"
+            f"{recorded[:12]}..., now {digest(ids)[:12]}...)",
+            "the list as it was drawn",
+            "restore it or draw it again, or give your own list another name",
+            list_file,
         )
 
 
