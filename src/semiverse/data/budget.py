@@ -7,6 +7,7 @@ from fractions import Fraction
 
 import numpy as np
 
+from semiverse.data.pairing import Record
 from semiverse.files import DataProblem
 
 Budget = int | float | str
@@ -138,6 +139,32 @@ def labeling_order(
     shown = classes and [frozenset[int]().union(*(classes[index] for index in unit)) for unit in units]
     order = labeling_order(len(units), seed, shown)
     return [index for i in order for index in _covering_first(units[i], classes)]
+
+
+def in_labeling_order(
+    records: Sequence[Record], seed: int, classes: Sequence[frozenset[int]] | None, groups: str | None
+) -> list[Record]:
+    """Records in the order in which they receive labels, see ``labeling_order``.
+
+    Args:
+        records: Images with masks.
+        seed: Of the draw.
+        classes: Train ids that occur in each; None: draw without regard to them.
+        groups: Regular expression that finds the group of an image in its id; None: every image stands alone.
+
+    Raises:
+        ValueError: If an id has no group.
+    """
+    names = None if groups is None else group_names([record.id for record in records], groups)
+    return [records[index] for index in labeling_order(len(records), seed, classes, names)]
+
+
+def drawing_rule(groups: str | None, cover_classes: bool) -> str:
+    """The order in which images receive labels, in words."""
+    unit = "image" if groups is None else "group"
+    grouped = "" if groups is None else f", group by group ({groups} in the id)"
+    covering = f"; a {unit} that shows a class for the first time comes before the others" if cover_classes else ""
+    return f"in the order of a permutation by the seed{grouped}{covering}"
 
 
 def _covering_first(order: list[int], classes: Sequence[frozenset[int]] | None) -> list[int]:

@@ -9,8 +9,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from semiverse.data.division import refuse_changed
 from semiverse.data.images import is_quarter_turned, read_image
+from semiverse.data.lists import refuse_changed
 from semiverse.data.masks import look_up, read_indices
 from semiverse.data.pairing import Record, select
 from semiverse.files import DataProblem, MissingData, as_problem, expand, find_folder

@@ -1,18 +1,126 @@
-"""Divide images into training and validation, and know a list again."""
+"""Divide images into training and validation, and draw which of those for training are labelled."""
 
-import hashlib
-import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
-from semiverse.data.budget import Budget, group_names, labeling_order, share_of
+from semiverse.data.budget import (
+    Budget,
+    budget_size,
+    check_pattern,
+    drawing_rule,
+    group_names,
+    in_labeling_order,
+    labeling_order,
+    share_of,
+)
 from semiverse.data.pairing import Record
+from semiverse.data.survey import Content
 from semiverse.files import DataProblem
-from semiverse.labels import LabelSpace
 
-FACTS = "split.json"
-"""What lists were drawn by, and the digest of each; it lies beside them."""
+
+@dataclass(frozen=True)
+class Division:
+    """What is to be drawn of some images.
+
+    Args:
+        val: Share of validation, or its number of images; None: nothing is divided.
+        budgets: Label budgets of the images for training.
+        seed: Of the draw.
+        groups: Regular expression that finds the group of an image in its id; None: every image stands alone.
+        cover_classes: Prefer images with classes not seen yet.
+
+    Raises:
+        ValueError: If there is nothing to draw, a budget stands twice, or a value is none.
+    """
+
+    val: Budget | None
+    budgets: Sequence[Budget]
+    seed: int
+    groups: str | None
+    cover_classes: bool
+
+    def __post_init__(self) -> None:
+        titles = [_title(budget) for budget in self.budgets]
+        if self.val is None and not titles:
+            raise ValueError(
+                "neither val nor labeled is given; expected a share of the images, such as 0.2 or 1/8, for at least "
+                "one of them: add --val or --labeled"
+            )
+        if isinstance(self.val, float | str):
+            share_of(self.val, "val")
+        twice = [title for title in titles if titles.count(title) > 1]
+        if twice:
+            raise ValueError(
+                f"labeled holds {twice[0].replace('_', '/')} twice; expected every budget once: remove one"
+            )
+        if self.groups is not None:
+            check_pattern(self.groups)
+        if self.seed < 0:
+            raise ValueError(f"seed is {self.seed}; expected 0 or more: change it")
+
+    @property
+    def rule(self) -> str:
+        """How lists are drawn, in words."""
+        whole = "whole groups until the number is nearest" if self.groups is not None else "exactly so many"
+        covering = "; training first receives images of every class" if self.cover_classes else ""
+        divided = f"validation receives {self.val} of the images with masks, {whole}{covering}. "
+        labeled = f"Labels go to images {drawing_rule(self.groups, self.cover_classes)}."
+        return labeled if self.val is None else divided + labeled
+
+    def draw(self, records: Sequence[Record], shown: Mapping[Path, frozenset[int]]) -> dict[str, list[Record]]:
+        """Lists by the names of their files: ``train.txt`` and ``val.txt``, ``labeled_1_8.txt`` and the rest of it.
+
+        Args:
+            records: The images.
+            shown: Train ids that each image shows, by its file.
+
+        Raises:
+            ValueError: If a list would be empty, a budget is too large, or an id has no group.
+        """
+        train, lists = list(records), {}
+        if self.val is not None:
+            classes = [shown[record.image] for record in records] if self.cover_classes else None
+            train, held_out = divide(records, self.val, self.seed, self.groups, classes)
+            lists = {"train.txt": train, "val.txt": held_out}
+        masked = [record for record in train if record.mask is not None]
+        classes = [shown[record.image] for record in masked] if self.cover_classes else None
+        order = in_labeling_order(masked, self.seed, classes, self.groups)
+        for budget in self.budgets:
+            few = order[: budget_size(budget, len(order), "labeled")]
+            known = {record.image for record in few}
+            lists[f"labeled_{_title(budget)}.txt"] = few
+            lists[f"unlabeled_{_title(budget)}.txt"] = [record for record in train if record.image not in known]
+        return lists
+
+
+def _title(budget: Budget) -> str:
+    """A budget as part of a file name: ``1_8``, ``100``."""
+    share = share_of(budget, "labeled") if isinstance(budget, float | str) else Fraction(budget)
+    return str(share).replace("/", "_")
+
+
+def shown_classes(records: Sequence[Record], contents: Sequence[Content]) -> dict[Path, frozenset[int]]:
+    """Train ids that each image shows, by its file.
+
+    Raises:
+        ValueError: If some cannot be read, or two have one id.
+    """
+    problems = [content.problem for content in contents if content.problem]
+    if problems:
+        raise ValueError(
+            f"{len(problems)} of {len(records)} images cannot be used, first: {problems[0]}; expected files that can "
+            "be trained on: semiverse check lists them all"
+        )
+    repeated = [name for name, times in Counter(record.id for record in records).items() if times > 1]
+    if repeated:
+        raise ValueError(
+            f"{len(repeated)} ids mean several images each, first: {repeated[0]!r}; expected one image of an id, as "
+            "lists hold ids: rename files, or name one split by --images"
+        )
+    return {record.image: content.classes for record, content in zip(records, contents, strict=True)}
 
 
 def divide(
@@ -97,64 +205,3 @@ def _take(order: Sequence[int], sizes: Sequence[int], target: int) -> list[int]:
             taken.append(unit)
             count = grown
     return taken or [min((unit for unit in order if sizes[unit]), key=lambda unit: sizes[unit])]
-
-
-def digest(ids: Iterable[str]) -> str:
-    """SHA-256 over ids in their order, a line each: what ``sha256sum`` says of a file with one id a line."""
-    return hashlib.sha256("".join(f"{name}\n" for name in ids).encode()).hexdigest()
-
-
-def list_facts(
-    records: Sequence[Record], classes: Sequence[frozenset[int]], labels: LabelSpace, groups: str | None
-) -> dict[str, Any]:
-    """What ``split.json`` says about a list.
-
-    Args:
-        records: The listed images.
-        classes: Train ids that occur in each.
-        labels: Names of the classes.
-        groups: Regular expression that finds the group of an image in its id.
-    """
-    ids = [record.id for record in records]
-    shown = {title: sum(i in present for present in classes) for i, title in enumerate(labels.classes)}
-    facts = {"images": len(ids), "sha256": digest(ids), "classes": shown}
-    return facts if groups is None else facts | {"groups": sorted(set(group_names(ids, groups)))}
-
-
-def pairs_text(records: Sequence[Record], folder: Path) -> str:
-    """A list as UniMatch (Yang et al., CVPR 2023) writes it: an image and its mask a line, relative to a folder."""
-    pairs = [[path for path in (record.image, record.mask) if path is not None] for record in records]
-    return "".join(" ".join(_below(path, folder) for path in pair) + "\n" for pair in pairs)
-
-
-def _below(path: Path, folder: Path) -> str:
-    return (path.relative_to(folder) if path.is_relative_to(folder) else path).as_posix()
-
-
-def refuse_changed(list_file: Path, ids: Sequence[str]) -> None:
-    """Make sure that a list names what it named when it was drawn, if a ``split.json`` beside it says so.
-
-    Raises:
-        ValueError: If it names other images, or in another order.
-    """
-    recorded = _recorded(list_file)
-    if recorded is not None and recorded != digest(ids):
-        raise DataProblem(
-            f"{list_file}: its {len(ids)} images are not those of which {FACTS} beside it keeps the digest (sha256 "
-            f"{recorded[:12]}..., now {digest(ids)[:12]}...)",
-            "the list as it was drawn",
-            "restore it or draw it again, or give your own list another name",
-            list_file,
-        )
-
-
-def _recorded(list_file: Path) -> str | None:
-    """The digest of a list that ``split.json`` keeps, if there is one, and if it is not somebody else's file."""
-    try:
-        facts = json.loads((list_file.parent / FACTS).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    lists = facts.get("lists") if isinstance(facts, Mapping) else None
-    entry = lists.get(list_file.name) if isinstance(lists, Mapping) else None
-    recorded = entry.get("sha256") if isinstance(entry, Mapping) else None
-    return recorded if isinstance(recorded, str) else None
