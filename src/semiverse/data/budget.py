@@ -132,12 +132,8 @@ def labeling_order(
     permutation: list[int] = np.random.default_rng(seed).permutation(count).tolist()
     if groups is None:
         return _covering_first(permutation, classes)
-    members: dict[str, list[int]] = {name: [] for name in sorted(set(groups))}
-    for index in permutation:
-        members[groups[index]].append(index)
-    units = list(members.values())
-    shown = classes and [frozenset[int]().union(*(classes[index] for index in unit)) for unit in units]
-    order = labeling_order(len(units), seed, shown)
+    units = units_of(groups, permutation)
+    order = labeling_order(len(units), seed, shown_by(units, classes))
     return [index for i in order for index in _covering_first(units[i], classes)]
 
 
@@ -165,6 +161,19 @@ def drawing_rule(groups: str | None, cover_classes: bool) -> str:
     grouped = "" if groups is None else f", group by group ({groups} in the id)"
     covering = f"; a {unit} that shows a class for the first time comes before the others" if cover_classes else ""
     return f"in the order of a permutation by the seed{grouped}{covering}"
+
+
+def units_of(groups: Sequence[str], order: Sequence[int]) -> list[list[int]]:
+    """Numbers of the images of each group, in the order of their names; those of a group in the given order."""
+    members: dict[str, list[int]] = {name: [] for name in sorted(set(groups))}
+    for index in order:
+        members[groups[index]].append(index)
+    return list(members.values())
+
+
+def shown_by(units: Sequence[Sequence[int]], classes: Sequence[frozenset[int]] | None) -> list[frozenset[int]] | None:
+    """Train ids that each unit of images shows."""
+    return None if classes is None else [frozenset[int]().union(*(classes[i] for i in unit)) for unit in units]
 
 
 def _covering_first(order: list[int], classes: Sequence[frozenset[int]] | None) -> list[int]:

@@ -9,7 +9,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from semiverse.data.images import is_quarter_turned, read_image
+from semiverse.data.images import read_header, read_image
 from semiverse.data.lists import refuse_changed
 from semiverse.data.masks import look_up, read_indices
 from semiverse.data.pairing import Record, select
@@ -164,7 +164,7 @@ class SegmentationDataset(ABC):
         mask = self.read_mask(record.mask)
         if mask.shape != image.shape[1:]:
             remedy = "export the mask again at the image's size"
-            if is_quarter_turned(record.image) != is_quarter_turned(record.mask):
+            if read_header(record.image).lying != read_header(record.mask).lying:
                 remedy = (
                     "only one of the two has an EXIF tag that turns it upright, so export the mask from the upright "
                     "image, or remove the tag"

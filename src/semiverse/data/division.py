@@ -15,6 +15,8 @@ from semiverse.data.budget import (
     in_labeling_order,
     labeling_order,
     share_of,
+    shown_by,
+    units_of,
 )
 from semiverse.data.pairing import Record
 from semiverse.data.survey import Content
@@ -154,7 +156,9 @@ def divide(
     Raises:
         ValueError: If either would be empty, or an id has no group.
     """
-    units = _units(records, groups)
+    units = [[index] for index in range(len(records))]
+    if groups is not None:
+        units = units_of(group_names([record.id for record in records], groups), range(len(records)))
     sizes = [sum(records[index].mask is not None for index in unit) for unit in units]
     target = int(share_of(val_share, "val") * sum(sizes)) if isinstance(val_share, float | str) else val_share
     if sum(size > 0 for size in sizes) < 2 or not 0 < target < sum(sizes):
@@ -164,21 +168,9 @@ def divide(
             "some for validation and some for training",
             "change val, or the groups",
         )
-    shown = classes and [frozenset[int]().union(*(classes[index] for index in unit)) for unit in units]
-    chosen = _take(_validation_order(len(units), seed, shown), sizes, target)
+    chosen = _take(_validation_order(len(units), seed, shown_by(units, classes)), sizes, target)
     val = {index for i in chosen for index in units[i]}
     return [r for i, r in enumerate(records) if i not in val], [r for i, r in enumerate(records) if i in val]
-
-
-def _units(records: Sequence[Record], groups: str | None) -> list[list[int]]:
-    """Numbers of the images that stay together, in the order of the names of their groups."""
-    if groups is None:
-        return [[index] for index in range(len(records))]
-    names = group_names([record.id for record in records], groups)
-    units: dict[str, list[int]] = {name: [] for name in sorted(set(names))}
-    for index, name in enumerate(names):
-        units[name].append(index)
-    return list(units.values())
 
 
 def _validation_order(count: int, seed: int, shown: Sequence[frozenset[int]] | None) -> list[int]:

@@ -11,11 +11,9 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from semiverse.files import DataProblem, MissingData
+from semiverse.labels import Color
 
 IMAGE_EXTENSIONS = (".png", ".jpg", ".jpeg", ".jfif", ".bmp", ".gif", ".tif", ".tiff", ".webp")
-
-QUARTER_TURNS = (5, 6, 7, 8)
-"""Values of the EXIF orientation tag that exchange width and height."""
 
 
 def open_image(path: Path) -> Image.Image:
@@ -65,15 +63,6 @@ def read_image(path: Path) -> Tensor:
     return torch.from_numpy(pixels).permute(2, 0, 1)
 
 
-def is_quarter_turned(path: Path) -> bool:
-    """Whether an EXIF tag says that the file lies on its side; False for what is no image."""
-    try:
-        with Image.open(path) as image:
-            return image.getexif().get(ExifTags.Base.Orientation) in QUARTER_TURNS
-    except OSError:
-        return False
-
-
 THUMBNAIL = (16, 18)
 """Rows and columns: twice those of a 64-bit difference hash."""
 COLORS = 4096
@@ -95,6 +84,11 @@ class Header:
     mode: str = ""
     size: tuple[int, int] = (0, 0)
     orientation: int = 1
+
+    @property
+    def lying(self) -> bool:
+        """Whether reading exchanges width and height, to turn the image upright."""
+        return self.orientation in range(5, 9)
 
 
 @dataclass(frozen=True)
@@ -175,6 +169,11 @@ def color_codes(image: Image.Image) -> np.ndarray:
     """Colours as one number a pixel, red * 65536 + green * 256 + blue, (H, W) int32."""
     rgb = np.asarray(image.convert("RGB")).astype(np.int32)
     return np.asarray((rgb[..., 0] << 16) | (rgb[..., 1] << 8) | rgb[..., 2])
+
+
+def rgb_of(code: int) -> Color:
+    """Red, green and blue of such a number."""
+    return code >> 16, code >> 8 & 255, code & 255
 
 
 def counted(values: np.ndarray) -> dict[int, int]:

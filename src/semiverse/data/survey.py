@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import astuple, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -186,28 +186,28 @@ def _key(record: Record) -> str:
 
 
 def _values(content: Content) -> dict[str, Any]:
+    """A content as plain values; ``_content`` reads them."""
     image, mask = content.image, content.mask
     return {
         "size": content.size,
         "pixels": None if content.pixels is None else content.pixels.tolist(),
-        "image": image and [asdict(image.header), image.digest, image.thumbnail.tobytes().hex()],
-        "mask": mask and asdict(mask.header),
+        "image": image and [astuple(image.header), image.digest, image.thumbnail.tobytes().hex()],
+        "mask": mask and astuple(mask.header),
     }
 
 
 def _content(name: str, entry: dict[str, Any]) -> Content:
     header, digest, thumbnail = entry["image"]
-    height, width = entry["size"]
     grey = np.frombuffer(bytes.fromhex(thumbnail), dtype=np.uint8).reshape(THUMBNAIL)
+    pixels, mask = entry["pixels"], entry["mask"]
     return Content(
         name,
-        (height, width),
-        None if entry["pixels"] is None else np.array(entry["pixels"], dtype=np.int64),
-        image=ImageFacts(_header(header), digest, grey),
-        mask=None if entry["mask"] is None else MaskFacts(_header(entry["mask"])),
+        tuple(entry["size"]),
+        None if pixels is None else np.array(pixels, dtype=np.int64),
+        image=ImageFacts(_header(*header), digest, grey),
+        mask=None if mask is None else MaskFacts(_header(*mask)),
     )
 
 
-def _header(values: dict[str, Any]) -> Header:
-    height, width = values["size"]
-    return Header(values["format"], values["mode"], (height, width), values["orientation"])
+def _header(form: str | None, mode: str, size: list[int], orientation: int) -> Header:
+    return Header(form, mode, (size[0], size[1]), orientation)

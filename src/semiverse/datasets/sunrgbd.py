@@ -11,6 +11,7 @@ from torch import Tensor
 from semiverse.data import Record, SegmentationDataset, list_images, pair, read_indices, select
 from semiverse.files import DataProblem, MissingData
 from semiverse.formats.matlab import is_hdf5, load_variable, struct_entry, struct_field, train_ids
+from semiverse.formats.nyu import CLASSES_40
 from semiverse.labels import IGNORE, LabelSpace, lookup_table
 
 SENSORS = ("kv1", "kv2", "realsense", "xtion")
@@ -28,23 +29,7 @@ class SUNRGBD(SegmentationDataset):
     Source: https://rgbd.cs.princeton.edu
     """
 
-    labels = LabelSpace(
-        "sunrgbd37",
-        (
-            "wall", "floor", "cabinet", "bed", "chair", "sofa", "table", "door", "window", "bookshelf", "picture",
-            "counter", "blinds", "desk", "shelves", "curtain", "dresser", "pillow", "mirror", "floor mat", "clothes",
-            "ceiling", "books", "fridge", "tv", "paper", "towel", "shower curtain", "box", "whiteboard", "person",
-            "night stand", "toilet", "sink", "lamp", "bathtub", "bag",
-        ),
-        (
-            (119, 119, 119), (244, 243, 131), (137, 28, 157), (150, 255, 255), (54, 114, 113), (0, 0, 176),
-            (255, 69, 0), (87, 112, 255), (0, 163, 33), (255, 150, 255), (255, 180, 10), (101, 70, 86), (38, 230, 0),
-            (255, 120, 70), (117, 41, 121), (150, 255, 0), (132, 0, 255), (24, 209, 255), (191, 130, 35),
-            (219, 200, 109), (154, 62, 86), (255, 190, 190), (255, 0, 255), (152, 163, 55), (192, 79, 212),
-            (230, 230, 230), (53, 130, 64), (155, 249, 152), (87, 64, 34), (214, 209, 175), (170, 0, 59), (255, 0, 0),
-            (193, 195, 234), (70, 72, 115), (255, 255, 0), (52, 57, 131), (12, 83, 45),
-        ),
-    )  # fmt: skip
+    labels = LabelSpace("sunrgbd37", tuple(CLASSES_40)[:37], tuple(CLASSES_40.values())[:37])
     source = "https://rgbd.cs.princeton.edu, or https://github.com/chrischoy/SUN_RGBD"
     terms = "research use; cite Song et al. 2015, and those whose images it contains (NYU, B3DO, SUN3D)"
     image_counts: ClassVar[Mapping[str, int]] = {"train": 5285, "test": 5050, "val": 475, "test4575": 4575}

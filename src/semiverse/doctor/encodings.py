@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from semiverse.data.images import MaskFacts
+from semiverse.data.images import MaskFacts, rgb_of
 from semiverse.data.pairing import Record
 from semiverse.doctor.decoding import FAR, FEW, by_nearest_color, by_threshold, by_values, color_distances, plain
 from semiverse.doctor.findings import Coding, Decode, Facts, Finding, listed, masked, told
@@ -272,7 +272,7 @@ def guess_palette(masks: Sequence[MaskFacts], coding: Coding) -> Guess:
 
 def guess_colors(masks: Sequence[MaskFacts], coding: Coding) -> Guess | None:
     """Colours: where ids were declared, or others than declared."""
-    grey = all(_is_grey(color) for mask in masks for color in mask.colors)
+    grey = all(len(set(rgb_of(color))) == 1 for mask in masks for color in mask.colors)
     values = {color & 255 for mask in masks for color in mask.colors}
     if coding.kind != "rgb" and grey and values <= set(coding.ids):
         words, remedy = "hold ids three times, as grey stored in colours", "export them with one channel"
@@ -287,7 +287,7 @@ def guess_colors(masks: Sequence[MaskFacts], coding: Coding) -> Guess | None:
         return _smoothed(masks, coding)
     if coding.kind != "rgb":
         found = sorted({color for mask in masks for color in list(mask.colors)[:20]})
-        rgb = [[color >> 16, color >> 8 & 255, color & 255] for color in found]
+        rgb = [list(rgb_of(color)) for color in found]
         words = f"hold {len(found)} or more colours, where {coding.kind} was declared: {listed(rgb, 20)}"
         remedy = "say so, and which colour is which class (Folder: masks: rgb, palette: [[red, green, blue], ...])"
         return Guess("colours", words, remedy, unfixable="which colour is which class only the owner knows")
@@ -313,12 +313,8 @@ def _smoothed(masks: Sequence[MaskFacts], coding: Coding) -> Guess | None:
     return Guess("smoothed-edges", words, "export them without smoothing" + FIX, by_nearest_color(coding))
 
 
-def _is_grey(color: int) -> bool:
-    return color >> 16 == color >> 8 & 255 == color & 255
-
-
 def _declared(color: int, coding: Coding) -> bool:
-    return (color >> 16, color >> 8 & 255, color & 255) in coding.colors
+    return rgb_of(color) in coding.colors
 
 
 def _known(mask: MaskFacts, coding: Coding) -> bool:

@@ -68,10 +68,6 @@ def _tiny(split: str, small: Mapping[Path, tuple[int, int]]) -> Iterator[Finding
         yield Finding("tiny", "remark", split, message, "are they thumbnails? Use the originals", tuple(small))
 
 
-TURNED = range(5, 9)
-"""EXIF orientations that swap height and width."""
-
-
 def find_sizes(facts: Facts) -> Iterator[Finding]:
     """One finding a mask, with the likely cause."""
     for split, pairs in masked(facts).items():
@@ -89,7 +85,7 @@ def _cause(content: Content) -> tuple[str, str]:
     if content.image is None or content.mask is None or content.size is None:
         return "", "the image cannot be read"
     image, mask = content.image.header, content.mask.header.size
-    if image.orientation in TURNED and mask == image.size:
+    if image.lying and mask == image.size:
         return (
             f"the image's EXIF orientation {image.orientation} turns it on reading, and the mask fits the image as "
             "stored: turn the mask likewise, --fix does",

@@ -13,7 +13,7 @@ from tqdm import tqdm
 from semiverse.configuration import dump_yaml
 from semiverse.data import Content, Record, SegmentationDataset
 from semiverse.data.images import open_image, read_header
-from semiverse.doctor.files import TURNED, scaled
+from semiverse.doctor.files import scaled
 from semiverse.doctor.findings import Decode, Finding, Findings, Part
 from semiverse.files import write_atomically
 from semiverse.inference.images import encoded
@@ -145,7 +145,7 @@ def _fitted(mask: np.ndarray, image: Tensor, record: Record, content: Content) -
     if mask.shape == size:
         return mask
     header = read_header(record.image)
-    if header.orientation in TURNED and mask.shape == header.size:
+    if header.lying and mask.shape == header.size:
         tagged = Image.fromarray(mask)
         tagged.getexif()[274] = header.orientation
         return np.asarray(ImageOps.exif_transpose(tagged))
