@@ -16,9 +16,8 @@ from semiverse.data.division import divide
 from semiverse.data.lists import digest, refuse_changed
 from semiverse.data.masks import read_colors, read_indices
 from semiverse.data.pairing import Record, list_images, pair, select
-from semiverse.data.samples import Reader, Sample, Split
+from semiverse.data.samples import Augmentation, CropTransform, Reader, ResizeTransform, Sample, Split
 from semiverse.data.survey import Content, survey
-from semiverse.data.transforms import Augmentation, CropTransform, ResizeTransform
 from semiverse.files import find_folder
 
 __all__ = [

@@ -53,17 +53,11 @@ def budget_size(budget: Budget, count: int, option: str) -> int:
     """
     size = int(share_of(budget, option) * count) if isinstance(budget, float | str) else budget
     if size == 0 and size != budget:
-        raise DataProblem(
-            f"a budget of {budget} of {count} images with masks is less than one",
-            "at least one",
-            f"raise {option}, or say 0",
-        )
+        found = f"a budget of {budget} of {count} images with masks is less than one"
+        raise DataProblem(found, "at least one", f"raise {option}, or say 0")
     if not 0 <= size <= count:
-        raise DataProblem(
-            f"a budget of {size} labelled images, but there are {count} with masks",
-            f"0 to {count}, or a share between 0 and 1",
-            f"change {option}",
-        )
+        found = f"a budget of {size} labelled images, but there are {count} with masks"
+        raise DataProblem(found, f"0 to {count}, or a share between 0 and 1", f"change {option}")
     return size
 
 

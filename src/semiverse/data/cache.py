@@ -25,7 +25,7 @@ from semiverse import __version__
 from semiverse.configuration import describe
 from semiverse.data.dataset import SegmentationDataset
 from semiverse.data.pairing import Record
-from semiverse.data.transforms import resize
+from semiverse.data.samples import resize
 from semiverse.files import cache_folder, write_cached
 from semiverse.labels import IGNORE
 from semiverse.resolution import Resolution

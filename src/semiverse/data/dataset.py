@@ -84,11 +84,8 @@ class SegmentationDataset(ABC):
         if split == ALL:
             return [record for name in known for record in self.records(name)]
         named = ", ".join(dict.fromkeys([*known, *self.lists, ALL]))
-        raise DataProblem(
-            f"{type(self).__name__} has no split {split!r}",
-            f"one of {named}, or a list file (.txt)",
-            "name one of them",
-        )
+        found = f"{type(self).__name__} has no split {split!r}"
+        raise DataProblem(found, f"one of {named}, or a list file (.txt)", "name one of them")
 
     def _listed_anywhere(self, list_file: Path) -> list[Record]:
         """Records that a list file names, of whichever splits are there."""
@@ -123,12 +120,8 @@ class SegmentationDataset(ABC):
         chosen = select(path, by_id, f"images of {type(self).__name__} at {self.root}", files)
         for record in records:
             if record.id in chosen and chosen[record.id].image != record.image:
-                raise DataProblem(
-                    f"{path}: {record.id!r} means both {record.image} and {chosen[record.id].image}",
-                    "one image",
-                    "give the files different names",
-                    path,
-                )
+                found = f"{path}: {record.id!r} means both {record.image} and {chosen[record.id].image}"
+                raise DataProblem(found, "one image", "give the files different names", path)
         return list(chosen.values())
 
     def find_list(self, given: Path) -> Path:
@@ -169,12 +162,11 @@ class SegmentationDataset(ABC):
                     "only one of the two has an EXIF tag that turns it upright, so export the mask from the upright "
                     "image, or remove the tag"
                 )
-            raise DataProblem(
+            found = (
                 f"{record.mask}: the mask is {mask.shape[1]}x{mask.shape[0]} pixels, its image {record.image} is "
-                f"{image.shape[2]}x{image.shape[1]}",
-                "equal sizes",
-                remedy,
+                f"{image.shape[2]}x{image.shape[1]}"
             )
+            raise DataProblem(found, "equal sizes", remedy)
         return image, mask
 
 

@@ -163,11 +163,8 @@ def divide(
     target = int(share_of(val_share, "val") * sum(sizes)) if isinstance(val_share, float | str) else val_share
     if sum(size > 0 for size in sizes) < 2 or not 0 < target < sum(sizes):
         grouped = "" if groups is None else f" in {len(units)} groups"
-        raise DataProblem(
-            f"val is {val_share} of {sum(sizes)} images with masks{grouped}",
-            "some for validation and some for training",
-            "change val, or the groups",
-        )
+        found = f"val is {val_share} of {sum(sizes)} images with masks{grouped}"
+        raise DataProblem(found, "some for validation and some for training", "change val, or the groups")
     chosen = _take(_validation_order(len(units), seed, shown_by(units, classes)), sizes, target)
     val = {index for i in chosen for index in units[i]}
     return [r for i, r in enumerate(records) if i not in val], [r for i, r in enumerate(records) if i in val]

@@ -69,12 +69,11 @@ def read_indices(
     if others == "refuse" and not look_up(known, raw).all():
         row, column = (int(i) for i in np.argwhere(~known[raw])[0])
         values = np.unique(raw).tolist()
-        raise DataProblem(
+        found = (
             f"{path}: mask value {raw[row, column]} at pixel (x={column}, y={row}) is outside the label space; "
-            f"values found: {_listed(values)}, not expected: {_listed(sorted(set(values) - set(raw_ids)))}",
-            _listed(sorted(raw_ids)),
-            "map it to a class or to ignore, or correct the file",
+            f"values found: {_listed(values)}, not expected: {_listed(sorted(set(values) - set(raw_ids)))}"
         )
+        raise DataProblem(found, _listed(sorted(raw_ids)), "map it to a class or to ignore, or correct the file")
     return torch.from_numpy(look_up(table, raw))
 
 

@@ -51,11 +51,8 @@ def list_images(folder: Path, suffix: str = "") -> dict[str, Path]:
             continue
         name = title.removesuffix(suffix)
         if name in files:
-            raise DataProblem(
-                f"{folder}: {files[name].name} and {path.name} differ only in their extension",
-                "one image of a name",
-                "remove or rename one",
-            )
+            found = f"{folder}: {files[name].name} and {path.name} differ only in their extension"
+            raise DataProblem(found, "one image of a name", "remove or rename one")
         files[name] = path
     if not files:
         raise MissingData(
@@ -120,13 +117,11 @@ def select(
     names = {line: line if line in items else _named(line, known) for line in lines}
     missing = [line for line, name in names.items() if name is None]
     if missing:
-        raise MissingData(
+        found = (
             f"{list_file}: {len(missing)} of {len(lines)} listed images are not among the {len(items)} {where}, "
-            f"first: {missing[0]!r}",
-            "each listed image among them",
-            "correct the list or add the images",
-            list_file,
+            f"first: {missing[0]!r}"
         )
+        raise MissingData(found, "each listed image among them", "correct the list or add the images", list_file)
     chosen: dict[str, Item] = {}
     for line in lines:
         name = str(names[line])

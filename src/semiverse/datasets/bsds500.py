@@ -90,9 +90,6 @@ class BSDS500(SegmentationDataset):
         except (TypeError, KeyError, IndexError, ValueError):
             drawn = []
         if not drawn or any(matrix.ndim != 2 or matrix.dtype.kind not in "uifb" for matrix in drawn):
-            raise DataProblem(
-                f"{path}: no cell array 'groundTruth' whose elements have a matrix '{name}'",
-                "a file of BSDS500",
-                "download it again",
-            )
+            found = f"{path}: no cell array 'groundTruth' whose elements have a matrix '{name}'"
+            raise DataProblem(found, "a file of BSDS500", "download it again")
         return drawn

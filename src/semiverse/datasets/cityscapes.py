@@ -9,7 +9,7 @@ from torch import Tensor
 from semiverse.data import Record, read_indices
 from semiverse.files import DataProblem
 from semiverse.formats.cityscapes import LABELS, SPACE, CityscapesTree, read_polygons, tree_records
-from semiverse.formats.polygons import draw_polygons
+from semiverse.formats.regions import draw_polygons
 from semiverse.labels import IGNORE
 
 TRAIN_IDS = "_gtFine_labelTrainIds.png"

@@ -10,7 +10,7 @@ from torch import Tensor
 from semiverse.data import Record
 from semiverse.files import MissingData, cache_folder
 from semiverse.formats.cityscapes import CityscapesTree, read_polygons, tree_records
-from semiverse.formats.polygons import draw_polygons, drawn_once
+from semiverse.formats.regions import draw_polygons, drawn_once
 from semiverse.labels import IGNORE, Color, LabelSpace
 
 PARTS: Mapping[Literal["I", "II"], str] = {"I": "IDD_Segmentation", "II": "idd20kII"}

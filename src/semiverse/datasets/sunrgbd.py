@@ -63,12 +63,11 @@ class SUNRGBD(SegmentationDataset):
         images = {name: self.folder / "SUNRGBD" / frames[name][0] for name in names if name in frames}
         missing = [name for name in names if name not in images or not images[name].is_file()]
         if missing:
-            raise MissingData(
+            found = (
                 f"SUNRGBD: {len(missing)} of {len(names)} listed images of {split} do not exist, first: that of "
-                f"{missing[0]}",
-                f"{self.folder / 'SUNRGBD' / missing[0] / 'image'}",
-                "unpack SUNRGBD.zip there",
+                f"{missing[0]}"
             )
+            raise MissingData(found, f"{self.folder / 'SUNRGBD' / missing[0] / 'image'}", "unpack SUNRGBD.zip there")
         return [Record(image, masks / str(frames[name][1]), name) for name, image in images.items()]
 
     def read_mask(self, path: Path) -> Tensor:
@@ -92,9 +91,6 @@ def _inside(path: str) -> PurePosixPath:
     parts = PurePosixPath(path).parts
     start = next((i for i, part in enumerate(parts) if part in SENSORS), None)
     if start is None:
-        raise DataProblem(
-            f"SUNRGBD: the toolbox lists {path!r}",
-            f"a path with one of {', '.join(SENSORS)}",
-            "download SUNRGBDtoolbox.zip again",
-        )
+        found = f"SUNRGBD: the toolbox lists {path!r}"
+        raise DataProblem(found, f"a path with one of {', '.join(SENSORS)}", "download SUNRGBDtoolbox.zip again")
     return PurePosixPath(*parts[start:])

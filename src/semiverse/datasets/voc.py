@@ -109,12 +109,11 @@ class PascalVOC(SegmentationDataset):
         names -= {name for part in ("train", "val") for name in self._list_of(part).read_text().split()}
         missing = sorted(names - set(images))
         if missing:
-            raise MissingData(
+            found = (
                 f"PascalVOC: {len(missing)} of {len(names)} images of sbd are not among those of {self.folder}, "
-                f"first: {missing[0]}",
-                "them in JPEGImages",
-                "unpack all of VOC 2012 there",
+                f"first: {missing[0]}"
             )
+            raise MissingData(found, "them in JPEGImages", "unpack all of VOC 2012 there")
         return pair({name: images[name] for name in sorted(names)}, masks, folder)
 
     def _list_of(self, split: str) -> Path:

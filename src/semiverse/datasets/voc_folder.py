@@ -111,10 +111,7 @@ def read_labelmap(path: Path) -> dict[str, Color]:
             )
         red, green, blue = (int(part) for part in parts)
         if name.strip() in colors or (red, green, blue) in colors.values():
-            raise DataProblem(
-                f"{path}, line {number}: {line!r} has a name or a colour that another line has",
-                "each once",
-                "to merge classes, give them colours of their own and use mapping",
-            )
+            found = f"{path}, line {number}: {line!r} has a name or a colour that another line has"
+            raise DataProblem(found, "each once", "to merge classes, give them colours of their own and use mapping")
         colors[name.strip()] = (red, green, blue)
     return colors

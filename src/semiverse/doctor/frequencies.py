@@ -32,23 +32,15 @@ def _classes(split: str, pixels: np.ndarray, labels: LabelSpace, only: bool) -> 
     unseen = [title for title, total in zip(labels.classes, totals, strict=True) if total == 0]
     if unseen and only and totals.any():
         shifted = "do the ids of the masks start at 1? Otherwise " if totals[0] == 0 and len(unseen) == 1 else ""
-        yield Finding(
-            "unseen-class",
-            "remark",
-            split,
-            f"no mask shows {', '.join(unseen)}; expected every class somewhere",
-            f"{shifted}add images that show it, merge it with another class, or drop it",
-        )
+        message = f"no mask shows {', '.join(unseen)}; expected every class somewhere"
+        remedy = f"{shifted}add images that show it, merge it with another class, or drop it"
+        yield Finding("unseen-class", "remark", split, message, remedy)
     shares = totals / max(1, totals.sum())
     rare = [f"{title} ({share:.4%})" for title, share in zip(labels.classes, shares, strict=True) if 0 < share < RARE]
     if rare:
-        yield Finding(
-            "rare-class",
-            "remark",
-            split,
-            f"hardly any pixel shows {', '.join(rare)}; expected at least {RARE:.2%} of the labelled pixels",
-            "add images that show it, or merge it with another class",
-        )
+        message = f"hardly any pixel shows {', '.join(rare)}; expected at least {RARE:.2%} of the labelled pixels"
+        remedy = "add images that show it, or merge it with another class"
+        yield Finding("rare-class", "remark", split, message, remedy)
 
 
 def _one_class(split: str, records: Sequence[Record], pixels: np.ndarray, facts: Facts) -> Iterator[Finding]:

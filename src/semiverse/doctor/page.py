@@ -10,7 +10,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from semiverse.data import SegmentationDataset
-from semiverse.doctor.findings import Finding, Findings, Part
+from semiverse.doctor.findings import Findings, Part
 from semiverse.files import write_atomically
 from semiverse.inference.pictures import overlay
 from semiverse.reporting.examples import evenly
@@ -28,19 +28,11 @@ def as_values(findings: Findings) -> dict[str, Any]:
         "splits": {split: _part_values(part, dataset) for split, part in findings.parts.items()},
         "problems": findings.problems,
         "remarks": findings.remarks,
-        "findings": [_finding_values(finding) for finding in findings.found],
-    }
-
-
-def _finding_values(finding: Finding) -> dict[str, Any]:
-    return {
-        "kind": finding.kind,
-        "severity": finding.severity,
-        "where": finding.where,
-        "message": finding.message,
-        "remedy": finding.remedy,
-        "files": [str(path) for path in finding.files],
-        "unfixable": finding.unfixable or None,
+        "findings": [
+            {name: getattr(finding, name) for name in ("kind", "severity", "where", "message", "remedy")}
+            | {"files": [str(path) for path in finding.files], "unfixable": finding.unfixable or None}
+            for finding in findings.found
+        ],
     }
 
 

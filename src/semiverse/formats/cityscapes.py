@@ -8,7 +8,7 @@ from typing import NamedTuple
 from semiverse.data.dataset import SegmentationDataset
 from semiverse.data.pairing import Record, list_images, pair
 from semiverse.files import DataProblem
-from semiverse.formats.polygons import Polygon
+from semiverse.formats.regions import Polygon
 from semiverse.labels import IGNORE, Color, LabelSpace
 
 

@@ -151,11 +151,8 @@ def train_ids(values: np.ndarray, table: np.ndarray, path: Path) -> Tensor:
     values = np.ascontiguousarray(values, dtype=np.int64)
     if values.min() < 0 or values.max() >= len(table):
         row, column = (int(i) for i in np.argwhere((values < 0) | (values >= len(table)))[0])
-        raise DataProblem(
-            f"{path}: mask value {values[row, column]} at pixel (x={column}, y={row}) is outside the label space",
-            f"0 to {len(table) - 1}",
-            "is it the owner's file?",
-        )
+        found = f"{path}: mask value {values[row, column]} at pixel (x={column}, y={row}) is outside the label space"
+        raise DataProblem(found, f"0 to {len(table) - 1}", "is it the owner's file?")
     return torch.from_numpy(table[values])
 
 
