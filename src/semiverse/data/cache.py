@@ -161,8 +161,9 @@ class CachedReader:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             for partial in self.folder.glob("*.part"):
-                if time.time() - partial.stat().st_mtime > ABANDONED:
-                    partial.unlink(missing_ok=True)
+                with suppress(FileNotFoundError):  # another process has just finished it
+                    if time.time() - partial.stat().st_mtime > ABANDONED:
+                        partial.unlink()
             free = shutil.disk_usage(self.folder).free
         except OSError as error:
             raise _NotWritten(error.strerror) from error

@@ -89,9 +89,7 @@ def _guess(storage: str, suspects: Sequence[Suspect], facts: Facts) -> Guess | N
         return None
     if storage == "palette" and coding.kind == "index":
         return guess_palette(masks, coding)
-    if storage in ("colours", "palette") and coding.kind != "palette":
-        return guess_colors(masks, coding)
-    if storage == "colours":
+    if storage == "colours" or (storage == "palette" and coding.kind != "palette"):
         return guess_colors(masks, coding)
     if coding.kind == "rgb":
         return guess_grey_for_colors(masks, coding) if masks else None
@@ -111,9 +109,7 @@ def _read_before(facts: Facts, coding: Coding) -> set[int]:
     if not counts:
         return set()
     total = np.sum(counts, axis=0)
-    trained = {
-        raw: IGNORE if position == IGNORE else int(coding.table[position]) for raw, position in coding.ids.items()
-    }
+    trained = {raw: int(coding.table[position]) for raw, position in coding.ids.items()}
     return {raw for raw, train in trained.items() if total[-1 if train == IGNORE else train] > 0}
 
 
@@ -132,9 +128,8 @@ def _unexplained(suspect: Suspect) -> Finding:
     kinds = {"colours": "unknown-colour", "palette": "unknown-colour", "unreadable": "unreadable"}
     kind = kinds.get(_storage(suspect.facts), "unknown-value")
     files = () if suspect.record.mask is None else (suspect.record.mask,)
-    reason = (
-        "what the value means only the owner knows" if kind != "unreadable" else "a damaged file cannot be restored"
-    )
+    damaged = kind == "unreadable"
+    reason = "a damaged file cannot be restored" if damaged else "what the value means only the owner knows"
     return Finding(kind, "problem", suspect.split, message, remedy, files, unfixable=reason)
 
 
@@ -184,13 +179,10 @@ def _one_more(found: set[int], coding: Coding) -> Guess | None:
     count, named = len(coding.classes), found - _ignored(coding)
     if max(named, default=0) == count and 0 in named:
         words = f"hold 0 to {count}: {count + 1} values, where {count} classes were declared"
-        return Guess(
-            "one-more",
-            words,
-            f"name the class of id {count}; or if 0 means 'no label', say so (Folder: ignore: 0, ids: "
-            f"{{{coding.classes[0]}: 1, ...}})",
-            unfixable=f"whether 0 means 'no label', or {count} a further class, only the owner knows",
-        )
+        coded = f"Folder: ignore: 0, ids: {{{coding.classes[0]}: 1, ...}}"
+        remedy = f"name the class of id {count}; or if 0 means 'no label', say so ({coded})"
+        reason = f"whether 0 means 'no label', or {count} a further class, only the owner knows"
+        return Guess("one-more", words, remedy, unfixable=reason)
     return None
 
 
