@@ -52,7 +52,9 @@ class MeanTeacher(Method):
             logits = self.model.classify(self.model.features(sample.image, domain), domain)
             yield self.supervised_loss(logits, sample, domain)
         for domain, sample in batch.unlabeled.items():
-            yield ramp(self.progress, 0.0, self.warmup) * self.consistency_loss(sample.image, batch.views[domain][0].image, domain)
+            yield ramp(self.progress, 0.0, self.warmup) * self.consistency_loss(
+                sample.image, batch.views[domain][0].image, domain
+            )
 
     def consistency_loss(self, images: Tensor, others: Tensor, domain: str) -> Tensor:
         """Squared difference of the probabilities of the student, and of the teacher in other colours, cell by cell."""
@@ -62,7 +64,7 @@ class MeanTeacher(Method):
         loss = (found - wanted).square().sum(dim=1).mean()
         self.means.add(f"{domain}/consistency", loss)
         self.means.add(f"{domain}/agreement", (found.argmax(dim=1) == wanted.argmax(dim=1)).double().mean())
-        return self.consistency * loss
+        return loss
 
     @torch.no_grad()
     def after_step(self) -> None:

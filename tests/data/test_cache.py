@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from semiverse.data import Augmentation, CachedReader, CropTransform, Record, ResizeTransform, Split
-from semiverse.data.transforms import resize
+from semiverse.data.samples import resize
 from semiverse.datasets import CamVid, Folder, SyntheticRooms
 from semiverse.labels import IGNORE
 from semiverse.mixture import Domain, DomainMixture

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from semiverse.data import Augmentation, CropTransform, ResizeTransform
-from semiverse.data.transforms import crop, jitter
+from semiverse.data.samples import crop, jitter
 from semiverse.labels import IGNORE
 from semiverse.resolution import Resolution
 
