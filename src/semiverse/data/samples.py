@@ -70,7 +70,7 @@ class Split(Dataset[Sample]):
             images, mask = self.transform.views(image, mask, generator, views)
             return [Sample(one, mask, record.id) for one in images]
         image, mask = self.transform(image, mask, generator)
-        return Sample(image, mask, record.id)
+        return [Sample(image, mask, record.id)] * views
 
 
 @dataclass(frozen=True)
