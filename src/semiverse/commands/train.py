@@ -186,8 +186,7 @@ def supervised_networks(
     A finished run in the folder is taken as it is if its configuration is the same, an unfinished one is resumed.
     """
     same = {
-        name: getattr(learner, name)
-        for name in ("lr", "momentum", "weight_decay", "power", "decay", "clip", "head_lr", "zero_border")
+        name: getattr(learner, name) for name in ("lr", "momentum", "weight_decay", "power", "decay", "clip", "head_lr")
     }
     config = replace(learner.model.config, separate=True, batch_norm="per_domain", none_class=False)
     if is_first_process():

@@ -115,7 +115,7 @@ def _compute_rows(
             centroids=embeddings.centroids,
             seed=data.seed,
             pixels_per_class=options.pixels,
-            align_corners=networks.config.align_corners,
+            upsampling=networks.upsampling,
         )
         embeddings.set_rows(space, rows.float().cpu(), present.cpu())
     if options.project_from_pca:

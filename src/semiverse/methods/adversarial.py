@@ -13,6 +13,7 @@ from semiverse.methods.adversary import AdversarialMethod
 from semiverse.methods.judges import LabelMapDiscriminators, Prediction
 from semiverse.mixture import TrainBatch
 from semiverse.models import SegmentationModel
+from semiverse.upsampling import ScoreMap
 
 
 class Adversarial(AdversarialMethod):
@@ -83,13 +84,13 @@ class Adversarial(AdversarialMethod):
         logits = self.model.classify(self.model.features(sample.image, domain), domain)
         return self.supervised_loss(logits, sample, domain) + self.labeled_adversarial_loss(logits, sample, domain)
 
-    def labeled_adversarial_loss(self, logits: Tensor, sample: Sample, domain: str) -> Tensor:
+    def labeled_adversarial_loss(self, logits: ScoreMap, sample: Sample, domain: str) -> Tensor:
         """Weight L_adv of a prediction for labelled images; ignored pixels do not count."""
         if self.discriminators is None:
-            return logits.new_zeros(())
+            return logits.values.new_zeros(())
         prediction = self.remember(logits, sample.image, domain, sample.mask)
         if not self.labeled_adversary:
-            return logits.new_zeros(())
+            return logits.values.new_zeros(())
         loss = self.discriminators.deceive(prediction, self.discriminators.judge(prediction, logits))
         self.means.add(f"{domain}/labeled_adversarial", loss)
         return self.labeled_adversary * loss
@@ -100,10 +101,10 @@ class Adversarial(AdversarialMethod):
             self.model.classify(self.model.features(images, domain), domain), images, domain
         )
 
-    def unlabeled_adversarial_loss(self, logits: Tensor, images: Tensor, domain: str) -> Tensor:
+    def unlabeled_adversarial_loss(self, logits: ScoreMap, images: Tensor, domain: str) -> Tensor:
         """Weight L_adv + weight L_semi of a prediction for unlabelled images."""
         if self.discriminators is None:
-            return logits.new_zeros(())
+            return logits.values.new_zeros(())
         prediction = self.remember(logits, images, domain)
         judgement = self.discriminators.judge(prediction, logits)
         adversarial = self.discriminators.deceive(prediction, judgement)
@@ -113,21 +114,20 @@ class Adversarial(AdversarialMethod):
             loss = loss + self.pseudo_weight * self.pseudo_loss(logits, judgement, prediction.size, domain)
         return loss
 
-    def remember(self, logits: Tensor, images: Tensor, domain: str, mask: Tensor | None = None) -> Prediction:
+    def remember(self, logits: ScoreMap, images: Tensor, domain: str, mask: Tensor | None = None) -> Prediction:
         """Keep a prediction for the discriminators' half of the step."""
         size = (images.shape[-2], images.shape[-1])
         self.predictions.append(Prediction(self.model.space_key(domain), logits.detach(), size, mask))
         return self.predictions[-1]
 
-    def pseudo_loss(self, logits: Tensor, judgement: Tensor, size: tuple[int, int], domain: str) -> Tensor:
+    def pseudo_loss(self, logits: ScoreMap, judgement: ScoreMap, size: tuple[int, int], domain: str) -> Tensor:
         """L_semi: cross entropy with the model's own predictions where the discriminator trusts them."""
-        corners = self.model.config.align_corners
-        labels = pseudo_labels(logits, judgement, size, self.threshold, corners)
+        labels = pseudo_labels(logits, judgement, size, self.threshold)
         space = self.model.label_spaces[domain]
         trusted = torch.bincount(labels.flatten(), minlength=IGNORE + 1)[: len(space)] / labels.numel()
         for title, share in zip(space.classes, trusted, strict=True):
             self.means.add(f"{domain}/pseudo_labels/{title}", share)
-        loss = cross_entropy(logits, labels, total=self.labeled_pixels(labels), align_corners=corners)
+        loss = cross_entropy(logits, labels, total=self.labeled_pixels(labels))
         self.means.add(f"{domain}/pseudo_label", loss)
         return loss
 

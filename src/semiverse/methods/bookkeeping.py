@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from semiverse.evaluation.confusion import ConfusionMatrix
 from semiverse.labels import LabelSpace
-from semiverse.upsampling import argmax
+from semiverse.upsampling import ScoreMap, argmax
 
 
 class Means:
@@ -41,9 +41,9 @@ class Confusions(nn.Module):
         super().__init__()
         self.matrices = nn.ModuleDict({name: ConfusionMatrix(len(space)) for name, space in label_spaces.items()})
 
-    def add(self, domain: str, logits: Tensor, mask: Tensor, align_corners: bool = False) -> None:
+    def add(self, domain: str, logits: ScoreMap, mask: Tensor) -> None:
         """Count the best class of logits (N, C, h, w), upsampled to the masks (N, H, W)."""
-        prediction = argmax(logits, (mask.shape[1], mask.shape[2]), align_corners)
+        prediction = argmax(logits, (mask.shape[1], mask.shape[2]))
         cast(ConfusionMatrix, self.matrices[domain]).update(prediction, mask)
 
     def take(self) -> dict[str, float]:

@@ -19,6 +19,7 @@ from semiverse.methods.bookkeeping import Confusions
 from semiverse.methods.steps import Steps
 from semiverse.mixture import TrainBatch
 from semiverse.models import SegmentationModel, parameter_groups
+from semiverse.upsampling import ScoreMap
 
 
 class Method(Steps):
@@ -28,7 +29,6 @@ class Method(Steps):
         model: The model to train; it holds what inference needs, the method what only training needs.
         head_lr: Factor on the learning rate of the heads, and of whatever else stands behind the decoder; 10 for
             DeepLab-v2.
-        zero_border: Upsample scores as the published frozen transposed convolution does: zero outside the image.
         options: Those of ``Steps``.
     """
 
@@ -36,11 +36,10 @@ class Method(Steps):
         self,
         model: SegmentationModel,
         head_lr: float = 1.0,
-        zero_border: bool = False,
         **options: Any,  # noqa: ANN401
     ) -> None:
         super().__init__(**options)
-        self.model, self.head_lr, self.zero_border = model, head_lr, zero_border
+        self.model, self.head_lr = model, head_lr
         self.by_decoder = Confusions(model.label_spaces)
         self.scores: dict[str, float] = {}
 
@@ -68,7 +67,7 @@ class Method(Steps):
         """Whether a batch draws labelled images once more."""
         return False
 
-    def supervised_loss(self, logits: Tensor, sample: Sample, domain: str, title: str = "supervised") -> Tensor:
+    def supervised_loss(self, logits: ScoreMap, sample: Sample, domain: str, title: str = "supervised") -> Tensor:
         """Cross entropy of the domain's decoder on labelled pixels (Kalluri et al. (2019), Eq. 1).
 
         Args:
@@ -77,8 +76,7 @@ class Method(Steps):
             domain: Whose label space.
             title: What it is recorded as.
         """
-        total, corners = self.labeled_pixels(sample.mask), self.model.config.align_corners
-        loss = cross_entropy(logits, sample.mask, None, total, corners, self.zero_border)
+        loss = cross_entropy(logits, sample.mask, total=self.labeled_pixels(sample.mask))
         self.means.add(f"{domain}/{title}", loss)
         return loss
 
@@ -132,7 +130,7 @@ class Method(Steps):
 
     def validate_features(self, features: Tensor, sample: Sample, domain: str) -> None:
         """Count the decoder's predictions from features (N, D, h, w) against masks (N, H, W)."""
-        self.by_decoder.add(domain, self.model.classify(features, domain), sample.mask, self.model.config.align_corners)
+        self.by_decoder.add(domain, self.model.classify(features, domain), sample.mask)
 
     def on_validation_epoch_end(self) -> None:
         """Scores of every domain, and their sum over the domains that have labels to validate with."""

@@ -96,15 +96,15 @@ class Universal(Method):
         if self.anchor:
             loss = loss + self.anchor * self.anchor_loss(features, sample, domain)
         if self.theta < 1:
-            self.class_means.add(self.model.space_key(domain), features, sample.mask, self.model.config.align_corners)
+            self.class_means.add(self.model.space_key(domain), features, sample.mask)
         return loss
 
     def anchor_loss(self, features: Tensor, sample: Sample, domain: str) -> Tensor:
         """Cross entropy of labelled pixels' similarities with their own labels; a label is the sum of its K rows."""
-        space, corners = self.model.space_key(domain), self.model.config.align_corners
+        space = self.model.space_key(domain)
         scores = self.label_embeddings.scores(features, [space])
         classes, total = self.label_embeddings.row_classes(space), self.labeled_pixels(sample.mask)
-        loss = cross_entropy(scores, sample.mask, classes, total, align_corners=corners, zero_border=self.zero_border)
+        loss = cross_entropy(scores, sample.mask, classes, total)
         self.means.add(f"{domain}/anchor", loss)
         return loss
 
@@ -118,8 +118,7 @@ class Universal(Method):
         features = self.model.features(images, domain)
         scores = self.label_embeddings.scores(features, [own, *others])  # (N, R, h, w), Eq. 2
         groups = [len(self.label_embeddings.row_classes(space)) for space in (own, *others)]
-        size, corners = (images.shape[-2], images.shape[-1]), self.model.config.align_corners
-        within, *across = entropy(scores, size, groups, align_corners=corners, zero_border=self.zero_border)
+        within, *across = entropy(scores, (images.shape[-2], images.shape[-1]), groups)
         self.means.add(f"{domain}/entropy_within", within)
         loss: Tensor = self.beta * within
         if across:
@@ -128,7 +127,7 @@ class Universal(Method):
             loss = loss + self.alpha * cross
         assigned = assignment_entropy(scores, groups).mean()
         self.means.add(f"{domain}/entropy_of_assignment", assigned)
-        self.means.add(f"{domain}/largest_score", scores.abs().amax())
+        self.means.add(f"{domain}/largest_score", scores.values.abs().amax())
         return loss - self.diversity * assigned
 
     def end_epoch(self) -> None:
@@ -141,7 +140,7 @@ class Universal(Method):
         super().validate_features(features, sample, domain)
         record_projection(self.means, domain, self.model, self.label_embeddings, features)
         logits = self.label_embeddings.logits(features, self.model.space_key(domain))
-        self.by_embedding.add(domain, logits, sample.mask, self.model.config.align_corners)
+        self.by_embedding.add(domain, logits, sample.mask)
 
     def on_validation_epoch_end(self) -> None:
         """Scores by decoder and by label embedding."""
@@ -164,7 +163,7 @@ def record_projection(
         embeddings: Those of the model.
         features: Decoded features of validation images, (N, D, h, w).
     """
-    by_embedding = embeddings.logits(features, model.space_key(domain)).argmax(dim=1)
-    agreed = by_embedding == model.classify(features, domain).argmax(dim=1)
+    by_embedding = embeddings.logits(features, model.space_key(domain)).values.argmax(dim=1)
+    agreed = by_embedding == model.classify(features, domain).values.argmax(dim=1)
     means.add(f"{domain}/agreement", agreed.double().mean())
     means.add(f"{domain}/projection_norm", embeddings.projection(features).float().norm(dim=1).mean())

@@ -74,6 +74,7 @@ class ModelConfig:
             AdvSemiSeg and AdaptSegNet, and for scores of their weights.
         none_class: Give every head a further channel that is never a target, as that code does; pixels for which it is
             the largest have no prediction.
+        zero_border: Upsample scores as the published frozen transposed convolution does: zero outside the image.
 
     Raises:
         ValueError: If a value is none of those listed.
@@ -91,6 +92,7 @@ class ModelConfig:
     input: InputName = "encoder"
     aspp_branches: Branches = 4
     none_class: bool = False
+    zero_border: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "weights", None if self.weights is None else Path(self.weights))
