@@ -62,7 +62,7 @@ def levels_of(method, images, domain):
     """Logits of both heads, without anything of the method."""
     maps = method.model.encode(images, domain)
     features = method.model.network(domain).decoder(maps)
-    return {"main": method.model.classify(features, domain), "auxiliary": method.auxiliary(maps[-2])}
+    return {"main": method.model.classify(features, domain).values, "auxiliary": method.auxiliary(maps[-2])}
 
 
 def silent(networks):
@@ -125,7 +125,7 @@ def test_discriminators_of_equal_sides_can_at_best_be_undecided():
 
 
 def test_swapped_labels_and_negated_judgements_give_the_same_loss():
-    judges = SourceOrTarget(["main"], 2, least_squares=False, align_corners=False)
+    judges = SourceOrTarget(["main"], 2, least_squares=False)
     judgement = torch.randn(2, 1, 3, 5)
     for side, other in ((SOURCE, TARGET), (TARGET, SOURCE)):
         assert torch.equal(judges.loss(judgement, side), judges.loss(-judgement, other))
@@ -141,7 +141,7 @@ def test_sizes_of_logits_and_judgements_are_those_of_the_public_code():
             logits = method.levels(torch.empty(1, 3, *size), "s")
             assert list(logits) == ["main", "auxiliary"]
             for level, one in logits.items():
-                assert one.shape == (1, 19, *cells)
+                assert one.values.shape == (1, 19, *cells)
                 judged = method.discriminators.networks[level](torch.empty(1, 19, *size))
                 assert judged.shape == (1, 1, *judgements)
 

@@ -35,7 +35,7 @@ def full_batch(method, step=0):
 
 
 def logits_of(method, images, domain):
-    return method.model.classify(method.model.features(images, domain), domain)
+    return method.model.classify(method.model.features(images, domain), domain).values
 
 
 def map_of(method, logits, size):
@@ -319,7 +319,7 @@ def test_two_domains_of_one_label_space_are_one_mean_for_their_discriminator():
     fakes = [p for p in method.predictions if p.space == "streets"]
     assert len(fakes) == 4
     truth = {name: sample for name, sample in batch.ground_truth.items() if name != "rooms"}
-    predicted = [(judged(method, map_of(method, p.logits, p.size), "streets"), p.mask) for p in fakes]
+    predicted = [(judged(method, map_of(method, p.logits.values, p.size), "streets"), p.mask) for p in fakes]
     real = [(judged(method, one_hot(sample.mask, 8), "streets"), sample.mask) for sample in truth.values()]
     expected = _mean_of_pixels(predicted, 0.0) + _mean_of_pixels(real, 1.0)
     method.predictions = fakes

@@ -180,7 +180,7 @@ def test_label_rows_have_unit_length_and_scores_are_bounded_by_the_projection():
     features = method.model.features(images, "rooms")
     for space in ("streets", "rooms"):
         assert torch.allclose(method.label_embeddings.rows(space).norm(dim=1), torch.ones(1), atol=1e-6)
-        scores = method.label_embeddings.scores(features, [space])
+        scores = method.label_embeddings.scores(features, [space]).values
         norms = method.label_embeddings.projection(features).norm(dim=1, keepdim=True)
         assert (scores.abs() <= norms * (1 + 1e-5)).all()
 
@@ -279,7 +279,7 @@ def test_anchor_is_cross_entropy_of_similarities():
     method = method.double().eval()
     sample = first_batch(data).labeled["streets"]
     features = method.model.features(sample.image, "streets")
-    scores = method.label_embeddings.scores(features, ["streets"])
+    scores = method.label_embeddings.scores(features, ["streets"]).values
     up = F.interpolate(scores, size=sample.mask.shape[-2:], mode="bilinear", align_corners=False)
     present = method.label_embeddings.spaces["streets"].present
     target = torch.full((256,), 255)
@@ -298,11 +298,11 @@ def test_terms_upsample_as_the_decoder_does():
     batch = first_batch(data)
     sample, images = batch.labeled["streets"], batch.unlabeled["streets"].image
     features = method.model.features(sample.image, "streets")
-    scores = method.label_embeddings.scores(features, ["streets"])
+    scores = method.label_embeddings.scores(features, ["streets"]).values
     up = F.interpolate(scores, size=sample.mask.shape[-2:], mode="bilinear", align_corners=True)
     expected = F.cross_entropy(up, sample.mask.long(), ignore_index=255)
     assert method.anchor_loss(features, sample, "streets").item() == pytest.approx(expected.item(), rel=1e-6)
-    scores = method.label_embeddings.scores(method.model.features(images, "streets"), ["streets", "rooms"])
+    scores = method.label_embeddings.scores(method.model.features(images, "streets"), ["streets", "rooms"]).values
     up = F.interpolate(scores, size=images.shape[-2:], mode="bilinear", align_corners=True)
     parts = [Categorical(logits=part.movedim(1, -1)).entropy().mean() for part in up.split([8, 9], dim=1)]
     expected = method.beta * parts[0] + method.alpha * parts[1]
@@ -350,12 +350,13 @@ def test_a_none_class_can_only_raise_the_cross_entropy_and_is_no_prediction():
     sample = first_batch(data).labeled["streets"]
     features = method.model.features(sample.image, "streets")
     logits = method.model.classify(features, "streets")
-    assert logits.shape[1] == 9
-    assert method.supervised_loss(logits, sample, "streets") >= cross_entropy(logits[:, :8], sample.mask)
-    none = torch.zeros_like(logits)
+    assert logits.values.shape[1] == 9
+    without = cross_entropy(logits._replace(values=logits.values[:, :8]), sample.mask)
+    assert method.supervised_loss(logits, sample, "streets") >= without
+    none = torch.zeros_like(logits.values)
     none[:, 8] = 1
     confusions = Confusions({"streets": data.label_spaces["streets"]})
-    confusions.add("streets", none, sample.mask)
+    confusions.add("streets", logits._replace(values=none), sample.mask)
     assert confusions.take()["streets"] == 0
 
 

@@ -85,7 +85,7 @@ def test_last_three_stages_have_the_published_size(size, cells):
     maps = model.encode(torch.empty(1, 3, *size, device="meta"), "d0")
     assert [m.shape[1] for m in maps] == [256, 512, 1024, 2048]
     assert [tuple(m.shape[2:]) for m in maps[1:]] == [cells] * 3
-    assert tuple(model.classify(maps[-1], "d0").shape) == (1, 21, *cells)
+    assert tuple(model.classify(maps[-1], "d0").values.shape) == (1, 21, *cells)
     assert tuple(model(torch.empty(1, 3, *size, device="meta"), "d0").shape) == (1, 21, *size)
 
 

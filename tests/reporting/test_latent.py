@@ -100,8 +100,8 @@ def test_validation_estimate_is_that_of_a_slow_loop(trained: Path, world: Domain
     expected = torch.zeros(len(SyntheticStreets.labels), 4, dtype=torch.float64)
     samples = world.evaluation("streets")
     for i in range(len(samples)):
-        logits = model.latent_branch.logits(model.features(samples[i].image[None], "streets"), "streets").double()
-        shares = F.interpolate(logits, size=(32, 48), mode="bilinear").softmax(dim=1)[0]
+        logits = model.latent_branch.logits(model.features(samples[i].image[None], "streets"), "streets").values
+        shares = F.interpolate(logits.double(), size=(32, 48), mode="bilinear").softmax(dim=1)[0]
         for c in range(len(expected)):
             expected[c] += shares[:, samples[i].mask == c].sum(dim=1)
     counts = found["streets"][0].counts

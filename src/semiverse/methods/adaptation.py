@@ -14,6 +14,7 @@ from semiverse.mixture import DomainMixture, Draws, TrainBatch
 from semiverse.models import Network, SegmentationModel, SummedAspp, build_head, load_weights
 from semiverse.models.saving import find_model
 from semiverse.run import Run
+from semiverse.upsampling import ScoreMap
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +69,7 @@ class Adaptation(Method):
         judged = [level for level, weight in self.adversary_weights.items() if weight]
         if judged:
             classes = len(next(iter(model.label_spaces.values())))
-            self.discriminators = SourceOrTarget(judged, classes, least_squares, model.config.align_corners)
+            self.discriminators = SourceOrTarget(judged, classes, least_squares)
         self.auxiliary = auxiliary_head(model) if auxiliary_weight or auxiliary_adversary else None
         self.target_domains: list[str] = []
         self.seen: list[Levels] = []
@@ -110,12 +111,12 @@ class Adaptation(Method):
             for domain, one in images.items():
                 yield self.target_loss(one, domain, len(one) / total)
 
-    def levels(self, images: Tensor, domain: str) -> dict[str, Tensor]:
+    def levels(self, images: Tensor, domain: str) -> dict[str, ScoreMap]:
         """Images, (N, 3, H, W) → logits of each level, (N, C, h, w)."""
         maps = self.model.encode(images, domain)
         logits = {MAIN: self.model.classify(self.model.network(domain).decoder(maps), domain)}
         if self.auxiliary is not None:
-            logits[AUXILIARY] = cast(Tensor, self.auxiliary(maps[-2]))
+            logits[AUXILIARY] = ScoreMap(self.auxiliary(maps[-2]), self.model.upsampling)
         return logits
 
     def source_loss(self, sample: Sample, domain: str, share: float) -> Tensor:
@@ -131,7 +132,7 @@ class Adaptation(Method):
         """Weighted L_adv of the levels, for target images (N, 3, H, W) that are so much of the step's."""
         logits = self.levels(images, domain)
         self.seen.append(Levels.cut_off(logits, images, TARGET, share))
-        loss = logits[MAIN].new_zeros(())
+        loss = logits[MAIN].values.new_zeros(())
         for level, extra in cast(SourceOrTarget, self.discriminators).deceive(logits, self.seen[-1].size):
             self.means.add(f"{domain}/{level}_adversarial", extra)
             loss = loss + share * self.adversary_weights[level] * extra

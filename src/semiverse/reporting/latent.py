@@ -21,7 +21,7 @@ from semiverse.reporting.examples import UNREADABLE, Examples, mixture
 from semiverse.reporting.figures import STYLE
 from semiverse.reporting.pictures import BLACK, legend, picture_grid
 from semiverse.reporting.runs import Setting
-from semiverse.upsampling import argmax
+from semiverse.upsampling import ScoreMap, argmax
 
 
 @dataclass
@@ -89,24 +89,24 @@ def _found_by(
 
 
 @torch.inference_mode()
-def _latent_logits(model: SegmentationModel, image: Tensor, domain: str) -> Tensor:
+def _latent_logits(model: SegmentationModel, image: Tensor, domain: str) -> ScoreMap:
     """(1, L, h, w) for an image, (3, H, W)."""
     features = model.features(image[None].to(model.mean.device), domain)
     return cast(LatentBranch, model.latent_branch).logits(features, model.space_key(domain))
 
 
 def _latent_mask(model: SegmentationModel, image: Tensor, domain: str) -> Tensor:
-    logits = _latent_logits(model, image, domain)
-    return argmax(logits, (image.shape[1], image.shape[2]), model.config.align_corners)[0].cpu()
+    return argmax(_latent_logits(model, image, domain), (image.shape[1], image.shape[2]))[0].cpu()
 
 
 def _validated(model: SegmentationModel, setting: Setting, domain: str) -> Tensor:
     """Sum over the validation images of masks times S_l, (C, L)."""
-    samples, corners = mixture(setting.runs[0].config["data"]).evaluation(domain), model.config.align_corners
+    samples = mixture(setting.runs[0].config["data"]).evaluation(domain)
     total = torch.zeros(())
     for i in range(len(samples)):
-        logits = _latent_logits(model, samples[i].image, domain).cpu()
-        total = total + co_occurrence(logits, samples[i].mask[None], len(model.label_spaces[domain]), corners)
+        logits = _latent_logits(model, samples[i].image, domain)
+        mask = samples[i].mask[None].to(logits.values.device)
+        total = total + co_occurrence(logits, mask, len(model.label_spaces[domain])).cpu()
     return total
 
 
