@@ -137,6 +137,16 @@ def test_discriminators_learn_the_loss_of_predictions_made_before_the_step():
         torch.testing.assert_close(method.seen[1][f"adversary.{name}"], expected, rtol=1e-3, atol=1e-7)
 
 
+def test_discriminators_learn_from_nothing_but_the_predictions_of_their_step():
+    method = adversarial()
+    batch = full_batch(method)
+    for _ in range(2):  # the second half of the first step never came
+        list(method.terms(batch))
+        assert len(method.adversary.predictions) == 4
+    list(method.opponents()[0].terms(batch))
+    assert method.adversary.predictions == []
+
+
 def test_a_loss_of_the_discriminators_that_is_not_finite_leaves_the_model_as_it_was():
     class Broken(Adversarial):
         def opponents(self):

@@ -13,7 +13,7 @@ from semiverse.embeddings.estimate import ClassMeans
 from semiverse.embeddings.sources import FeatureRows, RandomRows, RowsFromFile
 from semiverse.evaluation.confusion import ConfusionMatrix
 from semiverse.labels import LabelSpace
-from semiverse.losses import cross_entropy
+from semiverse.losses import cross_entropy, entropy
 from semiverse.methods import Finetune, Supervised, Universal
 from semiverse.mixture import Draws
 from semiverse.models import LabelEmbeddings
@@ -305,6 +305,32 @@ def test_anchor_is_cross_entropy_of_similarities():
     target[present.nonzero().flatten()] = torch.arange(int(present.sum()))
     expected = F.cross_entropy(up, target[sample.mask.long()], ignore_index=255)
     assert method.anchor_loss(features, sample, "streets").item() == pytest.approx(expected.item(), rel=1e-6)
+
+
+def test_terms_upsample_with_a_zero_border_where_the_model_does():
+    plain, bordered = (
+        learner(
+            lambda model: Universal(model, embed_dim=8, rows=RandomRows(), start=None),
+            config=replace(TINY, zero_border=border),
+        ).eval()
+        for border in (False, True)
+    )
+    bordered.load_state_dict(plain.state_dict())
+    batch = first_batch(plain.data)
+    sample, images = batch.labeled["streets"], batch.unlabeled["streets"].image
+    features = plain.model.features(sample.image, "streets")
+    logits, scores = plain.model.classify(features, "streets"), plain.label_embeddings.scores(features, ["streets"])
+    both = plain.label_embeddings.scores(plain.model.features(images, "streets"), ["streets", "rooms"])
+    size = (images.shape[-2], images.shape[-1])
+    for method, border in ((plain, False), (bordered, True)):
+        supervised = method.supervised_loss(logits, sample, "streets")
+        assert torch.equal(supervised, cross_entropy(logits, sample.mask, zero_border=border))
+        anchor = method.anchor_loss(features, sample, "streets")
+        torch.testing.assert_close(anchor, cross_entropy(scores, sample.mask, zero_border=border))
+        within, across = entropy(both, size, [8, 9], zero_border=border)
+        expected = method.beta * within + method.alpha * across
+        torch.testing.assert_close(method.entropy_loss(images, "streets"), expected)
+    assert not torch.equal(plain.entropy_loss(images, "streets"), bordered.entropy_loss(images, "streets"))
 
 
 def test_terms_upsample_as_the_decoder_does():
