@@ -157,7 +157,11 @@ class LabelMapAdversary(nn.Module):
 
     def opponents(self) -> list[Opponent]:
         """The discriminators; without a weight there are none."""
-        return [Opponent(self.discriminators, self._terms, self.lr)] if self.discriminators is not None else []
+        return (
+            [Opponent(self.discriminators, self.discriminator_terms, self.lr)]
+            if self.discriminators is not None
+            else []
+        )
 
     def unlabeled_from(self, pseudo_from: int) -> int | None:
         """The first step in which a term uses unlabelled images, of labels that count from a given step on."""
@@ -204,7 +208,7 @@ class LabelMapAdversary(nn.Module):
         self.predictions.append(Prediction(space, logits.detach(), (images.shape[-2], images.shape[-1]), mask))
         return self.predictions[-1]
 
-    def _terms(self, batch: TrainBatch) -> Iterator[Tensor]:
+    def discriminator_terms(self, batch: TrainBatch) -> Iterator[Tensor]:
         """L_D of this step's predictions and of label maps drawn for it."""
         discriminators = cast(LabelMapDiscriminators, self.discriminators)
         predictions, self.predictions = self.predictions, []

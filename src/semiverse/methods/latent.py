@@ -113,6 +113,7 @@ class Latent(Method):
 
     def terms(self, batch: TrainBatch) -> Iterator[Tensor]:
         """Unlabelled images first, then labelled ones, each through the network by itself."""
+        self.adversary.predictions = []
         for domain, sample, labeled in unlabeled_first(batch, self.model):
             yield self.labeled_loss(sample, domain) if labeled else self.unlabeled_loss(sample.image, domain)
 
