@@ -64,6 +64,11 @@ class Run:
         return self.folder / "failure.json"
 
     @property
+    def method(self) -> Path:
+        """What the method's options stand for, and how to show what it records."""
+        return self.folder / "method.json"
+
+    @property
     def metrics(self) -> Path:
         """One row a validation."""
         return self.folder / "metrics.csv"

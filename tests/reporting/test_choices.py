@@ -5,8 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from semiverse.reporting.examples import Examples, add_predictions, choice, choose, image_scores, read_examples
-from semiverse.reporting.pictures import example_figure
+from semiverse.reporting.examples import (
+    Examples,
+    add_predictions,
+    choice,
+    choose,
+    example_figure,
+    image_scores,
+    read_examples,
+)
 from semiverse.reporting.runs import Setting
 from tests.reporting.made_up_runs import change_evaluation, make_run, read
 

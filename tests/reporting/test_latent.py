@@ -16,7 +16,7 @@ from semiverse.labels import LabelSpace
 from semiverse.methods import Latent
 from semiverse.mixture import Domain, DomainMixture
 from semiverse.models import ModelConfig, SegmentationModel
-from semiverse.reporting.curves import curve_figures
+from semiverse.reporting.curves import curve_pictures
 from semiverse.reporting.examples import add_predictions, read_examples
 from semiverse.reporting.latent import LatentClasses, column_order, given_class_figure, laid_over, read_latent_classes
 from semiverse.reporting.runs import read_runs, settings
@@ -79,12 +79,13 @@ def test_terms_that_belong_together_share_a_figure(figures: list[str]) -> None:
 
 def test_curves_are_those_of_the_metrics(trained: Path) -> None:
     facts = read_runs([trained])
-    _, figure = curve_figures(settings(facts))["effective_latent_classes"]
+    figures = {picture.name: picture.figure for picture in curve_pictures(settings(facts))}
+    figure = figures["effective_latent_classes"]
     streets = next(axes for axes in figure.axes if axes.get_title() == "streets")
     for line, threshold in zip(streets.lines, ("0.1", "0.9"), strict=True):
         expected = [row[f"streets/effective_latent_classes_{threshold}"] for row in facts[0].rows]
         assert line.get_ydata().tolist() == expected
-    _, figure = curve_figures(settings(facts))["pseudo_labels_rooms"]
+    figure = figures["pseudo_labels_rooms"]
     shares = [row["rooms/pseudo_labels/wall"] for row in facts[0].rows]
     assert figure.axes[0].lines[0].get_ydata() == pytest.approx([100 * share for share in shares])
     assert len(figure.axes[0].lines) == len(SyntheticRooms.labels)

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from semiverse.commands.report import report
-from semiverse.reporting.comparisons import Comparison, changes, compare, role
-from semiverse.reporting.verdicts import finding, verdict_table
+from semiverse.reporting.comparisons import changes, compare, lessons
+from semiverse.reporting.verdicts import Comparison, finding, verdict_table
 from tests.reporting.made_up_runs import change_evaluation, make_run, read
 
 FULL = {"alpha": 0.1, "beta": 0.1, "anchor": 1.0, "rows": {"start": None}}
@@ -62,19 +62,24 @@ def test_roles_follow_the_weights_of_the_terms(
     tmp_path: Path, method: str, arguments: dict[str, Any], terms: str, unlabeled: bool
 ) -> None:
     (setting,) = read(make_run(tmp_path / "run", EQUAL, method, arguments))
-    found = role(setting.runs[0].config)
-    assert found is not None and (", ".join(found.terms), found.unlabeled, found.separate) == (terms, unlabeled, False)
+    found = lessons(setting.runs[0])
+    assert found is not None
+    assert (", ".join(found.labeled), ", ".join(found.unlabeled), found.separate) == (
+        terms,
+        "unlabelled images" * unlabeled,
+        False,
+    )
 
 
 def test_weights_do_not_matter_where_no_unlabelled_image_may_be_used(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", {"street": 0.4}, "Universal", FULL, data__domains__street__unlabeled=False)
-    found = role(read(run)[0].runs[0].config)
+    found = lessons(read(run)[0].runs[0])
     assert found is not None and not found.unlabeled
 
 
 def test_unknown_methods_have_no_role_and_compare_with_nothing(tmp_path: Path) -> None:
     mine, plain = make_run(tmp_path / "mine", EQUAL, "Mine"), make_run(tmp_path / "plain", EQUAL)
-    assert role(read(mine)[0].runs[0].config) is None
+    assert lessons(read(mine)[0].runs[0]) is None
     assert compared(mine, plain) == {}
 
 
@@ -179,8 +184,7 @@ def test_other_data_budgets_crops_or_networks_do_not_compare(tmp_path: Path, oth
 
 def test_what_learns_from_less_gains_nothing(tmp_path: Path) -> None:
     joint, full = (
-        read(make_run(tmp_path / method, EQUAL, method, FULL))[0].runs[0].config
-        for method in ("Supervised", "Universal")
+        read(make_run(tmp_path / method, EQUAL, method, FULL))[0].runs[0] for method in ("Supervised", "Universal")
     )
     assert changes(full, joint) and changes(joint, full) is None and changes(joint, joint) == []
 

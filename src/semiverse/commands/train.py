@@ -1,5 +1,6 @@
 """Train a model on a mixture of domains."""
 
+import json
 import logging
 import signal
 import threading
@@ -15,7 +16,9 @@ from pytorch_lightning.loggers import TensorBoardLogger
 
 from semiverse.commands.check import refuse_problems
 from semiverse.configuration import describe
+from semiverse.files import write_atomically
 from semiverse.methods import Method, Supervised
+from semiverse.methods.declarations import declared
 from semiverse.methods.non_finite import NonFiniteLossError
 from semiverse.mixture import DomainMixture
 from semiverse.models import ModelConfig, SegmentationModel
@@ -92,6 +95,7 @@ def train(
         if not run.last.is_file():
             if is_first_process():
                 note_start(run, data, seed)
+                write_atomically(run.method, json.dumps(declared(type(learner)), indent=1) + "\n")
             own = networks or run.folder / "networks"
             learner.prepare(
                 partial(supervised_networks, learner, networks_trainer or trainer, own, keep, validate_every, seed)

@@ -11,9 +11,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from semiverse.data import Record, SegmentationDataset
 from semiverse.doctor.findings import Finding, Part
 from semiverse.inference.pictures import overlay
-from semiverse.reporting.examples import evenly
-from semiverse.reporting.figures import draw, frequencies
-from semiverse.reporting.pictures import legend, picture_grid
+from semiverse.reporting.examples import evenly, frequencies
+from semiverse.reporting.figures import draw, legend, picture_grid
 
 
 @dataclass

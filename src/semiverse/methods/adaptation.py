@@ -1,7 +1,7 @@
 """Adaptation of predictions from a labelled source to an unlabelled target, AdaptSegNet (Tsai et al., CVPR 2018)."""
 
-from collections.abc import Iterator
-from typing import Any, Literal, cast
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar, Literal, cast
 
 from torch import Tensor
 from torch.optim import Optimizer
@@ -13,11 +13,17 @@ from semiverse.methods.adversary import (
     refuse_separate_labels,
     refuse_unseen_domains,
 )
+from semiverse.methods.declarations import Curve, Role
 from semiverse.methods.judges import SOURCE, TARGET, Levels, SourceOrTarget, auxiliary_head
 from semiverse.mixture import TrainBatch
 from semiverse.models import SegmentationModel
 
 MAIN, AUXILIARY = "main", "auxiliary"
+RIGHT = "How often the discriminator of each level is right, on predictions for source and target"
+LOSS = (
+    "Loss of the discriminator of each level on predictions for source and target, means since the previous validation"
+)
+"""Titles of what its two sides are drawn together under."""
 
 
 class Adaptation(AdversarialMethod):
@@ -47,6 +53,25 @@ class Adaptation(AdversarialMethod):
         ValueError: If domains have different classes, heads have a channel that is no class, or the encoder has only
             one map.
     """
+
+    reads: ClassVar[Mapping[str, Role]] = {
+        "adversary": Role("unlabeled", "unlabelled images"),
+        "auxiliary_adversary": Role("unlabeled", "unlabelled images"),
+        "auxiliary_weight": Role("labeled", "auxiliary head"),
+    }
+    records: ClassVar[Mapping[str, Curve]] = {
+        "auxiliary": Curve("Cross entropy of labelled pixels by the auxiliary head", "nats per pixel"),
+        "main_adversarial": Curve(
+            "Adversarial term of target images, main head", "mean over the discriminator's outputs"
+        ),
+        "auxiliary_adversarial": Curve(
+            "Adversarial term of target images, auxiliary head", "mean over the discriminator's outputs"
+        ),
+        "discriminator_right_on_source": Curve(RIGHT, "% of its outputs", "source_or_target", ", source", factor=100),
+        "discriminator_right_on_target": Curve(RIGHT, "% of its outputs", "source_or_target", ", target", factor=100),
+        "discriminator_on_source": Curve(LOSS, "mean over its outputs", "source_or_target_loss", ", source"),
+        "discriminator_on_target": Curve(LOSS, "mean over its outputs", "source_or_target_loss", ", target"),
+    }
 
     discriminators: SourceOrTarget | None
 

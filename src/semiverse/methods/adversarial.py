@@ -1,7 +1,7 @@
 """Adversarial semi-supervised learning, AdvSemiSeg (Hung et al., BMVC 2018, arXiv:1802.07934)."""
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -10,9 +10,14 @@ from semiverse.data import Sample
 from semiverse.labels import IGNORE
 from semiverse.losses import cross_entropy, pseudo_labels
 from semiverse.methods.adversary import AdversarialMethod
+from semiverse.methods.declarations import Curve, Role
 from semiverse.methods.judges import LabelMapDiscriminators, Prediction
 from semiverse.mixture import TrainBatch
 from semiverse.models import SegmentationModel
+
+RIGHT = "How often the discriminator is right, on predictions and on label maps"
+LOSS = "Cross entropy of the discriminator on predictions and on label maps, means since the previous validation"
+"""Titles of what its two sides are drawn together under."""
 
 
 class Adversarial(AdversarialMethod):
@@ -31,6 +36,26 @@ class Adversarial(AdversarialMethod):
         threshold: Confidence of the discriminator, in [0, 1], from which on it trusts a prediction.
         options: Those of ``AdversarialMethod``.
     """
+
+    reads: ClassVar[Mapping[str, Role]] = {
+        "unlabeled_adversary": Role("unlabeled", "unlabelled images"),
+        "pseudo_weight": Role("unlabeled", "unlabelled images"),
+        "labeled_adversary": Role("labeled", "adversary on labelled images"),
+    }
+    records: ClassVar[Mapping[str, Curve]] = {
+        "labeled_adversarial": Curve("Adversarial term of labelled images", "nats per pixel"),
+        "unlabeled_adversarial": Curve("Adversarial term of unlabelled images", "nats per pixel"),
+        "pseudo_label": Curve("Cross entropy with pseudo-labels", "nats per labelled pixel"),
+        "pseudo_labels": Curve(
+            "Unlabelled pixels that become labels", "% of all pixels", scale="log", factor=100.0, by_class=True
+        ),
+        "discriminator_right_on_predictions": Curve(
+            RIGHT, "% of its outputs", "discriminator", ", predictions", factor=100
+        ),
+        "discriminator_right_on_labels": Curve(RIGHT, "% of its outputs", "discriminator", ", labels", factor=100),
+        "discriminator_on_predictions": Curve(LOSS, "nats per pixel", "discriminator_loss", ", predictions"),
+        "discriminator_on_labels": Curve(LOSS, "nats per pixel", "discriminator_loss", ", labels"),
+    }
 
     discriminators: LabelMapDiscriminators | None
 

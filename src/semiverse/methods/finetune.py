@@ -1,10 +1,11 @@
 """Fine-tuning: each domain starts from the network that another domain's labels trained."""
 
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, ClassVar
 
 from torch import Tensor
 
+from semiverse.methods.declarations import ALWAYS, Role
 from semiverse.methods.method import Method
 from semiverse.mixture import TrainBatch
 from semiverse.models import SegmentationModel
@@ -24,6 +25,8 @@ class Finetune(Method):
     Raises:
         ValueError: If the model has one shared network, or there is only one domain.
     """
+
+    reads: ClassVar[Mapping[str, Role]] = {ALWAYS: Role("transfer", "transfer from the other domain")}
 
     def __init__(self, model: SegmentationModel, head_only: bool = False, **options: Any) -> None:  # noqa: ANN401
         super().__init__(model, **options)

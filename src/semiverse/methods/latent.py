@@ -1,7 +1,7 @@
 """Semi-supervised learning by latent classes (Sawatzky et al., "Discovering Latent Classes ...", section 3)."""
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from torch import Tensor
 
@@ -17,10 +17,12 @@ from semiverse.losses import (
 from semiverse.methods.adversarial import Adversarial
 from semiverse.methods.adversary import refuse_none_class
 from semiverse.methods.class_groups import group_tables, grouped
+from semiverse.methods.declarations import Curve, Role
 from semiverse.models import SegmentationModel
 from semiverse.models.latent_branch import CoOccurrences
 
 SecondBranch = Literal["latent", "groups", "classes", "twin"]
+IN_USE = "Latent classes that some class predicts with a probability above 0.1, and above 0.9"
 
 
 class Latent(Adversarial):
@@ -49,6 +51,24 @@ class Latent(Adversarial):
     Raises:
         ValueError: If groups do not fit the classes and domains, or heads have a channel that is no class.
     """
+
+    reads: ClassVar[Mapping[str, Role]] = {
+        "unlabeled_adversary": Role("unlabeled", "unlabelled images"),
+        "pseudo_weight": Role("unlabeled", "unlabelled images"),
+        "consistency_weight": Role("unlabeled", "unlabelled images"),
+        "latent_weight": Role("labeled", "second branch"),
+        "labeled_adversary": Role("labeled", "adversary on labelled images"),
+    }
+    records: ClassVar[Mapping[str, Curve]] = {
+        "latent": Curve("Entropy of the class given the latent class", "nats per pixel"),
+        "consistency": Curve("Cross entropy of implied with found latent classes", "nats per pixel"),
+        "effective_latent_classes_0.1": Curve(
+            IN_USE, "latent classes", "effective_latent_classes", " above 0.1", scale="whole"
+        ),
+        "effective_latent_classes_0.9": Curve(
+            IN_USE, "latent classes", "effective_latent_classes", " above 0.9", scale="whole"
+        ),
+    }
 
     def __init__(
         self,

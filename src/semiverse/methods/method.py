@@ -2,8 +2,8 @@
 
 import math
 from abc import abstractmethod
-from collections.abc import Callable, Collection, Iterator
-from typing import Any, cast
+from collections.abc import Callable, Collection, Iterator, Mapping
+from typing import Any, ClassVar, cast
 
 import torch
 from pytorch_lightning.core.optimizer import LightningOptimizer
@@ -16,6 +16,7 @@ from semiverse.distributed import mean_over_processes
 from semiverse.labels import IGNORE
 from semiverse.losses import cross_entropy
 from semiverse.methods.bookkeeping import Confusions
+from semiverse.methods.declarations import Curve, Role
 from semiverse.methods.steps import Steps
 from semiverse.mixture import TrainBatch
 from semiverse.models import SegmentationModel, parameter_groups
@@ -31,6 +32,13 @@ class Method(Steps):
         zero_border: Upsample scores as the published frozen transposed convolution does: zero outside the image.
         options: Those of ``Steps``.
     """
+
+    reads: ClassVar[Mapping[str, Role]] = {}
+    """What training does beyond learning from labelled images, by the option that switches it on."""
+    records: ClassVar[Mapping[str, Curve]] = {
+        "supervised": Curve("Cross entropy of labelled pixels", "nats per pixel"),
+    }
+    """How numbers are shown that training records, by the last part of their column."""
 
     def __init__(
         self,

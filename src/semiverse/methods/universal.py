@@ -1,7 +1,7 @@
 """Universal semi-supervised semantic segmentation (Kalluri et al., ICCV 2019, arXiv:1811.10323)."""
 
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -12,6 +12,7 @@ from semiverse.embeddings.estimate import ClassMeans
 from semiverse.embeddings.sources import LabelRowOptions, check_label_rows, prepare_label_rows
 from semiverse.losses import assignment_entropy, cross_entropy, entropy
 from semiverse.methods.bookkeeping import Confusions, Means
+from semiverse.methods.declarations import Curve, Role
 from semiverse.methods.method import Method
 from semiverse.methods.steps import ramp
 from semiverse.mixture import TrainBatch
@@ -41,6 +42,24 @@ class Universal(Method):
         rows: How the label embeddings are made.
         options: Those of ``Method``.
     """
+
+    reads: ClassVar[Mapping[str, Role]] = {
+        "alpha": Role("unlabeled", "unlabelled images"),
+        "beta": Role("unlabeled", "unlabelled images"),
+        "anchor": Role("labeled", "label embeddings as anchor"),
+        "rows.start": Role("labeled", "start from a supervised network"),
+    }
+    records: ClassVar[Mapping[str, Curve]] = {
+        "anchor": Curve("Cross entropy of similarities with label rows", "nats per pixel"),
+        "entropy_within": Curve("Entropy against own labels", "nats per pixel"),
+        "entropy_across": Curve("Entropy against labels of other domains", "nats per pixel"),
+        "entropy_of_assignment": Curve("Entropy of the mean assignment", "nats"),
+        "largest_score": Curve("Largest similarity", "similarity"),
+        "projection_norm": Curve("Mean length of projected pixels of validation images", "similarity"),
+        "agreement": Curve(
+            "Cells of validation images where label embedding and decoder choose the same class", "share of cells"
+        ),
+    }
 
     def __init__(
         self,

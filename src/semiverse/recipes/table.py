@@ -7,9 +7,8 @@ from typing import Any
 
 from semiverse.recipes.recipe import Recipe
 from semiverse.recipes.results import Result, score
-from semiverse.reporting.comparisons import paired_difference, verdict
-from semiverse.reporting.tables import MISSING, Column, Row, Table, mark_best
-from semiverse.reporting.tables import Cell as Entry
+from semiverse.reporting.tables import MISSING, Column, Entry, Row, Table, mark_best, word
+from semiverse.reporting.verdicts import paired_difference, verdict
 
 WIDE = 12
 """Up to so many numbers stand side by side; more stand below each other, a score a line."""
@@ -131,14 +130,14 @@ def table(recipe: Recipe, found: Sequence[Number], notes: Sequence[str]) -> Tabl
         lines = []
         for row in [row for row in recipe.rows if (column, row) in known]:
             mine = {number.score: number for number in found if (number.column, number.row) == (column, row)}
-            head = [_text(recipe.rows[row].title or row)]
-            head += [_text(recipe.columns[column].title or column)] * (len(recipe.columns) > 1)
+            head = [word(recipe.rows[row].title or row)]
+            head += [word(recipe.columns[column].title or column)] * (len(recipe.columns) > 1)
             if wide:
                 entries = [e for name in scores for e in _entries(mine.get(name), name in printed)]
                 lines.append(Row([*head, *entries]))
             else:
                 lines += [
-                    Row([*head, _text(score_title(name)), *_entries(n, bool(printed))]) for name, n in mine.items()
+                    Row([*head, word(score_title(name)), *_entries(n, bool(printed))]) for name, n in mine.items()
                 ]
         if wide:
             _mark(lines, columns, shown)
@@ -166,10 +165,6 @@ def _entries(number: Number | None, printed: bool) -> list[Entry]:
     known = Entry(MISSING) if number.published is None else Entry(f"{number.published:g}", number.published)
     apart = Entry(MISSING) if number.difference is None else Entry(f"{number.difference:+.1f}", number.difference)
     return [ours, known, apart]
-
-
-def _text(words: str) -> Entry:
-    return Entry(words, words)
 
 
 def score_title(name: str) -> str:

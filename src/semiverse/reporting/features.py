@@ -9,7 +9,6 @@ from typing import NamedTuple, cast
 import numpy as np
 from matplotlib import colormaps, rc_context
 from matplotlib.artist import Artist
-from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap, to_hex
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -20,7 +19,7 @@ from scipy.spatial.distance import squareform
 from semiverse.labels import distinct_colors
 from semiverse.models import SegmentationModel
 from semiverse.models.label_embeddings import LabelEmbeddings
-from semiverse.reporting.figures import COLORS, STYLE
+from semiverse.reporting.figures import COLORS, MOST_NUMBERS, STYLE, heat_map, two_digits
 from semiverse.reporting.runs import Setting, read_json
 
 FILE = "features.npz"
@@ -194,26 +193,17 @@ def _drawn(plane: np.ndarray, domains: Sequence[str], titles: Sequence[str]) -> 
             axes.scatter(plane[own, 0], plane[own, 1], s=13, c=shades, marker=shape, alpha=0.75, linewidths=0)
         axes.set(xticks=[], yticks=[], xlabel="first t-SNE dimension", ylabel="second t-SNE dimension")
         axes.set_aspect("equal", adjustable="datalim")
-        _legends(axes, colors, shapes, columns)
+        entries: list[Artist] = [
+            Line2D([], [], linestyle="none", marker=shape, color="#444444", markersize=5) for shape in shapes.values()
+        ]
+        entries += [Patch(color=color) for color in colors.values()]
+        names = [*shapes, *colors]
+        figure.legend(entries, names, loc="outside right upper", ncols=columns, fontsize=8, handlelength=1.2)
     return figure
-
-
-def _legends(axes: Axes, colors: dict[str, str], shapes: dict[str, str], columns: int) -> None:
-    """Shapes of the domains and colours of the classes, both outside."""
-    markers: list[Artist] = [
-        Line2D([], [], linestyle="none", marker=shape, color="#444444", markersize=5) for shape in shapes.values()
-    ]
-    patches: list[Artist] = [Patch(color=color) for color in colors.values()]
-    figure = axes.figure
-    figure.legend(
-        markers + patches, [*shapes, *colors], loc="outside right upper", ncols=columns, fontsize=8, handlelength=1.2
-    )
 
 
 OPPOSITES = LinearSegmentedColormap.from_list("opposites", ["#1f5f99", "#8fb8da", "#f7f7f7", "#e3a48f", "#b5472f"])
 """Of cosines: blue below zero, red above it, both less glaring than usual."""
-MOST_NUMBERS = 30
-"""Classes up to which there is room for numbers."""
 
 
 def label_row_similarity(model: SegmentationModel) -> tuple[list[NamedClass], np.ndarray]:
@@ -249,24 +239,16 @@ def similarity_figure(names: Sequence[NamedClass], similarity: np.ndarray) -> Fi
     domains = list(dict.fromkeys(name.domain for name in names))
     inks = [COLORS[domains.index(names[i].domain) % len(COLORS)] for i in order]
     cell, size = (0.3, 8) if len(names) <= MOST_NUMBERS else (max(0.11, 9 / len(names)), 6)
-    room = 0.065 * size / 8 * max(map(len, titles))
-    side = room + cell * len(names)
+    side = 0.065 * size / 8 * max(map(len, titles)) + cell * len(names)
     with rc_context(STYLE | {"axes.grid": False}):
         figure = Figure(figsize=(side + 1.1, side + 0.2), layout="compressed")
         axes = figure.add_subplot()
-        picture = axes.imshow(shown, cmap=OPPOSITES, vmin=-1, vmax=1)
-        axes.set_xticks(range(len(titles)), titles, rotation=90, fontsize=size)
-        axes.set_yticks(range(len(titles)), titles, fontsize=size)
+
+        def written(row: int, column: int) -> str:
+            return two_digits(shown[row, column]) if row != column else ""
+
+        picture = heat_map(axes, shown, (titles, titles), (-1, 1), written, OPPOSITES, size)
         for label, ink in zip([*axes.get_xticklabels(), *axes.get_yticklabels()], inks * 2, strict=True):
             label.set_color(ink)
         figure.colorbar(picture, ax=axes, label="cosine similarity (no unit)", fraction=0.046)
-        for (row, column), value in np.ndenumerate(shown):
-            if row != column and len(names) <= MOST_NUMBERS:
-                color = "white" if abs(value) > 0.7 else "black"
-                axes.text(column, row, _short(value), ha="center", va="center", fontsize=6, color=color)
     return figure
-
-
-def _short(value: float) -> str:
-    """Two digits without the zero before them."""
-    return "1" if value >= 0.995 else f"{value:.2f}".replace("0.", ".", 1)

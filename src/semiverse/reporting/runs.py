@@ -4,12 +4,14 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
+from importlib import import_module
 from itertools import takewhile
 from math import isnan
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from semiverse.configuration import load_yaml
+from semiverse.methods.declarations import Curve, Role, declared
 from semiverse.run import Run
 
 
@@ -76,19 +78,51 @@ def evaluated(folder: Path, config: Mapping[str, Any], problems: list[str]) -> I
             yield protocol, Score(**{"miou": None, **kept})
 
 
+def manner_of_scoring(name: str) -> str | None:
+    """What predicts where a column of metrics.csv has this name behind its domain; None if that is no mIoU."""
+    return (name.removeprefix("miou_by_") if name != "miou" else "decoder") if name.startswith("miou") else None
+
+
 def validated(config: Mapping[str, Any], rows: Sequence[Mapping[str, float]]) -> Iterator[tuple[Protocol, Score]]:
     """Scores of the last validation during training."""
-    for domain in config["data"]["domains"] if rows else ():
-        for via, column in (("decoder", f"{domain}/miou"), ("embedding", f"{domain}/miou_by_embedding")):
-            if column in rows[-1]:
-                protocol = Protocol(domain, validation_split(config, domain), via, "default", False)
-                miou = None if isnan(rows[-1][column]) else rows[-1][column]
-                yield protocol, Score(miou, step=int(rows[-1]["step"]))
+    for column, value in rows[-1].items() if rows else ():
+        domain, _, name = column.partition("/")
+        via = manner_of_scoring(name)
+        if via is not None and domain in config["data"]["domains"]:
+            protocol = Protocol(domain, validation_split(config, domain), via, "default", False)
+            yield protocol, Score(None if isnan(value) else value, step=int(rows[-1]["step"]))
 
 
 def validation_split(config: Mapping[str, Any], domain: str) -> str:
     """The split on which a training validates a domain."""
     return str(config["data"]["domains"].get(domain, {}).get("val", "val"))
+
+
+class Declared(NamedTuple):
+    """What the method of a run declares: what its options stand for, and how to show what it records, by name."""
+
+    reads: Mapping[str, Role]
+    records: Mapping[str, Curve]
+
+
+def read_declared(run: Run, class_path: str, problems: list[str]) -> Declared | None:
+    """What a training wrote of its method; of one by an earlier version, what the class says today.
+
+    None if there is neither, which is noted.
+    """
+    try:
+        values = read_json(run.method, problems)
+        if not values:
+            module, _, name = class_path.rpartition(".")
+            values = declared(getattr(import_module(module), name))
+        reads = {option: Role(**role) for option, role in values["reads"].items()}
+        return Declared(reads, {name: Curve(**curve) for name, curve in values["records"].items()})
+    except Exception as error:
+        problems.append(
+            f"What {class_path} learns from and records is not known ({error}): there are no verdicts on its runs, and "
+            "their curves are called as in metrics.csv."
+        )
+        return None
 
 
 @dataclass(frozen=True)
@@ -104,6 +138,7 @@ class RunFacts:
         scores: By protocol: of its evaluations; of the last validation for domains that have none.
         environment: Of environment.json.
         finished: Of finished.json; empty for an unfinished run.
+        declared: What its method says of itself; None if that is not known.
         problems: Files that could not be read.
     """
 
@@ -115,6 +150,7 @@ class RunFacts:
     scores: dict[Protocol, Score]
     environment: dict[str, Any]
     finished: dict[str, Any]
+    declared: Declared | None = None
     problems: tuple[str, ...] = ()
 
     @property
@@ -146,6 +182,20 @@ class Setting:
 
     name: str
     runs: list[RunFacts]
+
+    @property
+    def declared(self) -> Declared | None:
+        """What its method says of itself."""
+        return self.runs[0].declared
+
+    def scored(self, protocol: Protocol) -> list[Score]:
+        """Scores of its runs by a protocol."""
+        return [run.scores[protocol] for run in self.runs if protocol in run.scores]
+
+    @property
+    def columns(self) -> list[str]:
+        """Those of metrics.csv in all runs."""
+        return list(dict.fromkeys(column for run in self.runs for row in run.rows for column in row))
 
 
 def find_runs(places: Sequence[Path]) -> list[Path]:
@@ -209,7 +259,9 @@ def read_run(folder: Path, name: str) -> RunFacts:
         read_json(folder / f"{part}.json", problems) for part in ("labeled", "environment", "finished")
     )
     labeled = {domain: facts["ids"] if "ids" in facts else facts for domain, facts in labeled.items()}  # once a list
-    return RunFacts(run, name, config, labeled, rows, scores, environment, finished, tuple(problems))
+    known_of_method = read_declared(run, config["method"]["class_path"], problems)
+    facts = (labeled, rows, scores, environment, finished, known_of_method)
+    return RunFacts(run, name, config, *facts, tuple(problems))
 
 
 def settings(runs: Sequence[RunFacts]) -> list[Setting]:
