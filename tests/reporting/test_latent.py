@@ -1,5 +1,6 @@
 """Figures of latent classes in the report, of a run that was really trained."""
 
+import shutil
 from functools import partial
 from pathlib import Path
 
@@ -48,7 +49,7 @@ def figures(trained: Path) -> list[str]:
 
 
 def without(trained: Path, folder: Path, part: str) -> Path:
-    """A copy of a run that lacks its model or its data."""
+    """A copy of a run that lacks its weights or its data."""
     folder.mkdir(parents=True)
     config = load_yaml((trained / "config.yaml").read_text())
     if part == "data":
@@ -151,5 +152,9 @@ def test_heat_map_needs_no_images(trained: Path, tmp_path: Path) -> None:
 
 
 def test_run_without_weights_is_pointed_out(trained: Path, tmp_path: Path) -> None:
-    page = report([without(trained, tmp_path / "new", "model")], images=0, device="cpu")
+    run = without(trained, tmp_path / "new", "model")
+    (run / "model").mkdir()
+    for part in ("labels.json", "config.json"):
+        shutil.copy(trained / "model" / part, run / "model")
+    page = report([run], images=0, device="cpu")
     assert "No latent classes of new: there is no saved model" in page.read_text(encoding="utf-8")

@@ -51,7 +51,7 @@ class LatentClasses:
     @property
     def colors(self) -> LabelSpace:
         """Latent classes with their colours, which mean nothing but stay the same."""
-        return LabelSpace("latent", tuple(f"latent {i}" for i in range(next(iter(self.counts.values())).shape[1])))
+        return LabelSpace("latent classes", tuple(f"latent {i}" for i in range(next(iter(self.counts.values())).shape[1])))
 
 
 def read_latent_classes(
