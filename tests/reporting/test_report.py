@@ -21,7 +21,7 @@ from semiverse.models import ModelConfig
 from semiverse.reporting.examples import evenly
 from semiverse.reporting.runs import find_runs, read_runs, settings
 from semiverse.reporting.scores import class_table, difference_table, evaluations, score_table
-from semiverse.reporting.summary import duration, summary
+from semiverse.reporting.summary import duration, summary_sentences
 from semiverse.reporting.tables import MISSING, Column, Entry, Row, Table, as_csv, as_latex, as_markdown, mark_best
 
 
@@ -198,7 +198,7 @@ def test_markdown_and_latex_escape_what_would_break_them() -> None:
 def test_summary_names_the_best_setting_and_its_scores(tmp_path: Path) -> None:
     one = write_run(tmp_path / "plain", evaluation=scored(0.4, 0.3))
     two = write_run(tmp_path / "joined", method="Universal", evaluation=scored(0.5, 0.3))
-    sentences = summary(compared(one, two), {"street": 2})
+    sentences = summary_sentences(compared(one, two), {"street": 2})
     assert sentences[0].startswith(
         "2 runs (Supervised and Universal) on street (2 classes, 2 labelled images) and room"
     )

@@ -10,12 +10,12 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
 from semiverse.methods.declarations import Curve
-from semiverse.reporting.figures import COLORS, LINES, STYLE, Picture
+from semiverse.reporting.figures import LINE_COLORS, LINES, STYLE, Picture
 from semiverse.reporting.runs import RunFacts, Setting, manner_of_scoring
 
 SINCE = "means since the previous validation"
 PLAIN = Curve("", "")
-SMALL = 0.1
+LINEAR_BELOW = 0.1
 """Where a logarithmic scale turns linear, to reach zero."""
 
 
@@ -112,7 +112,7 @@ def _class_picture(name: str, members: Mapping[Recorded, Collection[str]], setti
     for setting in settings:
         for i, (one, names) in enumerate(members.items()):
             if setting.name in names:
-                style, color = LINES[i // len(COLORS) % len(LINES)], COLORS[i % len(COLORS)]
+                style, color = LINES[i // len(LINE_COLORS) % len(LINES)], LINE_COLORS[i % len(LINE_COLORS)]
                 line = Line(one.title, one.column, setting.runs, style, color)
                 panels.setdefault(setting.name, ([], curve.unit))[0].append(line)
     return Picture(name, f"{curve.title}, by class of {front}; {SINCE}.", _panels(panels, curve))
@@ -123,7 +123,13 @@ def _lines(
 ) -> list[Line]:
     """One line a setting, of these names alone if there are any; beyond eight settings the line styles change."""
     return [
-        Line(s.name + suffix, column, s.runs, style or LINES[i // len(COLORS) % len(LINES)], COLORS[i % len(COLORS)])
+        Line(
+            s.name + suffix,
+            column,
+            s.runs,
+            style or LINES[i // len(LINE_COLORS) % len(LINES)],
+            LINE_COLORS[i % len(LINE_COLORS)],
+        )
         for i, s in enumerate(settings)
         if names is None or s.name in names
     ]
@@ -151,7 +157,7 @@ def _set_scale(axes: Axes, curve: Curve) -> None:
     if curve.scale == "whole":
         axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     elif curve.scale == "log":
-        axes.set_yscale("symlog", linthresh=SMALL)
+        axes.set_yscale("symlog", linthresh=LINEAR_BELOW)
         axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
     if curve.scale != "linear":
         axes.set_ylim(bottom=0)

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, NullLocator, StrMethodFormatter
 
-from semiverse.reporting.figures import COLORS, LINES, STYLE, Picture
+from semiverse.reporting.figures import LINE_COLORS, LINES, STYLE, Picture
 from semiverse.reporting.runs import Protocol, RunFacts, Setting, common_name, without_seeds
 from semiverse.reporting.scores import protocols
 
@@ -124,7 +124,7 @@ def _figure(drawn: Sequence[BudgetLine], panels: Sequence[BudgetPanel]) -> Figur
 
 def _plot(axes: Axes, curve: dict[int, list[float]], position: int) -> Line2D:
     """Mean over seeds as a line, smallest to largest as a band."""
-    color, style = COLORS[position % len(COLORS)], LINES[position // len(COLORS) % len(LINES)]
+    color, style = LINE_COLORS[position % len(LINE_COLORS)], LINES[position // len(LINE_COLORS) % len(LINES)]
     counts, scores = list(curve), [[100 * value for value in values] for values in curve.values()]
     axes.fill_between(counts, [*map(min, scores)], [*map(max, scores)], color=color, alpha=0.18, linewidth=0)
     return axes.plot(counts, [*map(mean, scores)], style, color=color, marker="o", markersize=4, linewidth=1.6)[0]

@@ -43,7 +43,7 @@ def image_scores(settings: Sequence[Setting], domain: str, split: str) -> dict[s
     return found
 
 
-def choose(scores: ImageScores, baseline: str, ids: Sequence[str], count: int) -> list[tuple[str, str]]:
+def choose_examples(scores: ImageScores, baseline: str, ids: Sequence[str], count: int) -> list[tuple[str, str]]:
     """Ids of up to ``count`` images that every setting scored, each with its kind: best first, most improved last.
 
     Best and worst by the mean over settings; improvement is the mean of the others minus the baseline, and only above
@@ -158,7 +158,7 @@ def _examples(data: DomainMixture, domain: str, count: int, scores: ImageScores,
     """Examples of a domain: the best, worst and most improved where its images were scored, else evenly chosen."""
     split, labels = data.evaluation(domain), data.label_spaces[domain]
     places = {record.id: i for i, record in enumerate(split.records)}
-    chosen = choose(scores, baseline, list(places), count)
+    chosen = choose_examples(scores, baseline, list(places), count)
     samples = [split[places[title]] for title, _ in chosen] or [split[i] for i in evenly(len(split), count)]
     contents = data.contents(domain, data.domains[domain].val)
     kinds = [kind for _, kind in chosen]

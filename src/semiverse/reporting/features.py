@@ -19,10 +19,8 @@ from scipy.spatial.distance import squareform
 from semiverse.labels import distinct_colors
 from semiverse.models import SegmentationModel
 from semiverse.models.label_embeddings import LabelEmbeddings
-from semiverse.reporting.figures import COLORS, MOST_NUMBERS, STYLE, heat_map, two_digits
-from semiverse.reporting.runs import Setting, read_json
-
-FILE = "features.npz"
+from semiverse.reporting.figures import LINE_COLORS, MOST_NUMBERS, STYLE, heat_map, two_digits
+from semiverse.reporting.runs import Setting, read_if_there
 
 
 class NamedClass(NamedTuple):
@@ -82,7 +80,7 @@ def read_features(folder: Path) -> Features | None:
     Raises:
         ValueError: If the file is damaged.
     """
-    path = folder / FILE
+    path = folder / "features.npz"
     if not path.is_file():
         return None
     try:
@@ -94,7 +92,7 @@ def read_features(folder: Path) -> Features | None:
         raise ValueError(f"{path} is damaged ({error}) and was left out; evaluate the run again") from error
     finite = np.isfinite(values).all(axis=1)
     pixels = [pixel for pixel, usable in zip(pixels, finite, strict=True) if usable]
-    found = read_json(folder / "evaluation.json", [])
+    found = read_if_there(folder / "evaluation.json", [])
     across, same_name = found.get("centroid_similarity", {}), found.get("same_name_similarity")
     return Features(values[finite], pixels, across, same_name) if pixels else None
 
@@ -237,7 +235,7 @@ def similarity_figure(names: Sequence[NamedClass], similarity: np.ndarray) -> Fi
     shown = similarity[np.ix_(order, order)]
     titles = [str(names[i]) for i in order]
     domains = list(dict.fromkeys(name.domain for name in names))
-    inks = [COLORS[domains.index(names[i].domain) % len(COLORS)] for i in order]
+    inks = [LINE_COLORS[domains.index(names[i].domain) % len(LINE_COLORS)] for i in order]
     cell, size = (0.3, 8) if len(names) <= MOST_NUMBERS else (max(0.11, 9 / len(names)), 6)
     side = 0.065 * size / 8 * max(map(len, titles)) + cell * len(names)
     with rc_context(STYLE | {"axes.grid": False}):

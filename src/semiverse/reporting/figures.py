@@ -22,7 +22,7 @@ from semiverse.labels import IGNORE, Color, LabelSpace
 
 logging.getLogger("fontTools").setLevel(logging.WARNING)  # it tells of every letter that a PDF does without
 
-COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7a5c2e", "#333333")
+LINE_COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7a5c2e", "#333333")
 """Okabe and Ito's colours, which people with any colour vision tell apart; yellow is too pale for lines."""
 LINES = ("-", "--", ":", "-.")
 """Line styles; they change where there are more lines than colours."""

@@ -28,7 +28,7 @@ from semiverse.reporting.figures import (
     two_digits,
     unlabeled_entry,
 )
-from semiverse.reporting.runs import Setting, read_json
+from semiverse.reporting.runs import Setting, read_if_there
 from semiverse.upsampling import argmax
 
 
@@ -51,7 +51,9 @@ class LatentClasses:
     @property
     def colors(self) -> LabelSpace:
         """Latent classes with their colours, which mean nothing but stay the same."""
-        return LabelSpace("latent classes", tuple(f"latent {i}" for i in range(next(iter(self.counts.values())).shape[1])))
+        return LabelSpace(
+            "latent classes", tuple(f"latent {i}" for i in range(next(iter(self.counts.values())).shape[1]))
+        )
 
 
 def read_latent_classes(
@@ -68,7 +70,7 @@ def read_latent_classes(
     found: dict[str, list[LatentClasses]] = {}
     problems: list[str] = []
     for setting in settings:
-        if not read_json(setting.runs[0].run.model / "labels.json", []).get("latent_branch"):
+        if not read_if_there(setting.runs[0].run.model / "labels.json", []).get("latent_branch"):
             continue
         try:
             predictor = Predictor(SegmentationModel.load(setting.runs[0].run.folder), resize=False, device=device)

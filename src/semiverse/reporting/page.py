@@ -12,9 +12,9 @@ from semiverse.configuration import dump_yaml
 from semiverse.files import write_atomically
 from semiverse.reporting.figures import Picture
 from semiverse.reporting.runs import RunFacts, Setting
-from semiverse.reporting.summary import environments, label_lists, summary
+from semiverse.reporting.summary import environments, label_lists, summary_sentences
 from semiverse.reporting.tables import WRITERS, Table
-from semiverse.reporting.verdicts import Finding
+from semiverse.reporting.verdicts import Verdict
 
 MARK = "semiverse-report-files"
 """Name of the page's own list of the files that were written with it, so that they may be written again."""
@@ -57,7 +57,7 @@ class Page:
     remarks: list[str]
     across: list[Picture] = field(default_factory=list)
     efficiency: list[Picture] = field(default_factory=list)
-    findings: list[Finding] = field(default_factory=list)
+    findings: list[Verdict] = field(default_factory=list)
     verdicts: Table | None = None
 
     @property
@@ -97,7 +97,7 @@ def render(page: Page, files: Sequence[str], class_counts: Mapping[str, int]) ->
     template = environment.get_template("page.html.j2")
     return template.render(
         page=page,
-        summary=summary(page.settings, class_counts),
+        summary=summary_sentences(page.settings, class_counts),
         mark=MARK,
         files=" ".join(files),
         environments=environments(page.runs),

@@ -12,7 +12,7 @@ from semiverse.reporting.latent import LatentClasses, Order, latent_pictures, re
 from semiverse.reporting.page import DomainSection, Page, figure_files, render, table_files, write
 from semiverse.reporting.runs import Setting, find_runs, read_runs, settings
 from semiverse.reporting.scores import class_table, difference_table, evaluations, further_table, score_table
-from semiverse.reporting.verdicts import finding, verdict_table
+from semiverse.reporting.verdicts import verdict_on, verdict_table
 
 
 def write_report(
@@ -49,7 +49,7 @@ def write_report(
         list(dict.fromkeys(remarks)),
         across,
         efficiency_pictures(compared),
-        [finding(pair) for pair in pairs],
+        [verdict_on(pair) for pair in pairs],
         verdict_table(pairs) if pairs else None,
     )
     files = table_files(page) | figure_files(page)

@@ -51,7 +51,7 @@ class Score(NamedTuple):
     seen_as: Mapping[str, Mapping[str, Mapping[str, int]]] | None = None
 
 
-def read_json(path: Path, problems: list[str]) -> dict[str, Any]:
+def read_if_there(path: Path, problems: list[str]) -> dict[str, Any]:
     """Values of a file; empty if there is none or it is damaged, which is noted."""
     if not path.is_file():
         return {}
@@ -66,7 +66,7 @@ def read_json(path: Path, problems: list[str]) -> dict[str, Any]:
 def evaluated(folder: Path, config: Mapping[str, Any], problems: list[str]) -> Iterator[tuple[Protocol, Score]]:
     """Scores of every evaluation*.json, those of evaluation.json last, so that they count."""
     for path in sorted(folder.glob("evaluation*.json"), reverse=True):
-        for domain, result in read_json(path, problems).get("domains", {}).items():
+        for domain, result in read_if_there(path, problems).get("domains", {}).items():
             protocol = Protocol(
                 domain,
                 result.get("split") or validation_split(config, domain),
@@ -111,7 +111,7 @@ def read_declared(run: Run, class_path: str, problems: list[str]) -> Declared | 
     None if there is neither, which is noted.
     """
     try:
-        values = read_json(run.method, problems)
+        values = read_if_there(run.method, problems)
         if not values:
             module, _, name = class_path.rpartition(".")
             values = declared(getattr(import_module(module), name))
@@ -256,7 +256,7 @@ def read_run(folder: Path, name: str) -> RunFacts:
     known = {protocol.domain for protocol in scores}
     scores |= {protocol: score for protocol, score in validated(config, rows) if protocol.domain not in known}
     labeled, environment, finished = (
-        read_json(folder / f"{part}.json", problems) for part in ("labeled", "environment", "finished")
+        read_if_there(folder / f"{part}.json", problems) for part in ("labeled", "environment", "finished")
     )
     labeled = {domain: facts["ids"] if "ids" in facts else facts for domain, facts in labeled.items()}  # once a list
     known_of_method = read_declared(run, config["method"]["class_path"], problems)

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from semiverse.reporting.runs import RunFacts, Setting
 from semiverse.reporting.scores import protocols, score_cell, sums
-from semiverse.reporting.tables import listed
+from semiverse.reporting.tables import in_words
 
 
 def label_lists(runs: Sequence[RunFacts]) -> list[tuple[str, str, tuple[str, ...]]]:
@@ -42,14 +42,14 @@ def _text(value: object) -> str:
     return "unknown" if value is None else str(value)
 
 
-def summary(settings: Sequence[Setting], class_counts: Mapping[str, int]) -> list[str]:
+def summary_sentences(settings: Sequence[Setting], class_counts: Mapping[str, int]) -> list[str]:
     """What was trained on what, and what came of it, in sentences."""
     runs = [run for setting in settings for run in setting.runs]
     return [_what_was_trained(settings, runs, class_counts), *_what_came_of_it(settings)]
 
 
 def _what_was_trained(settings: Sequence[Setting], runs: Sequence[RunFacts], class_counts: Mapping[str, int]) -> str:
-    methods = listed(list(dict.fromkeys(run.method for run in runs)))
+    methods = in_words(list(dict.fromkeys(run.method for run in runs)))
     domains = dict.fromkeys(domain for run in runs for domain in run.domains)
     described = []
     for domain in domains:
@@ -60,14 +60,16 @@ def _what_was_trained(settings: Sequence[Setting], runs: Sequence[RunFacts], cla
     subject = "One run" if len(runs) == 1 else f"{len(runs)} runs"
     if len(settings) < len(runs):
         subject += f" of {len(settings)} settings" if len(settings) > 1 else " of one setting"
-    networks = listed(list(dict.fromkeys(_network(run.config.get("model", {})) for run in runs)))
-    sentence = f"{subject} ({methods}) on {listed(described)}: {networks}, {_range([run.steps for run in runs])} steps"
+    networks = in_words(list(dict.fromkeys(_network(run.config.get("model", {})) for run in runs)))
+    sentence = (
+        f"{subject} ({methods}) on {in_words(described)}: {networks}, {_range([run.steps for run in runs])} steps"
+    )
     seconds = [run.seconds for run in runs if run.seconds is not None]
     if seconds:
         low, high = duration(min(seconds)), duration(max(seconds))
         sentence += f", {low if low == high else f'{low} to {high}'}{'' if len(runs) == 1 else ' each'}"
     hardware = list(dict.fromkeys(_hardware(run) for run in runs if run.environment))
-    return f"{sentence} on {listed(hardware)}." if hardware else f"{sentence}."
+    return f"{sentence} on {in_words(hardware)}." if hardware else f"{sentence}."
 
 
 def _what_came_of_it(settings: Sequence[Setting]) -> list[str]:
@@ -98,7 +100,7 @@ def _hardware(run: RunFacts) -> str:
     """What a run computed on: the accelerators of its machine, unless it was told to leave them alone."""
     on_cpu = (run.config.get("trainer") or {}).get("accelerator") == "cpu"
     accelerators = [] if on_cpu else run.environment.get("accelerators", [])
-    return listed(list(dict.fromkeys(accelerators))) or str(run.environment.get("processor", "unknown hardware"))
+    return in_words(list(dict.fromkeys(accelerators))) or str(run.environment.get("processor", "unknown hardware"))
 
 
 def duration(seconds: float) -> str:

@@ -107,7 +107,7 @@ def percent_cell(values: Sequence[float], marked: bool = False) -> Entry:
     return Entry(f"{100 * center:.1f} ± {100 * spread:.1f}", center, spread, marked=marked)
 
 
-def listed(words: Sequence[str]) -> str:
+def in_words(words: Sequence[str]) -> str:
     """Words with commas and "and"."""
     return " and ".join([*filter(None, [", ".join(words[:-1])]), *words[-1:]])
 

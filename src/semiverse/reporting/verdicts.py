@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 from scipy.stats import t
 
 from semiverse.reporting.runs import Setting
-from semiverse.reporting.tables import MISSING, Column, Entry, Row, Table, listed, word
+from semiverse.reporting.tables import MISSING, Column, Entry, Row, Table, in_words, word
 
 NAMED = 5
 """So many classes or options are named; the others are counted."""
@@ -92,7 +92,7 @@ def points_of_percent(share: float) -> str:
     return f"{round(100 * share, 1) + 0.0:.1f}"
 
 
-LOSS = 0.05
+LOST = 0.05
 """A class that loses more than this share of its intersection over union in the mean is named."""
 
 
@@ -126,12 +126,12 @@ class Comparison:
     @property
     def kind(self) -> str:
         """What is judged."""
-        return listed([change.words for change in self.changes])
+        return in_words([change.words for change in self.changes])
 
     @property
     def losses(self) -> dict[tuple[str, str], Difference]:
         """Classes that lost much, the worst first."""
-        lost = {key: change for key, change in self.classes.items() if change.mean < -LOSS}
+        lost = {key: change for key, change in self.classes.items() if change.mean < -LOST}
         return dict(sorted(lost.items(), key=lambda item: item[1].mean))
 
     @property
@@ -140,7 +140,7 @@ class Comparison:
         return any(change.hurt for change in [*self.scores.values(), *self.losses.values()])
 
 
-class Finding(NamedTuple):
+class Verdict(NamedTuple):
     """What a comparison shows: a heading, sentences, and whether it is a warning."""
 
     title: str
@@ -148,7 +148,7 @@ class Finding(NamedTuple):
     hurt: bool
 
 
-def finding(pair: Comparison) -> Finding:
+def verdict_on(pair: Comparison) -> Verdict:
     """What came of it: the sum first, then the domains, then classes that lost, then what weakens all that."""
     title = f"{pair.kind[0].upper()}{pair.kind[1:]}: {pair.ours.name} against {pair.theirs.name}"
     said = [verdict(pair.ours.name, pair.theirs.name, what, change) for what, change in _scores(pair)]
@@ -156,10 +156,10 @@ def finding(pair: Comparison) -> Finding:
         said = ["No two of their runs have the same seeds and are scored in the same way, so that nothing is paired."]
     if pair.losses:
         lost = [_loss(domain, title, change) for (domain, title), change in pair.losses.items()]
-        said.append(f"Classes that lost more than {100 * LOSS:.0f} points: {_named(lost)}.")
+        said.append(f"Classes that lost more than {100 * LOST:.0f} points: {_named(lost)}.")
     if pair.further:
         said.append(f"They also differ in {_named(pair.further)}, which may be the reason.")
-    return Finding(title, said, pair.hurt)
+    return Verdict(title, said, pair.hurt)
 
 
 def verdict_table(comparisons: Sequence[Comparison]) -> Table:
@@ -211,7 +211,7 @@ def _loss(domain: str, title: str, change: Difference) -> str:
 
 def _named(words: Sequence[str]) -> str:
     shown, others = list(words[:NAMED]), len(words[NAMED:])
-    return listed([*shown, *([f"{_count(others)} more"] if others else [])])
+    return in_words([*shown, *([f"{_count(others)} more"] if others else [])])
 
 
 def _count(number: int) -> str:
