@@ -77,10 +77,7 @@ def reproduce(
 
 def listing() -> str:
     """The shipped recipes, a line each."""
-    every = [(name, load(name)) for name in names()]
-    width = max(len(name) for name, _ in every)
-    sources = [f" ({recipe.source})" * bool(recipe.source) for _, recipe in every]
-    lines = [
-        f"  {name:<{width}}  {recipe.title}{source}" for (name, recipe), source in zip(every, sources, strict=True)
-    ]
+    every = [load(name) for name in names()]
+    width = max(len(recipe.name) for recipe in every)
+    lines = [f"  {r.name:<{width}}  {r.title}{f' ({r.source})' * bool(r.source)}" for r in every]
     return "\n".join(["recipes, for semiverse reproduce RECIPE:", *lines])

@@ -199,12 +199,15 @@ def write_table(
     made, sentences = table_of(recipe, found, notes), verdicts(recipe, found)
     for ending, as_text in WRITERS.items():
         write_atomically(folder / f"table.{ending}", as_text(made))
-    values = {key: getattr(recipe, key) for key in ("title", "source")} | {
+    values = {
+        "recipe": recipe.name,
+        "title": recipe.title,
+        "source": recipe.source,
         "numbers": [number.as_values() for number in found],
         "verdicts": sentences,
         "notes": notes,
     }
-    write_atomically(folder / "table.json", json.dumps({"recipe": recipe.name} | values, indent=1) + "\n")
+    write_atomically(folder / "table.json", json.dumps(values, indent=1) + "\n")
     return "\n".join([made.caption, "", as_markdown(made), *sentences, f"\ntable: {folder / 'table.md'}"])
 
 

@@ -151,31 +151,21 @@ def _comparison(ours: Setting, theirs: Setting) -> Comparison | None:
     found = changes(one, two)
     if not found:
         return None
-    shared = {
-        manner: [protocol for protocol in members if protocol.domain in {*one.domains} & {*two.domains}]
-        for manner, members in protocols([ours, theirs]).items()
-    }
-    scores = {
-        (manner, domain): _paired(ours, theirs, chosen)
-        for manner, members in shared.items()
-        for domain, chosen in _parts(members).items()
-    }
-    classes = {
-        (protocol.domain, title): _paired(ours, theirs, [protocol], title)
-        for protocol in shared.get("by decoder", [])
+    parts: dict[tuple[str, str], list[Protocol]] = {}
+    for manner, every in protocols([ours, theirs]).items():
+        members = [protocol for protocol in every if protocol.domain in {*one.domains} & {*two.domains}]
+        parts |= {(manner, "sum"): members} if len(members) > 1 else {}
+        parts |= {(manner, protocol.domain): [protocol] for protocol in members}
+    titles = [
+        (protocol, title)
+        for (manner, domain), (protocol, *_) in parts.items()
         for title in dict.fromkeys(title for score in ours.scored(protocol) for title in score.iou)
-    }
-    return Comparison(ours, theirs, found, further_differences(one, two), _known(scores), _known(classes))
-
-
-def _parts(members: Sequence[Protocol]) -> dict[str, list[Protocol]]:
-    """What differences are formed of: the sum over domains, where there are several, and each of them."""
-    total = {"sum": list(members)} if len(members) > 1 else {}
-    return total | {protocol.domain: [protocol] for protocol in members}
-
-
-def _known(differences: Mapping[tuple[str, str], Difference | None]) -> dict[tuple[str, str], Difference]:
-    return {key: change for key, change in differences.items() if change is not None}
+        if (manner, domain) == ("by decoder", protocol.domain)
+    ]
+    scores = {key: _paired(ours, theirs, members) for key, members in parts.items()}
+    classes = {(p.domain, title): _paired(ours, theirs, [p], title) for p, title in titles}
+    known = [{k: change for k, change in pairs.items() if change is not None} for pairs in (scores, classes)]
+    return Comparison(ours, theirs, found, further_differences(one, two), *known)
 
 
 def _paired(ours: Setting, theirs: Setting, members: Sequence[Protocol], title: str | None = None) -> Difference | None:
@@ -187,11 +177,8 @@ def _by_seeds(setting: Setting, members: Sequence[Protocol], title: str | None) 
     """Values by seeds; evaluations apart from last validations, those of trainings that go on left out."""
     found: dict[Hashable, list[float]] = {}
     for run in setting.runs:
-        scores = [run.scores[protocol] for protocol in members if protocol in run.scores]
-        values = [score.miou if title is None else score.iou.get(title) for score in scores]
-        known = [value for value in values if value is not None]
-        evaluated = tuple(score.step is None for score in scores)
-        if len(known) == len(members) and (run.finished or all(evaluated)):
+        total, validated = run.total(members, title), tuple(run.validated(members))
+        if total is not None and (run.finished or not any(validated)):
             seeds = (run.config.get("seed"), run.config["data"].get("seed"))
-            found.setdefault((*seeds, evaluated), []).append(sum(known))
+            found.setdefault((*seeds, validated), []).append(total)
     return {key: mean(values) for key, values in found.items()}

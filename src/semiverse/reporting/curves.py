@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
 from semiverse.methods.declarations import Curve
-from semiverse.reporting.figures import LINE_COLORS, LINES, STYLE, Picture
+from semiverse.reporting.figures import LINES, STYLE, Picture, line_color, line_style
 from semiverse.reporting.runs import RunFacts, Setting, manner_of_scoring
 
 SINCE = "means since the previous validation"
@@ -112,7 +112,7 @@ def _class_picture(name: str, members: Mapping[Recorded, Collection[str]], setti
     for setting in settings:
         for i, (one, names) in enumerate(members.items()):
             if setting.name in names:
-                style, color = LINES[i // len(LINE_COLORS) % len(LINES)], LINE_COLORS[i % len(LINE_COLORS)]
+                style, color = line_style(i), line_color(i)
                 line = Line(one.title, one.column, setting.runs, style, color)
                 panels.setdefault(setting.name, ([], curve.unit))[0].append(line)
     return Picture(name, f"{curve.title}, by class of {front}; {SINCE}.", _panels(panels, curve))
@@ -123,13 +123,7 @@ def _lines(
 ) -> list[Line]:
     """One line a setting, of these names alone if there are any; beyond eight settings the line styles change."""
     return [
-        Line(
-            s.name + suffix,
-            column,
-            s.runs,
-            style or LINES[i // len(LINE_COLORS) % len(LINES)],
-            LINE_COLORS[i % len(LINE_COLORS)],
-        )
+        Line(s.name + suffix, column, s.runs, style or line_style(i), line_color(i))
         for i, s in enumerate(settings)
         if names is None or s.name in names
     ]

@@ -19,7 +19,7 @@ from semiverse.reporting.features import (
     similarity_figure,
     without_details,
 )
-from semiverse.reporting.figures import LINE_COLORS, STYLE, Picture, heat_map
+from semiverse.reporting.figures import STYLE, Picture, heat_map, line_color
 from semiverse.reporting.runs import Protocol, RunFacts, Score, Setting, read_if_there
 from semiverse.reporting.scores import Evaluated, Frequencies
 from semiverse.reporting.tables import MISSING, percent_cell
@@ -187,7 +187,7 @@ def reliability_figure(settings: Mapping[str, Sequence[Mapping[str, Any]]]) -> F
         lines = upper.plot([0, 100], [0, 100], color="#999999", linewidth=1, linestyle="--", zorder=1)
         titles = ["confidence is accuracy"]
         for i, (name, calibrations) in enumerate(settings.items()):
-            bins, color = pooled(calibrations), LINE_COLORS[i % len(LINE_COLORS)]
+            bins, color = pooled(calibrations), line_color(i)
             drawn = bins.share >= FEWEST
             points = 100 * bins.confidence[drawn], 100 * bins.accuracy[drawn]
             lines += upper.plot(*points, "o-", color=color, linewidth=1.6, markersize=4)
@@ -225,9 +225,7 @@ def class_figure(scores: Mapping[str, Sequence[Mapping[str, float | None]]], sha
             means = [100 * float(np.mean(values)) if values else np.nan for values in found]
             spreads = [100 * float(np.std(values, ddof=1)) if len(values) > 1 else np.nan for values in found]
             offset = (i - (len(scores) - 1) / 2) * thickness
-            bars.append(
-                left.barh(places + offset, means, thickness, color=LINE_COLORS[i % len(LINE_COLORS)], linewidth=0)
-            )
+            bars.append(left.barh(places + offset, means, thickness, color=line_color(i), linewidth=0))
             left.errorbar(means, places + offset, xerr=spreads, fmt="none", ecolor="#333333", elinewidth=0.8)
             for place, mean in zip(places, means, strict=True):
                 if np.isnan(mean):

@@ -1,9 +1,8 @@
 """Label efficiency: scores over the number of labelled images."""
 
-import json
 from collections.abc import Sequence
 from statistics import mean
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from matplotlib import rc_context
 from matplotlib.axes import Axes
@@ -11,8 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, NullLocator, StrMethodFormatter
 
-from semiverse.reporting.figures import LINE_COLORS, LINES, STYLE, Picture
-from semiverse.reporting.runs import Protocol, RunFacts, Setting, common_name, without_seeds
+from semiverse.reporting.figures import STYLE, Picture, line_color, line_style
+from semiverse.reporting.runs import Protocol, RunFacts, Setting, alike, common_name, without_seeds
 from semiverse.reporting.scores import protocols
 
 BUDGET = ("labeled", "labeled_list")
@@ -27,16 +26,17 @@ class BudgetLine(NamedTuple):
 
 def lines(settings: Sequence[Setting]) -> list[BudgetLine]:
     """Runs in groups that differ only in label budgets and seeds; none where no group has two budgets."""
-    groups: dict[str, list[RunFacts]] = {}
-    for run in (run for setting in settings for run in setting.runs):
+
+    def values(run: RunFacts) -> dict[str, Any]:
         config = without_seeds(run.config)
         for domain in config["data"]["domains"].values():
             for key in BUDGET:
                 domain.pop(key, None)
-        groups.setdefault(json.dumps(config, sort_keys=True, default=str), []).append(run)
-    if not any(len({_budget(run) for run in runs}) > 1 for runs in groups.values()):
+        return config
+
+    several = alike([run for setting in settings for run in setting.runs], values)
+    if all(len({tuple(map(len, run.labeled.values())) for run in runs}) == 1 for runs in several):
         return []
-    several = list(groups.values())
     for title in (common_name, _common_parts, lambda runs: runs[0].method):
         names = [title(runs) for runs in several]
         if all(names) and len(set(names)) == len(names):
@@ -50,19 +50,13 @@ def _common_parts(runs: Sequence[RunFacts]) -> str:
     return "/".join(part for part in first if all(part in other for other in others))
 
 
-def _budget(run: RunFacts) -> tuple[int, ...]:
-    return tuple(len(ids) for ids in run.labeled.values())
-
-
 def points(line: BudgetLine, members: Sequence[Protocol], domains: Sequence[str]) -> dict[int, list[float]]:
     """Sums of mIoU over protocols, in [0, 1] each, by the number of labelled images of some domains."""
     found: dict[int, list[float]] = {}
     for run in line.runs:
-        scores = [run.scores[p] for p in members if p in run.scores and (run.scores[p].step is None or run.finished)]
-        values = [score.miou for score in scores if score.miou is not None]
-        count = sum(len(run.labeled.get(domain, ())) for domain in domains)
-        if count and len(values) == len(members):
-            found.setdefault(count, []).append(sum(values))
+        count, total = sum(len(run.labeled.get(domain, ())) for domain in domains), run.total(members)
+        if count and total is not None and (run.finished or not any(run.validated(members))):
+            found.setdefault(count, []).append(total)
     return dict(sorted(found.items()))
 
 
@@ -124,7 +118,7 @@ def _figure(drawn: Sequence[BudgetLine], panels: Sequence[BudgetPanel]) -> Figur
 
 def _plot(axes: Axes, curve: dict[int, list[float]], position: int) -> Line2D:
     """Mean over seeds as a line, smallest to largest as a band."""
-    color, style = LINE_COLORS[position % len(LINE_COLORS)], LINES[position // len(LINE_COLORS) % len(LINES)]
+    color, style = line_color(position), line_style(position)
     counts, scores = list(curve), [[100 * value for value in values] for values in curve.values()]
     axes.fill_between(counts, [*map(min, scores)], [*map(max, scores)], color=color, alpha=0.18, linewidth=0)
     return axes.plot(counts, [*map(mean, scores)], style, color=color, marker="o", markersize=4, linewidth=1.6)[0]

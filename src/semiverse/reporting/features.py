@@ -3,6 +3,7 @@
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import cycle
 from pathlib import Path
 from typing import NamedTuple, cast
 
@@ -19,7 +20,7 @@ from scipy.spatial.distance import squareform
 from semiverse.labels import distinct_colors
 from semiverse.models import SegmentationModel
 from semiverse.models.label_embeddings import LabelEmbeddings
-from semiverse.reporting.figures import LINE_COLORS, MOST_NUMBERS, STYLE, heat_map, two_digits
+from semiverse.reporting.figures import MOST_NUMBERS, STYLE, heat_map, line_color, two_digits
 from semiverse.reporting.runs import Setting, read_if_there
 
 
@@ -132,8 +133,26 @@ def feature_map(features: Features) -> Figure | None:
     values = features.values[chosen]
     if len(chosen) < FEWEST_POINTS or np.ptp(values, axis=0).max() == 0:
         return None
-    pixels = [features.pixels[i] for i in chosen]
-    return _drawn(embedded(values), [pixel.domain for pixel in pixels], [pixel.title for pixel in pixels])
+    pixels, plane = [features.pixels[i] for i in chosen], embedded(values)
+    colors = class_colors(list(dict.fromkeys(pixel.title for pixel in pixels)))
+    shapes = dict(zip(dict.fromkeys(pixel.domain for pixel in pixels), cycle(MARKERS), strict=False))
+    columns = -(-len(colors) // 24)
+    with rc_context(STYLE | {"axes.grid": False, "axes.spines.top": True, "axes.spines.right": True}):
+        figure = Figure(figsize=(6.6 + 1.5 * columns, 5.8), layout="constrained")
+        axes = figure.add_subplot()
+        order = np.random.default_rng(0).permutation(len(plane))  # so that no class lies on top of all others
+        entries: list[Artist] = []
+        for domain, shape in shapes.items():
+            own = [i for i in order if pixels[i].domain == domain]
+            shades = [colors[pixels[i].title] for i in own]
+            axes.scatter(plane[own, 0], plane[own, 1], s=13, c=shades, marker=shape, alpha=0.75, linewidths=0)
+            entries.append(Line2D([], [], linestyle="none", marker=shape, color="#444444", markersize=5))
+        axes.set(xticks=[], yticks=[], xlabel="first t-SNE dimension", ylabel="second t-SNE dimension")
+        axes.set_aspect("equal", adjustable="datalim")
+        entries += [Patch(color=color) for color in colors.values()]
+        names = [*shapes, *colors]
+        figure.legend(entries, names, loc="outside right upper", ncols=columns, fontsize=8, handlelength=1.2)
+    return figure
 
 
 def thinned(features: Features, most: int) -> list[int]:
@@ -177,29 +196,6 @@ def class_colors(titles: Sequence[str]) -> dict[str, str]:
     return dict(zip(titles, map(to_hex, parts), strict=True))
 
 
-def _drawn(plane: np.ndarray, domains: Sequence[str], titles: Sequence[str]) -> Figure:
-    colors = class_colors(list(dict.fromkeys(titles)))
-    shapes = {domain: MARKERS[i % len(MARKERS)] for i, domain in enumerate(dict.fromkeys(domains))}
-    columns = -(-len(colors) // 24)
-    with rc_context(STYLE | {"axes.grid": False, "axes.spines.top": True, "axes.spines.right": True}):
-        figure = Figure(figsize=(6.6 + 1.5 * columns, 5.8), layout="constrained")
-        axes = figure.add_subplot()
-        order = np.random.default_rng(0).permutation(len(plane))  # so that no class lies on top of all others
-        for domain, shape in shapes.items():
-            own = [i for i in order if domains[i] == domain]
-            shades = [colors[titles[i]] for i in own]
-            axes.scatter(plane[own, 0], plane[own, 1], s=13, c=shades, marker=shape, alpha=0.75, linewidths=0)
-        axes.set(xticks=[], yticks=[], xlabel="first t-SNE dimension", ylabel="second t-SNE dimension")
-        axes.set_aspect("equal", adjustable="datalim")
-        entries: list[Artist] = [
-            Line2D([], [], linestyle="none", marker=shape, color="#444444", markersize=5) for shape in shapes.values()
-        ]
-        entries += [Patch(color=color) for color in colors.values()]
-        names = [*shapes, *colors]
-        figure.legend(entries, names, loc="outside right upper", ncols=columns, fontsize=8, handlelength=1.2)
-    return figure
-
-
 OPPOSITES = LinearSegmentedColormap.from_list("opposites", ["#1f5f99", "#8fb8da", "#f7f7f7", "#e3a48f", "#b5472f"])
 """Of cosines: blue below zero, red above it, both less glaring than usual."""
 
@@ -235,7 +231,7 @@ def similarity_figure(names: Sequence[NamedClass], similarity: np.ndarray) -> Fi
     shown = similarity[np.ix_(order, order)]
     titles = [str(names[i]) for i in order]
     domains = list(dict.fromkeys(name.domain for name in names))
-    inks = [LINE_COLORS[domains.index(names[i].domain) % len(LINE_COLORS)] for i in order]
+    inks = [line_color(domains.index(names[i].domain)) for i in order]
     cell, size = (0.3, 8) if len(names) <= MOST_NUMBERS else (max(0.11, 9 / len(names)), 6)
     side = 0.065 * size / 8 * max(map(len, titles)) + cell * len(names)
     with rc_context(STYLE | {"axes.grid": False}):

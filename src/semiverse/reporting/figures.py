@@ -25,7 +25,6 @@ logging.getLogger("fontTools").setLevel(logging.WARNING)  # it tells of every le
 LINE_COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7a5c2e", "#333333")
 """Okabe and Ito's colours, which people with any colour vision tell apart; yellow is too pale for lines."""
 LINES = ("-", "--", ":", "-.")
-"""Line styles; they change where there are more lines than colours."""
 STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 9,
@@ -39,6 +38,16 @@ STYLE: dict[Any, Any] = {
     "pdf.fonttype": 42,  # text stays text
     "text.parse_math": False,  # a dollar sign in a name is no formula
 }
+
+
+def line_color(number: int) -> str:
+    """Of a line, by its number."""
+    return LINE_COLORS[number % len(LINE_COLORS)]
+
+
+def line_style(number: int) -> str:
+    """Of a line, by its number: it changes where there are more lines than colours."""
+    return LINES[number // len(LINE_COLORS) % len(LINES)]
 
 
 def draw(figure: Figure, format: str) -> bytes:

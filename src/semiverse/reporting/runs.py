@@ -1,7 +1,7 @@
 """What run folders say, and which runs are repetitions of one setting."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from importlib import import_module
@@ -170,6 +170,17 @@ class RunFacts:
         """Steps done."""
         return int(self.finished.get("steps", self.rows[-1]["step"] if self.rows else 0))
 
+    def total(self, members: Sequence[Protocol], title: str | None = None) -> float | None:
+        """Sum over protocols of the mIoU, or of a class's share, in [0, 1] each; None where one of them is unknown."""
+        scores = [self.scores[protocol] for protocol in members if protocol in self.scores]
+        values = [score.miou if title is None else score.iou.get(title) for score in scores]
+        known = [value for value in values if value is not None]
+        return sum(known) if len(known) == len(members) else None
+
+    def validated(self, members: Sequence[Protocol]) -> list[bool]:
+        """Whether scores are those of a validation during training."""
+        return [self.scores[protocol].step is not None for protocol in members if protocol in self.scores]
+
     @property
     def seconds(self) -> float | None:
         """Seconds of training; None while it is unfinished."""
@@ -266,10 +277,15 @@ def read_run(folder: Path, name: str) -> RunFacts:
 
 def settings(runs: Sequence[RunFacts]) -> list[Setting]:
     """Runs in groups that differ only in the seed (of training or data), in where networks lie, or in loading."""
+    return [Setting(common_name(group), group) for group in alike(runs, lambda run: without_seeds(run.config))]
+
+
+def alike(runs: Sequence[RunFacts], values: Callable[[RunFacts], object]) -> list[list[RunFacts]]:
+    """Runs in groups of equal values."""
     groups: dict[str, list[RunFacts]] = {}
     for run in runs:
-        groups.setdefault(json.dumps(without_seeds(run.config), sort_keys=True, default=str), []).append(run)
-    return [Setting(common_name(group), group) for group in groups.values()]
+        groups.setdefault(json.dumps(values(run), sort_keys=True, default=str), []).append(run)
+    return [*groups.values()]
 
 
 def without_seeds(config: Mapping[str, Any]) -> dict[str, Any]:

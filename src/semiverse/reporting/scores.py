@@ -76,14 +76,12 @@ def _score_cells(setting: Setting, blocks: Mapping[str, Sequence[Protocol]], sam
 
 def score_cell(setting: Setting, members: Sequence[Protocol]) -> Entry:
     """Sum of mIoU over protocols, or the mIoU of one: mean and spread over the runs of a setting."""
-    marked = any(run.scores[p].step is not None for run in setting.runs for p in members if p in run.scores)
-    return percent_cell(sums(setting, members), marked)
+    return percent_cell(sums(setting, members), any(any(run.validated(members)) for run in setting.runs))
 
 
 def sums(setting: Setting, members: Sequence[Protocol]) -> list[float]:
     """Sum of mIoU over protocols (or the mIoU of one), in [0, 1] each, of every run that has all of them."""
-    found = [[run.scores[p].miou for p in members if p in run.scores] for run in setting.runs]
-    return [sum(v or 0.0 for v in values) for values in found if len(values) == len(members) and None not in values]
+    return [total for run in setting.runs if (total := run.total(members)) is not None]
 
 
 def _notes(settings: Sequence[Setting]) -> list[str]:
