@@ -56,9 +56,7 @@ def run_cells(
         log.info("%s (%d of %d that are left)", cell.title, count + 1, len(left))
         try:
             with deadline.interrupting():
-                result = _run(recipe, cell, folder, deadline, device, training)
-            result.write(folder / "results")
-            known.append(result)
+                known.append(_run(recipe, cell, folder, deadline, device, training))
         except KeyboardInterrupt:
             if not deadline.over:
                 raise
@@ -69,12 +67,15 @@ def run_cells(
 
 
 def _run(recipe: Recipe, cell: Cell, folder: Path, deadline: Deadline, device: str, training: Training) -> CellResult:
-    """Make a cell's run, or go on with it."""
+    """Make a cell's run, or go on with it; its result is written."""
     place = folder / "runs" / cell.place
     if recipe.kind == "clustering":
-        return cluster_cell(cell, place, device, deadline)
-    runs = {row: folder / "runs" / cell.column / row / f"seed{cell.seed}" for row in recipe.rows}
-    file = folder / "configs" / cell.place.with_suffix(".yaml")
-    write_atomically(file, dump_yaml(filled(cell.config, runs)))
-    training(recipe, cell, file, place)
-    return result_of_run(cell, Run(place))
+        result = cluster_cell(cell, place, device, deadline)
+    else:
+        runs = {row: folder / "runs" / cell.column / row / f"seed{cell.seed}" for row in recipe.rows}
+        file = folder / "configs" / cell.place.with_suffix(".yaml")
+        write_atomically(file, dump_yaml(filled(cell.config, runs)))
+        training(recipe, cell, file, place)
+        result = result_of_run(cell, Run(place))
+    result.write(folder / "results")
+    return result
