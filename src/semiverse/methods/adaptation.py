@@ -19,8 +19,8 @@ from semiverse.mixture import TrainBatch
 from semiverse.models import SegmentationModel
 
 MAIN, AUXILIARY = "main", "auxiliary"
-RIGHT = "How often the discriminator of each level is right, on predictions for source and target"
-LOSS = (
+RIGHT_ON_SIDES = "How often the discriminator of each level is right, on predictions for source and target"
+LOSS_ON_SIDES = (
     "Loss of the discriminator of each level on predictions for source and target, means since the previous validation"
 )
 """Titles of what its two sides are drawn together under."""
@@ -67,10 +67,14 @@ class Adaptation(AdversarialMethod):
         "auxiliary_adversarial": Curve(
             "Adversarial term of target images, auxiliary head", "mean over the discriminator's outputs"
         ),
-        "discriminator_right_on_source": Curve(RIGHT, "% of its outputs", "source_or_target", ", source", factor=100),
-        "discriminator_right_on_target": Curve(RIGHT, "% of its outputs", "source_or_target", ", target", factor=100),
-        "discriminator_on_source": Curve(LOSS, "mean over its outputs", "source_or_target_loss", ", source"),
-        "discriminator_on_target": Curve(LOSS, "mean over its outputs", "source_or_target_loss", ", target"),
+        "discriminator_right_on_source": Curve(
+            RIGHT_ON_SIDES, "% of its outputs", "source_or_target", ", source", factor=100
+        ),
+        "discriminator_right_on_target": Curve(
+            RIGHT_ON_SIDES, "% of its outputs", "source_or_target", ", target", factor=100
+        ),
+        "discriminator_on_source": Curve(LOSS_ON_SIDES, "mean over its outputs", "source_or_target_loss", ", source"),
+        "discriminator_on_target": Curve(LOSS_ON_SIDES, "mean over its outputs", "source_or_target_loss", ", target"),
     }
 
     discriminators: SourceOrTarget | None

@@ -15,8 +15,10 @@ from semiverse.methods.judges import LabelMapDiscriminators, Prediction
 from semiverse.mixture import TrainBatch
 from semiverse.models import SegmentationModel
 
-RIGHT = "How often the discriminator is right, on predictions and on label maps"
-LOSS = "Cross entropy of the discriminator on predictions and on label maps, means since the previous validation"
+RIGHT_ON_MAPS = "How often the discriminator is right, on predictions and on label maps"
+LOSS_ON_MAPS = (
+    "Cross entropy of the discriminator on predictions and on label maps, means since the previous validation"
+)
 """Titles of what its two sides are drawn together under."""
 
 
@@ -50,11 +52,13 @@ class Adversarial(AdversarialMethod):
             "Unlabelled pixels that become labels", "% of all pixels", scale="log", factor=100.0, by_class=True
         ),
         "discriminator_right_on_predictions": Curve(
-            RIGHT, "% of its outputs", "discriminator", ", predictions", factor=100
+            RIGHT_ON_MAPS, "% of its outputs", "discriminator", ", predictions", factor=100
         ),
-        "discriminator_right_on_labels": Curve(RIGHT, "% of its outputs", "discriminator", ", labels", factor=100),
-        "discriminator_on_predictions": Curve(LOSS, "nats per pixel", "discriminator_loss", ", predictions"),
-        "discriminator_on_labels": Curve(LOSS, "nats per pixel", "discriminator_loss", ", labels"),
+        "discriminator_right_on_labels": Curve(
+            RIGHT_ON_MAPS, "% of its outputs", "discriminator", ", labels", factor=100
+        ),
+        "discriminator_on_predictions": Curve(LOSS_ON_MAPS, "nats per pixel", "discriminator_loss", ", predictions"),
+        "discriminator_on_labels": Curve(LOSS_ON_MAPS, "nats per pixel", "discriminator_loss", ", labels"),
     }
 
     discriminators: LabelMapDiscriminators | None

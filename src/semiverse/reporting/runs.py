@@ -80,7 +80,9 @@ def evaluated(folder: Path, config: Mapping[str, Any], problems: list[str]) -> I
 
 def manner_of_scoring(name: str) -> str | None:
     """What predicts where a column of metrics.csv has this name behind its domain; None if that is no mIoU."""
-    return (name.removeprefix("miou_by_") if name != "miou" else "decoder") if name.startswith("miou") else None
+    if name.startswith("miou_by_"):
+        return name.removeprefix("miou_by_")
+    return "decoder" if name == "miou" else None
 
 
 def validated(config: Mapping[str, Any], rows: Sequence[Mapping[str, float]]) -> Iterator[tuple[Protocol, Score]]:
