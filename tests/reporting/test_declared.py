@@ -134,14 +134,15 @@ def test_damaged_declaration_is_pointed_out(tmp_path: Path) -> None:
 
 
 def test_report_knows_no_method_no_option_and_no_record_by_name() -> None:
-    names = {kind.__name__ for kind in METHODS} | {name for kind in METHODS for name in (*kind.reads, *kind.records)}
-    names -= {"", "Method"}
+    methods = {kind.__name__ for kind in METHODS} - {"Method"}
+    declared = {name for kind in METHODS for name in (*kind.reads, *kind.records)} - {""}
     for file in Path(semiverse.reporting.__file__).parent.glob("*.py"):
         nodes = list(ast.walk(ast.parse(file.read_text(encoding="utf-8"))))
-        words = {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
-        words |= {node.id for node in nodes if isinstance(node, ast.Name)}
-        words |= {alias.name for node in nodes if isinstance(node, ast.ImportFrom) for alias in node.names}
-        assert not words & names, file
+        texts = {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+        names = {node.id for node in nodes if isinstance(node, ast.Name)}
+        names |= {alias.name for node in nodes if isinstance(node, ast.ImportFrom) for alias in node.names}
+        assert not texts & (methods | declared), file
+        assert not names & methods, file
 
 
 def changes_for(kind: type[Method]) -> dict[str, Any]:
