@@ -9,17 +9,20 @@ from itertools import cycle
 from statistics import mean
 from typing import Any
 
+import numpy as np
 from jsonargparse import ArgumentParser
+from matplotlib.figure import Figure
 from torch import Tensor
 from tqdm import tqdm
 
-from semiverse.data import Sample
+from semiverse.data import Content, Sample
 from semiverse.inference.predictor import Predictor
 from semiverse.labels import LabelSpace
 from semiverse.mixture import DomainMixture
 from semiverse.models import SegmentationModel
-from semiverse.reporting.figures import Frequencies, frequencies
+from semiverse.reporting.figures import Picture, legend, picture_grid, unlabeled_entry
 from semiverse.reporting.runs import RunFacts, Setting
+from semiverse.reporting.scores import Frequencies
 
 KINDS = ("best", "worst", "most improved")
 IMPROVED = KINDS[2]
@@ -40,7 +43,7 @@ def image_scores(settings: Sequence[Setting], domain: str, split: str) -> dict[s
     return found
 
 
-def choose(scores: ImageScores, baseline: str, ids: Sequence[str], count: int) -> list[tuple[str, str]]:
+def choose_examples(scores: ImageScores, baseline: str, ids: Sequence[str], count: int) -> list[tuple[str, str]]:
     """Ids of up to ``count`` images that every setting scored, each with its kind: best first, most improved last.
 
     Best and worst by the mean over settings; improvement is the mean of the others minus the baseline, and only above
@@ -155,11 +158,24 @@ def _examples(data: DomainMixture, domain: str, count: int, scores: ImageScores,
     """Examples of a domain: the best, worst and most improved where its images were scored, else evenly chosen."""
     split, labels = data.evaluation(domain), data.label_spaces[domain]
     places = {record.id: i for i, record in enumerate(split.records)}
-    chosen = choose(scores, baseline, list(places), count)
+    chosen = choose_examples(scores, baseline, list(places), count)
     samples = [split[places[title]] for title, _ in chosen] or [split[i] for i in evenly(len(split), count)]
     contents = data.contents(domain, data.domains[domain].val)
     kinds = [kind for _, kind in chosen]
     return Examples(domain, labels, samples, len(split), frequencies(contents, labels), kinds, scores)
+
+
+def frequencies(contents: Sequence[Content], labels: LabelSpace) -> Frequencies:
+    """Share of all pixels of the masks, ignored ones included, and number of images of each class.
+
+    Empty without a readable mask.
+    """
+    counted = [content.pixels for content in contents if content.pixels is not None]
+    if not counted:
+        return {}
+    pixels = np.stack(counted)
+    shares, images = pixels.sum(axis=0) / max(1, pixels.sum()), (pixels > 0).sum(axis=0)
+    return {title: (float(shares[i]), int(images[i])) for i, title in enumerate(labels.classes)}
 
 
 def evenly(total: int, count: int) -> list[int]:
@@ -195,3 +211,32 @@ def _predict(examples: Sequence[Examples], setting: Setting, device: str, bar: "
             problems.append(f"No predictions of {setting.name} for {example.domain}: it was trained on other classes.")
         bar.update(len(example.samples))
     return problems
+
+
+def example_picture(example: Examples, compared: Sequence[Setting]) -> Picture:
+    """Examples with what the first run of every setting makes of them."""
+    several = [f"{setting.name} is shown by {setting.runs[0].name}" for setting in compared if len(setting.runs) > 1]
+    caption = (
+        f"{len(example.samples)} of the {example.split_size} validation images, "
+        f"{choice(example.kinds, example.scores, compared[0].name)}. Black in the truth: no "
+        f"label, not scored.{' ' * bool(several)}{'; '.join(several)}{'.' * bool(several)}"
+    )
+    return Picture(f"examples_{example.domain}", caption, example_figure(example))
+
+
+def example_figure(examples: Examples) -> Figure:
+    """A row an image: the image, its mask, and a column for each prediction."""
+    labels, samples = examples.labels, examples.samples
+    columns = [[sample.mask for sample in samples], *examples.predictions.values()]
+    rows = [
+        [sample.image.permute(1, 2, 0), *(labels.colorize(masks[i]) for masks in columns)]
+        for i, sample in enumerate(samples)
+    ]
+    captions = []
+    for i, sample in enumerate(samples):  # the image's id, why it was chosen, and its own mIoU by each prediction
+        scores = [examples.scores.get(setting, {}).get(sample.id) for setting in examples.predictions]
+        numbers = ["" if score is None else f"mIoU {100 * score:.1f}" for score in scores]
+        captions.append([sample.id, *examples.kinds[i : i + 1], *(numbers if examples.kinds else [])])
+    shown = [mask for masks in columns for mask in masks]
+    classes = legend(shown, labels) + unlabeled_entry(shown)
+    return picture_grid(rows, ["image", "truth", *examples.predictions], classes, captions)
