@@ -195,7 +195,7 @@ def test_of_several_baselines_that_count_which_differ_in_least_else(tmp_path: Pa
     far = make_run(tmp_path / "far", EQUAL, arguments={"lr": 0.1}, trainer__max_steps=200)
     assert [pairs for pairs in compared(far, near, full).values()] == [[("full", "near")]]
     said = verdict_on(only(far, full)).sentences
-    assert said[-1] == "They also differ in method.init_args.lr and trainer.max_steps, which may be the reason."
+    assert said[-1] == "They also differ in optimizer.lr and trainer.max_steps, which may be the reason."
 
 
 # What came of it.

@@ -111,6 +111,8 @@ def further_differences(ours: RunFacts, theirs: RunFacts) -> list[str]:
             return option != name and option not in declared and (same_method or (key in one and key in two))
         if section == "model":
             return name != "separate" and not (joins and name == "batch_norm")
+        if section == "optimizer":
+            return True
         if section == "trainer":
             return name.startswith(("max_", "min_")) or name == "precision"
         return section == "data" and name.startswith(("batch_size", "augmentation"))
