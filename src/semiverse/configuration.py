@@ -131,7 +131,7 @@ def modernized(values: dict[str, Plain]) -> dict[str, Plain]:
     if moved:
         warn(
             "options of version 0.1 are read, and will be refused from version 0.3 on; write instead:\n"
-            + dump_yaml(moved),
+            + dump_yaml(moved).rstrip(),
             FutureWarning,
             stacklevel=2,
         )
@@ -157,7 +157,8 @@ def rewritten(values: dict[str, Plain]) -> tuple[dict[str, Plain], dict[str, Pla
         moved["method"] = {"init_args": moved_rows}
     for name in [name for name in arguments if name in MOVED]:
         section, _, key = MOVED[name].partition(".")
-        moved.setdefault(section, {})[key] = arguments.pop(name)
+        value = arguments.pop(name)  # as text if a command line gave it
+        moved.setdefault(section, {})[key] = load_yaml(value) if isinstance(value, str) else value
     if not moved:
         return values, {}
     sections = {name: (values.get(name) or {}) | moved[name] for name in moved if name != "method"}

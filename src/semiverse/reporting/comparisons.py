@@ -141,7 +141,7 @@ def further_differences(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> l
             return name != "separate" and not (joins and name == "batch_norm")
         if section == "trainer":
             return name.startswith(("max_", "min_")) or name == "precision"
-        return section == "data" and name.startswith(("batch_size", "augmentation"))
+        return section == "optimizer" or (section == "data" and name.startswith(("batch_size", "augmentation")))
 
     keys = dict.fromkeys([*one, *two])
     return [key for key in keys if matters(key) and one.get(key) != two.get(key)]
