@@ -121,35 +121,49 @@ AS_BEFORE = {"algorithm": "sgd", "decoder_factor": 1.0, "warmup": 0, "decay_step
 """What optimisers of version 0.1 were like without saying so."""
 
 
+FEATURE_ROWS = {"joint_pca": False, "project_from_pca": False, "pixels": 50_000}
+"""What label embeddings of version 0.1 were made by if nothing else was said."""
+
+
 def modernized(values: dict[str, Plain], silent: bool = False) -> dict[str, Plain]:
-    """A training's configuration in today's form; a warning shows that form where version 0.1 wrote it otherwise."""
-    method = values.get("method")
-    if not isinstance(method, dict):
-        return values
-    kind = str(method.get("class_path", ""))
-    if "." in kind and not kind.startswith("semiverse."):
-        return values  # a method of somebody else's may well have an option of such a name
-    arguments = dict((method.get("init_args") or {}) if kind else method)
-    sections: dict[str, dict[str, Plain]] = {}
-    for name in [name for name in arguments if name in MOVED]:
-        section, _, key = MOVED[name].partition(".")
-        sections.setdefault(section, {})[key] = arguments.pop(name)
-    rows = arguments.get("rows")
-    moved_rows = _row_source(rows) if isinstance(rows, dict) and "class_path" not in rows else {}
-    if not sections and not moved_rows:
-        return values
-    told: dict[str, Plain] = {**({"method": {"init_args": moved_rows}} if moved_rows else {}), **sections}
-    if not silent:
+    """A training's configuration in today's form, with a warning that shows it if version 0.1 wrote it otherwise."""
+    new, moved = rewritten(values)
+    if moved and not silent:
         warn(
             "options of version 0.1 are read, and will be refused from version 0.3 on; write instead:\n"
-            + dump_yaml(told),
+            + dump_yaml(moved).rstrip(),
             stacklevel=2,
         )
-    for section, moved in sections.items():
-        unsaid = AS_BEFORE if section == "optimizer" else {}
-        values = values | {section: {**unsaid, **(values.get(section) or {}), **moved}}
-    arguments |= moved_rows
-    return values | {"method": {"class_path": kind, "init_args": arguments} if kind else arguments}
+    return new | {"optimizer": AS_BEFORE | new["optimizer"]} if "optimizer" in moved else new
+
+
+def rewritten(values: dict[str, Plain]) -> tuple[dict[str, Plain], dict[str, Plain]]:
+    """A training's configuration in today's form, and those of its options that stood elsewhere in version 0.1."""
+    method = values.get("method")
+    if not isinstance(method, dict):
+        return values, {}
+    kind = str(method.get("class_path", ""))
+    if "." in kind and not kind.startswith("semiverse."):
+        return values, {}  # a method of somebody else's may well have an option of such a name
+    described = bool(kind) or "init_args" in method
+    arguments = dict((method.get("init_args") or {}) if described else method)
+    moved: dict[str, dict[str, Plain]] = {}
+    rows = arguments.get("rows")
+    if isinstance(rows, dict) and "class_path" not in rows:
+        del arguments["rows"]
+        moved_rows = _row_source(rows)
+        arguments |= moved_rows
+        moved["method"] = {"init_args": moved_rows}
+    for name in [name for name in arguments if name in MOVED]:
+        section, _, key = MOVED[name].partition(".")
+        value = arguments.pop(name)  # as text if a command line gave it
+        moved.setdefault(section, {})[key] = load_yaml(value) if isinstance(value, str) else value
+    if not moved:
+        return values, {}
+    sections = {name: (values.get(name) or {}) | moved[name] for name in moved if name != "method"}
+    rest = {key: value for key, value in method.items() if key == "class_path"}
+    rest |= {"init_args": arguments} if described and arguments else arguments
+    return values | sections | {"method": rest or None}, moved
 
 
 def _row_source(rows: dict[str, Plain]) -> dict[str, Plain]:
@@ -160,10 +174,10 @@ def _row_source(rows: dict[str, Plain]) -> dict[str, Plain]:
     if file is not None:
         return found | {"rows": {"class_path": "RowsFromFile", "init_args": {"file": file}}}
     if source == "random":
-        return found | {"rows": {"class_path": "RandomRows", "init_args": {}}}
-    unsaid = {"joint_pca": False, "project_from_pca": False, "pixels": 50_000}
-    usual = all(unsaid.get(key) == value for key, value in rest.items())
-    return found | {"rows": None if usual else {"class_path": "FeatureRows", "init_args": rest}}
+        return found | {"rows": {"class_path": "RandomRows"}}
+    if any(FEATURE_ROWS.get(name) != value for name, value in rest.items()):
+        return found | {"rows": {"class_path": "FeatureRows", "init_args": rest}}
+    return found | {"rows": None} if rest or not found else found
 
 
 class _UniqueKeyLoader(yaml.SafeLoader):

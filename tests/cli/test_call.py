@@ -1,6 +1,7 @@
 """From words to arguments: files, options by dotted path, words without a name, help."""
 
 import sys
+from collections.abc import Callable
 from functools import partial
 
 import pytest
@@ -12,7 +13,8 @@ from semiverse.commands.evaluate import evaluate
 from semiverse.commands.predict import predict
 from semiverse.commands.train import train
 from semiverse.configuration import describe, dump_yaml, load_yaml
-from semiverse.methods import Adversarial, Latent, Universal
+from semiverse.methods import Adversarial, Latent, Method, Universal
+from semiverse.models import SegmentationModel
 from tests.own_images import FOLDERS
 from tests.tiny import TINY, config
 
@@ -22,12 +24,15 @@ STREETS = ["data", "domains", "streets"]
 def test_options_reach_every_value_of_the_file(tmp_path):
     words = ["--config", str(config(tmp_path)), "--data.domains.streets.labeled", "3"]
     words += ["--data.domains.streets.dataset.init_args.images=7", "--trainer.max_steps", "9", "--model.width", "0.5"]
-    arguments = parse("train", train, (), [*words, "--method.lr", "0.5"])
+    arguments = parse(
+        "train", train, (), [*words, "--method", "Universal", "--method.alpha", "0.5", "--optimizer.lr", "0.5"]
+    )
     streets = arguments["data"].domains["streets"]
     assert (streets.labeled, streets.dataset.images, streets.dataset.val_images) == (3, 7, 2)
     assert arguments["trainer"] == {"max_steps": 9, "accelerator": "cpu"}
     assert arguments["model"].width == 0.5
-    assert arguments["method"].keywords["lr"] == 0.5
+    assert arguments["method"].keywords["alpha"] == 0.5
+    assert (arguments["optimizer"].lr, arguments["optimizer"].momentum) == (0.5, None)
 
 
 @pytest.mark.parametrize(
@@ -54,10 +59,14 @@ def test_later_files_and_options_win(tmp_path):
 
 
 def test_another_class_drops_the_options_of_the_first(tmp_path):
-    words = ["--config", str(config(tmp_path)), "--method", "Universal", "--method.alpha", "0.5"]
-    method = parse("train", train, (), words)["method"]
-    assert method.func is Universal
-    assert method.keywords["alpha"] == 0.5 and method.keywords["lr"] == 0.001  # its default, not Supervised's 0.01
+    first = {"class_path": "Adversarial", "init_args": {"labeled_adversary": 0.5}}
+    words = ["--config", str(config(tmp_path, {"method": first})), "--method", "Latent", "--method.latent_classes", "5"]
+    arguments = parse("train", train, (), words)
+    method = arguments["method"]
+    assert method.func is Latent
+    assert method.keywords["latent_classes"] == 5
+    assert method.keywords["labeled_adversary"] == 0.01  # its default, not the 0.5 of the first
+    assert arguments["optimizer"].lr == 0.01  # which is no option of the method
 
 
 @pytest.mark.parametrize(
@@ -158,12 +167,14 @@ def test_help_of_a_command_is_short_and_has_every_option_with_its_default(capsys
     assert "--method.help NAME" in text and "Supervised" in text
 
 
-def test_help_on_a_method_lists_its_options_and_those_of_every_method(capsys):
+def test_help_on_a_method_lists_its_options(capsys):
     assert main(["train", "--method.help", "Universal"]) == 0
     text = capsys.readouterr().out
     assert "Weight of the entropy against the labels of other domains (Eq. 3)" in text
-    assert "\n  centroids " in text and "\n  momentum " in text
-    assert "\n  model " not in text and "\n  options " not in text
+    assert "\n  centroids " in text and "\n  theta " in text
+    assert "\n  model " not in text and "\n  momentum " not in text
+    assert main(["train", "--optimizer.help"]) == 0
+    assert "\n  momentum " in capsys.readouterr().out
 
 
 def test_help_leads_from_class_to_class(capsys):
@@ -176,6 +187,8 @@ def test_help_leads_from_class_to_class(capsys):
     assert main(["train", "--data.domains.dataset.help", "Folder"]) == 0
     assert "\n  ignore_color " in capsys.readouterr().out
     assert main(["train", "--method.rows.help"]) == 0
+    assert "RandomRows" in capsys.readouterr().out
+    assert main(["train", "--method.rows.help", "FeatureRows"]) == 0
     assert "\n  joint_pca " in capsys.readouterr().out
 
 
@@ -208,7 +221,14 @@ def test_a_method_that_is_named_has_its_own_defaults_and_not_those_of_the_defaul
     assert describe(method) == describe(kind)
 
 
+def learn(method: Callable[[SegmentationModel], Method] = Adversarial) -> None:
+    """What a command line is parsed for here.
+
+    Args:
+        method: A method.
+    """
+
+
 def test_options_of_the_default_method_need_no_class_name():
-    words = ["--data.domains.rooms.dataset.class_path", "SyntheticRooms", "--method.init_args.lr", "0.25"]
-    method = parse("train", train, (), words)["method"]
-    assert describe(method) == describe(partial(Universal, alpha=0.25))
+    method = parse("learn", learn, (), ["--method.init_args.threshold", "0.25"])["method"]
+    assert describe(method) == describe(partial(Adversarial, threshold=0.25))

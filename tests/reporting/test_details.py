@@ -63,8 +63,9 @@ def write_run(folder: Path, seed: int = 0, domains: Sequence[str] = ("street", "
     dataset = {"class_path": "semiverse.datasets.CamVid", "init_args": {"root": "/no-such-data"}}
     config = {
         "data": {"domains": {name: {"dataset": dataset, "val": "val"} for name in domains}, "seed": seed},
-        "method": {"class_path": "semiverse.methods.Supervised", "init_args": {"lr": changes.pop("lr", 0.1)}},
+        "method": {"class_path": "semiverse.methods.Supervised", "init_args": {}},
         "model": {"encoder": "drn_d_22", "decoder": "linear", "separate": changes.pop("separate", False)},
+        "optimizer": {"lr": changes.pop("lr", 0.1)},
         "seed": seed,
     }
     (folder / "config.yaml").write_text(dump_yaml(config))

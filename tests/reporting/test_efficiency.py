@@ -39,9 +39,9 @@ def test_folders_that_runs_share_name_lines_where_budgets_are_folders(tmp_path: 
             tmp_path / f"n{n}/{name}/seed{seed}",
             {"street": 0.4},
             "Supervised",
-            {"lr": 0.1 if name == "full" else 0.2},
             budgets={"street": n},
             seed=seed,
+            optimizer__lr=0.1 if name == "full" else 0.2,
         )
         for n, name, seed in places
     ]

@@ -190,9 +190,9 @@ def test_what_learns_from_less_gains_nothing(tmp_path: Path) -> None:
 
 
 def test_of_several_baselines_that_count_which_differ_in_least_else(tmp_path: Path) -> None:
-    full = make_run(tmp_path / "full", EQUAL, "Universal", FULL | {"lr": 0.01})
-    near = make_run(tmp_path / "near", EQUAL, arguments={"lr": 0.01})
-    far = make_run(tmp_path / "far", EQUAL, arguments={"lr": 0.1}, trainer__max_steps=200)
+    full = make_run(tmp_path / "full", EQUAL, "Universal", FULL)
+    near = make_run(tmp_path / "near", EQUAL)
+    far = make_run(tmp_path / "far", EQUAL, optimizer__lr=0.1, trainer__max_steps=200)
     assert [pairs for pairs in compared(far, near, full).values()] == [[("full", "near")]]
     said = verdict_on(only(far, full)).sentences
     assert said[-1] == "They also differ in optimizer.lr and trainer.max_steps, which may be the reason."

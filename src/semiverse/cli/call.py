@@ -19,6 +19,7 @@ from semiverse.cli.help import command_help, topic_help
 from semiverse.cli.schema import REQUIRED, options
 from semiverse.cli.words import merged, name_words, read_config, set_value, split_words
 from semiverse.configuration import Plain, describe, dump_yaml, load_yaml, modernized
+from semiverse.recipes.recipe import SHIPPED
 
 USER_ERRORS = (ValueError, OSError, FloatingPointError, ImportError)
 """What is the data's, the call's or the installation's fault; everything else is ours and keeps its traceback."""
@@ -107,11 +108,17 @@ def given_values(function: Callable[..., Any], positional: Sequence[str], words:
 
 def _from_file(path: Path, known: Sequence[str]) -> dict[str, Plain]:
     """Options from a YAML file; a file made for training serves the other commands that take data as well."""
-    values = read_config(path)
+    values = read_config(_shipped(path))
     if "data" in known and not set(values) <= set(known):
         elsewhere = options(import_module("semiverse.commands.train").train)
         return {name: value for name, value in values.items() if name in known or name not in elsewhere}
     return values
+
+
+def _shipped(path: Path) -> Path:
+    """The file itself, or one that the library ships, by its name there, such as universal/rows/univ_cross."""
+    named = SHIPPED / f"{path}.yaml"
+    return named if named.is_file() and not path.is_file() else path
 
 
 def _asked_text(name: str, function: Callable[..., Any], positional: Sequence[str], words: Sequence[str]) -> str | None:

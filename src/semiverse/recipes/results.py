@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from semiverse.configuration import differences
+from semiverse.configuration import differences, rewritten
 from semiverse.files import write_atomically
 from semiverse.recipes.cells import Cell
 from semiverse.run import Run
@@ -36,7 +36,7 @@ class CellResult:
 
     def belongs_to(self, cell: Cell) -> bool:
         """Whether it is the result of this cell, under whatever name: same seed, same configuration."""
-        return self.seed == cell.seed and not differences(self.config, cell.config)
+        return self.seed == cell.seed and not differences(rewritten(self.config)[0], rewritten(cell.config)[0])
 
     def write(self, folder: Path) -> None:
         """Keep it below a folder."""

@@ -115,7 +115,7 @@ def further_differences(ours: RunFacts, theirs: RunFacts) -> list[str]:
             return True
         if section == "trainer":
             return name.startswith(("max_", "min_")) or name == "precision"
-        return section == "data" and name.startswith(("batch_size", "augmentation"))
+        return section == "optimizer" or (section == "data" and name.startswith(("batch_size", "augmentation")))
 
     return [key for key in dict.fromkeys([*one, *two]) if matters(key) and one.get(key) != two.get(key)]
 
