@@ -7,7 +7,6 @@ from typing import Literal
 
 from PIL import Image
 from torch import Tensor
-from tqdm import tqdm
 
 from semiverse.data.images import read_image
 from semiverse.files import write_atomically
@@ -15,6 +14,7 @@ from semiverse.inference.images import ahead, chosen_domain, encode_mask, encode
 from semiverse.inference.pictures import overlay as draw_overlay
 from semiverse.inference.predictor import Predictor, Segmentation
 from semiverse.models import SegmentationModel
+from semiverse.progress import progress
 
 
 def predict(
@@ -78,9 +78,7 @@ def predict(
     done: dict[str, str] = {}
     problems: dict[str, str] = {}
     readable = ahead(partial(read_or_explain, read_image), files.values(), workers)
-    for (stem, path), image in tqdm(
-        zip(files.items(), readable, strict=True), total=len(files), desc="segmenting", delay=2, leave=False
-    ):
+    for (stem, path), image in progress(zip(files.items(), readable, strict=True), "segmenting", len(files), "images"):
         if isinstance(image, str):
             problems[str(path)] = image
         else:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 from torch import Tensor
-from tqdm import tqdm
 
 from semiverse.configuration import dump_yaml
 from semiverse.files import write_atomically
@@ -24,6 +23,7 @@ from semiverse.inference.pseudolabels import (
 )
 from semiverse.mixture import DomainMixture
 from semiverse.models import SegmentationModel
+from semiverse.progress import progress
 
 
 def pseudolabel(
@@ -136,7 +136,7 @@ def _segmented(
     """Images with their predictions; what cannot be read is noted among the problems, and not tried again."""
     left = [source for source in sources if str(source.path) not in problems]
     readable = ahead(lambda source: read_or_explain(source.read, source.path), left, workers)
-    for source, image in tqdm(zip(left, readable, strict=True), total=len(left), desc=title, delay=2, leave=False):
+    for source, image in progress(zip(left, readable, strict=True), title, len(left), "images"):
         if isinstance(image, str):
             problems[str(source.path)] = image
         else:

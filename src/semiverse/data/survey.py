@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from tqdm import tqdm
 
 from semiverse import __version__
 from semiverse.configuration import describe
@@ -23,6 +22,7 @@ from semiverse.data.images import THUMBNAIL, Header, ImageFacts, MaskFacts, exam
 from semiverse.data.pairing import Record
 from semiverse.files import cache_folder
 from semiverse.labels import IGNORE
+from semiverse.progress import progress
 
 At = Literal["image", "mask", "size", "reader"]
 
@@ -116,7 +116,7 @@ def survey(
     missing = [record for record, content in zip(records, known, strict=True) if content is None]
     with ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:
         found = pool.map(partial(examine, dataset), missing)
-        new = list(tqdm(found, total=len(missing), desc=f"reading {title}", delay=2, leave=False))
+        new = list(progress(found, f"reading {title}", len(missing), "images"))
     for record, content in zip(missing, new, strict=True):
         cache.add(record, content)
     cache.save()

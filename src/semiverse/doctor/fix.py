@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from PIL import Image, ImageOps
 from torch import Tensor
-from tqdm import tqdm
 
 from semiverse.configuration import dump_yaml
 from semiverse.data import Content, Record, SegmentationDataset
@@ -18,6 +17,7 @@ from semiverse.doctor.files import TURNED, scaled
 from semiverse.doctor.findings import Decode, Finding, Part
 from semiverse.doctor.page import Findings
 from semiverse.mixture import DomainMixture
+from semiverse.progress import progress
 
 
 class Outcome(NamedTuple):
@@ -105,7 +105,7 @@ def _write_split(dataset: SegmentationDataset, part: Part, found: list[Finding],
     written = corrected = changed = 0
     left_out: list[str] = []
     pairs = list(zip(part.records, part.contents, strict=True))
-    for record, content in tqdm(pairs, desc=f"writing {folder}", delay=2, leave=False):
+    for record, content in progress(pairs, f"writing {folder}", unit="images"):
         known = record.mask in decoders
         if content.problem is not None and not known and content.at != "size":
             left_out.append(content.problem)

@@ -11,10 +11,9 @@ from typing import IO, Any, NamedTuple
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-from tqdm import tqdm
-
 from semiverse.downloads.archives import stated_commit, unpack
 from semiverse.files import expand
+from semiverse.progress import Progress
 
 SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".zip")
 SOURCE = "SOURCE.json"
@@ -271,10 +270,10 @@ def _receive(response: Any, file: IO[bytes], title: str, start: int) -> None:  #
     """
     announced = response.headers.get("Content-Length")
     total = start + int(announced) if announced else None
-    with tqdm(total=total, initial=start, desc=title, unit="B", unit_scale=True, disable=None) as bar:
+    with Progress(title, total, "B", start) as bar:
         for block in response.raw.stream(BLOCK, decode_content=False):
             file.write(block)
-            bar.update(len(block))
+            bar.advance(len(block))
 
 
 def _advice(url: str, part: Path, version: Path, cause: str) -> str:

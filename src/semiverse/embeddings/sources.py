@@ -8,13 +8,13 @@ from typing import Literal, cast
 import torch
 from safetensors.torch import load_file
 from torch import Tensor
-from tqdm import tqdm
 
 from semiverse.data import ResizeTransform, Split
 from semiverse.embeddings.estimate import label_embeddings
 from semiverse.embeddings.pca import Projection, StreamingPCA
 from semiverse.mixture import DomainMixture
 from semiverse.models import LabelEmbeddings, SegmentationModel
+from semiverse.progress import progress
 
 FIRST = "first"  # stands for the first domain of the mixture
 
@@ -133,7 +133,7 @@ def _features(data: DomainMixture, networks: SegmentationModel, space: str) -> I
         if networks.space_key(name) != space:
             continue
         split = Split(domain.reader, data.labeled[name], ResizeTransform(domain.resolution_left))
-        for index in tqdm(range(len(split)), desc=f"label embeddings of {name}", delay=2, leave=False):
+        for index in progress(range(len(split)), f"label embeddings of {name}", unit="images"):
             sample = split[index]
             with torch.inference_mode():
                 yield networks.features(sample.image[None].to(device), name), sample.mask[None].to(device)

@@ -11,13 +11,13 @@ from typing import Any
 
 from jsonargparse import ArgumentParser
 from torch import Tensor
-from tqdm import tqdm
 
 from semiverse.data import Sample
 from semiverse.inference.predictor import Predictor
 from semiverse.labels import LabelSpace
 from semiverse.mixture import DomainMixture
 from semiverse.models import SegmentationModel
+from semiverse.progress import Progress
 from semiverse.reporting.figures import Frequencies, frequencies
 from semiverse.reporting.runs import RunFacts, Setting
 
@@ -172,7 +172,7 @@ def add_predictions(examples: Sequence[Examples], settings: Sequence[Setting], d
     """Let one run of every setting segment the examples; returns what could not be done."""
     problems: list[str] = []
     total = len(settings) * sum(len(example.samples) for example in examples)
-    with tqdm(total=total, desc="example pictures", delay=2, leave=False) as bar:
+    with Progress("example pictures", total) as bar:
         for setting in settings:
             try:
                 problems += _predict(examples, setting, device, bar)
@@ -181,7 +181,7 @@ def add_predictions(examples: Sequence[Examples], settings: Sequence[Setting], d
     return problems
 
 
-def _predict(examples: Sequence[Examples], setting: Setting, device: str, bar: "tqdm[Any]") -> list[str]:
+def _predict(examples: Sequence[Examples], setting: Setting, device: str, bar: Progress) -> list[str]:
     """Add the predictions of a setting; returns where its classes are others than those of the examples."""
     model = SegmentationModel.load(setting.runs[0].run.folder)
     predictor = Predictor(model, resize=False, device=device)
@@ -193,5 +193,5 @@ def _predict(examples: Sequence[Examples], setting: Setting, device: str, bar: "
             example.predictions[setting.name] = masks
         elif known is not None:
             problems.append(f"No predictions of {setting.name} for {example.domain}: it was trained on other classes.")
-        bar.update(len(example.samples))
+        bar.advance(len(example.samples))
     return problems

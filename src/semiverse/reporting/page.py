@@ -10,10 +10,10 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from matplotlib.figure import Figure
-from tqdm import tqdm
 
 from semiverse.configuration import dump_yaml
 from semiverse.files import write_atomically
+from semiverse.progress import progress
 from semiverse.reporting.figures import draw
 from semiverse.reporting.runs import RunFacts, Setting
 from semiverse.reporting.scores import protocols, score_cell, sums
@@ -257,7 +257,7 @@ def figure_files(page: Page) -> dict[str, str | bytes]:
     files: dict[str, str | bytes] = {}
     pictures = page.pictures
     named = zip(file_names([picture.name for picture in pictures]), pictures, strict=True)
-    for name, picture in tqdm(named, total=len(pictures), desc="drawing", delay=2, leave=False):
+    for name, picture in progress(named, "drawing", len(pictures), "figures"):
         files |= {f"figures/{name}.{ending}": data for ending, data in picture.draw().items()}
     return files
 
