@@ -7,11 +7,11 @@ import pytest
 
 from semiverse.cli.call import given_values, parse
 from semiverse.cli.main import main
-from semiverse.cli.words import merged, name_words, set_value, split_words
+from semiverse.cli.words import name_words, set_value, split_words
 from semiverse.commands.evaluate import evaluate
 from semiverse.commands.predict import predict
 from semiverse.commands.train import train
-from semiverse.configuration import describe, dump_yaml, load_yaml
+from semiverse.configuration import describe, dump_yaml, load_yaml, merged
 from semiverse.methods import Adversarial, Latent, Supervised, Universal
 from tests.own_images import FOLDERS
 from tests.tiny import TINY, config
@@ -162,21 +162,21 @@ def test_help_on_a_method_lists_its_options_and_those_of_every_method(capsys):
     assert main(["train", "--method.help", "Universal"]) == 0
     text = capsys.readouterr().out
     assert "Weight of the entropy against the labels of other domains (Eq. 3)" in text
-    assert "\n  centroids " in text and "\n  momentum " in text
-    assert "\n  model " not in text and "\n  options " not in text
+    assert "\n  --method.centroids " in text and "\n  --method.momentum " in text
+    assert "--method.model" not in text and "--method.options" not in text
 
 
 def test_help_leads_from_class_to_class(capsys):
     assert main(["train", "--method.help"]) == 0
     assert "Finetune" in (text := capsys.readouterr().out) and "\n  Method " not in text
     assert main(["train", "--data.help"]) == 0
-    assert "\n  batch_size " in (text := capsys.readouterr().out) and "--data.domains.help" in text
+    assert "\n  --data.batch_size " in (text := capsys.readouterr().out) and "--data.domains.help" in text
     assert main(["train", "--data.domains.help"]) == 0
-    assert "\n  labeled_list " in capsys.readouterr().out
+    assert "\n  --data.domains.labeled_list" in capsys.readouterr().out
     assert main(["train", "--data.domains.dataset.help", "Folder"]) == 0
-    assert "\n  ignore_color " in capsys.readouterr().out
+    assert "\n  --data.domains.dataset.ignore_color" in capsys.readouterr().out
     assert main(["train", "--method.rows.help"]) == 0
-    assert "\n  joint_pca " in capsys.readouterr().out
+    assert "\n  --method.rows.joint_pca\n" in capsys.readouterr().out
 
 
 def test_help_on_an_unknown_class_is_refused(capsys):

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from semiverse.cli.schema import options
 from semiverse.commands.datasets_page import datasets_page
+from semiverse.configuration.options import options
 from semiverse.datasets.catalogue import known_datasets, open_archive
 
 PAGE = Path(__file__).parents[2] / "docs" / "datasets.md"

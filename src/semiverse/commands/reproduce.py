@@ -8,10 +8,10 @@ from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 
-from semiverse.cli.call import USER_ERRORS, parse
 from semiverse.commands.evaluate import evaluate
 from semiverse.commands.train import train
-from semiverse.configuration import dump_yaml
+from semiverse.configuration import USER_ERRORS, dump_yaml, merged
+from semiverse.configuration.build import arguments
 from semiverse.files import write_atomically
 from semiverse.recipes.cells import Cell, Deadline, cells, filled, shard_of
 from semiverse.recipes.clusters import cluster
@@ -125,14 +125,13 @@ def _run(recipe: Recipe, cell: Cell, folder: Path, device: str, deadline: Deadli
     if recipe.kind == "clustering":
         return cluster(cell, place, device, deadline)
     runs = {row: folder / "runs" / Path(cell.column, row, f"seed{cell.seed}") for row in recipe.rows}
-    file = folder / "configs" / cell.place.with_suffix(".yaml")
-    write_atomically(file, dump_yaml(filled(cell.config, runs)))
-    words = ["--config", str(file), "--seed", str(cell.seed), "--data.seed", str(cell.seed), "--out", str(place)]
-    train(**parse("train", train, (), words))
+    config = filled(cell.config, runs)
+    write_atomically(folder / "configs" / cell.place.with_suffix(".yaml"), dump_yaml(config))
+    values = merged(config, {"seed": cell.seed, "data": {"seed": cell.seed}, "out": str(place)})
+    train(**arguments(train, values))
     evaluation = {"details": True, "device": device, **recipe.evaluation}
-    options = [word for key, value in evaluation.items() for word in (f"--{key}", str(value).lower())]
     with redirect_stdout(StringIO()):  # its class-wise table stands in the run's evaluation.json
-        evaluate(**parse("evaluate", evaluate, ("run",), [str(place), *options]))
+        evaluate(**arguments(evaluate, {"run": str(place), "data": values["data"], **evaluation}))
     return result_of_run(cell, Run(place))
 
 

@@ -1,17 +1,14 @@
 """Which images are shown: the best, the worst and the most improved by their own mIoU."""
 
-from argparse import ArgumentError
 from collections.abc import Mapping, Sequence
-from copy import deepcopy
 from dataclasses import dataclass, field
-from importlib import import_module
 from itertools import cycle
 from statistics import mean
 from typing import Any
 
-from jsonargparse import ArgumentParser
 from torch import Tensor
 
+from semiverse.configuration.build import build
 from semiverse.data import Sample
 from semiverse.inference.predictor import Predictor
 from semiverse.labels import LabelSpace
@@ -87,7 +84,7 @@ def choice(kinds: Sequence[str], scores: ImageScores, baseline: str) -> str:
     return f"the best and worst by their own mIoU{by_mean}{improved}"
 
 
-UNREADABLE = (ArgumentError, ValueError, OSError)
+UNREADABLE = (ValueError, OSError)
 """What data or a model that is not there, or not any more what it was, brings about."""
 
 
@@ -140,15 +137,9 @@ def mixture(values: Mapping[str, Any]) -> DomainMixture:
     """The data that a configuration describes.
 
     Raises:
-        ArgumentError: If it names classes or options that do not exist here.
-        ValueError: If they do not go together.
+        ValueError: If it names classes or options that do not exist here, or that do not go together.
     """
-    import_module("semiverse.datasets")  # so that class names are known
-    parser = ArgumentParser(exit_on_error=False)
-    parser.add_class_arguments(DomainMixture, "data", sub_configs=True)
-    parsed = parser.parse_object({"data": deepcopy(values)})  # which changes what it is given
-    data: DomainMixture = parser.instantiate(parsed).data
-    return data
+    return build(DomainMixture, values, "data")
 
 
 def _examples(data: DomainMixture, domain: str, count: int, scores: ImageScores, baseline: str) -> Examples:

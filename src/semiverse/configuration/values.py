@@ -1,10 +1,11 @@
-"""Configurations as plain values: read from YAML, described from objects, compared."""
+"""Configurations as plain values: read from YAML, merged, described from objects, compared."""
 
 import inspect
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
+from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,9 @@ from typing import Any
 import yaml
 
 REST = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+
+USER_ERRORS = (ValueError, OSError, FloatingPointError, ImportError)
+"""What is the data's, the call's or the installation's fault; everything else is ours and keeps its traceback."""
 
 Plain = Any
 """None, bool, int, float, str, and lists and string-keyed dictionaries of them."""
@@ -147,3 +151,43 @@ def load_yaml(text: str) -> Plain:
 def dump_yaml(values: Plain) -> str:
     """Plain values as YAML text, in the order given."""
     return yaml.dump(values, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
+
+
+def read_config(path: Path) -> dict[str, Plain]:
+    """Options from a YAML file.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is no YAML, or no mapping.
+    """
+    if not path.is_file():
+        near = get_close_matches(path.name, [other.name for other in path.parent.glob("*.y*ml")], n=1)
+        hint = f"did you mean {path.with_name(near[0])}?" if near else "check the path"
+        raise FileNotFoundError(f"{path}: no such file; expected a YAML file with options: {hint}")
+    try:
+        values = load_yaml(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+    if not isinstance(values, dict):
+        raise ValueError(
+            f"{path}: found {type(values).__name__}; expected options as keys and values: see the examples"
+        )
+    return modernized(values)
+
+
+def merged(old: Plain, new: Plain) -> Plain:
+    """The new value; of two mappings, what either says, and the new one where both do, unless they are two classes."""
+    if not (isinstance(old, dict) and isinstance(new, dict)):
+        return new
+    if "class_path" in new and new["class_path"] != old.get("class_path"):
+        return new
+    return old | {name: merged(old.get(name), value) for name, value in new.items()}
+
+
+def modernized(values: dict[str, Plain]) -> dict[str, Plain]:
+    """The same configuration with keys of earlier versions written as today.
+
+    Every file passes through here when it is read, and all options together before they are checked: a key of an
+    earlier version that is left then was given in words, after the files.
+    """
+    return values
