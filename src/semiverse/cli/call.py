@@ -23,6 +23,9 @@ def call(name: str, command: Command, words: Sequence[str]) -> int:
     words = [word for word in words if word != "--debug"]
     try:
         with messages(debug):
+            if "-h" in words or "--help" in words:
+                print(command_help(name, command.positional))
+                return 0
             function = getattr(import_module(f"semiverse.commands.{name}"), name)
             text = _asked_text(name, function, command.positional, words)
             if text is not None:
@@ -104,9 +107,7 @@ def _data_of_run(run: Path) -> dict[str, Plain]:
 
 
 def _asked_text(name: str, function: Callable[..., Any], positional: Sequence[str], words: Sequence[str]) -> str | None:
-    """What to print instead of running the command, if help or the configuration is asked for."""
-    if "-h" in words or "--help" in words:
-        return command_help(name, function, positional)
+    """What to print instead of running the command, if help on an option or the configuration is asked for."""
     for word, following in zip(words, [*words[1:], "--"], strict=False):
         topic = re.fullmatch(r"--([\w.]+)\.help(?:=(\w+))?", word)
         if topic:

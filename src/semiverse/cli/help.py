@@ -21,11 +21,13 @@ from semiverse.configuration.options import (
     options,
     type_name,
 )
+from semiverse.configuration.source import read_function
 
 
-def command_help(name: str, function: Callable[..., Any], positional: Sequence[str]) -> str:
-    """Help on a command, without importing what its signature does not need."""
-    known = options(function, load=False)
+def command_help(name: str, positional: Sequence[str]) -> str:
+    """Help on a command, without importing it; classes to choose from are imported where they are listed."""
+    function = read_function(f"semiverse.commands.{name}", name)
+    known = options(function)
     words = [f"{word.removesuffix('...').upper()}{'...' if word.endswith('...') else ''}" for word in positional]
     entries = {f"--{title}": _meaning(f"--{title}", option) for title, option in known.items()}
     if any(option.built for option in known.values()):

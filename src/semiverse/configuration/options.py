@@ -1,10 +1,7 @@
 """What can be set: options of functions and classes, read from their signatures and docstrings."""
 
-import ast
-import builtins
 import dataclasses
 import inspect
-import sys
 import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
@@ -13,6 +10,8 @@ from importlib import import_module
 from typing import Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
 
 from docstring_parser import parse
+
+from semiverse.configuration.source import is_stand_in, read_choices
 
 REQUIRED = inspect.Parameter.empty
 
@@ -43,17 +42,11 @@ class Option(NamedTuple):
 
 
 @cache
-def options(target: Callable[..., Any], load: bool = True) -> dict[str, Option]:
-    """Options of a function or class by name; a class that hands ``**options`` on has those of its base as well.
-
-    Args:
-        target: The function or class.
-        load: Import the types that its module imports for type checks only. Without them such a type is known by its
-            name alone, which is enough to explain a command before anything heavy is imported.
-    """
+def options(target: Callable[..., Any]) -> dict[str, Option]:
+    """Options of a function or class by name; a class that hands ``**options`` on has those of its base as well."""
     found: dict[str, Option] = {}
     for function, text in _sources(target):
-        hints = _hints(function, load)
+        hints = get_type_hints(function)
         meanings = {parameter.arg_name: parameter.description for parameter in parse(text).params}
         parameters = inspect.signature(function).parameters.values()
         for parameter in parameters:
@@ -80,39 +73,6 @@ def _lacks_methods(kind: type) -> bool:
     return any(getattr(value, "__isabstractmethod__", False) for value in (getattr(kind, n, None) for n in dir(kind)))
 
 
-class _Names(dict[str, Any]):
-    """Names that annotations of a function may use beside those of its module."""
-
-    def __init__(self, function: Callable[..., Any], load: bool) -> None:
-        super().__init__(_imported_for_types(function.__module__) if load else {})
-        self._known = {**vars(builtins), **vars(sys.modules[function.__module__])}
-        self._load = load
-
-    def __missing__(self, name: str) -> type:
-        if self._load or name in self._known:
-            raise KeyError(name)
-        return type(name, (), {"__module__": "semiverse", "unloaded": True})
-
-
-def _hints(function: Callable[..., Any], load: bool) -> dict[str, Any]:
-    try:
-        return get_type_hints(function)
-    except NameError:
-        return get_type_hints(function, localns=_Names(function, load))
-
-
-def _imported_for_types(module: str) -> dict[str, Any]:
-    """What a module imports below ``if TYPE_CHECKING:``, imported now."""
-    parts = ast.parse(inspect.getsource(sys.modules[module])).body
-    checks = [part for part in parts if isinstance(part, ast.If) and ast.unparse(part.test) == "TYPE_CHECKING"]
-    imports = [line for part in checks for line in part.body if isinstance(line, ast.ImportFrom)]
-    return {
-        alias.asname or alias.name: getattr(import_module(line.module or ""), alias.name)
-        for line in imports
-        for alias in line.names
-    }
-
-
 class ClassHint(NamedTuple):
     """A type that stands for an object to be built.
 
@@ -127,8 +87,8 @@ class ClassHint(NamedTuple):
     @property
     def choices(self) -> dict[str, type]:
         """Classes that can be named in short, by name."""
-        if hasattr(self.base, "unloaded"):
-            return {self.base.__name__: self.base}
+        if is_stand_in(self.base):
+            return read_choices(self.base)
         import_known_classes()
         ours = [kind for kind in _descendants(self.base) if kind.__module__.startswith("semiverse.")]
         whole = [kind for kind in ours if not kind.__name__.startswith("_") and not _lacks_methods(kind)]
@@ -212,7 +172,8 @@ def default_text(option: Option) -> str:
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, tuple | list):
         return str(list(value))
-    return "" if dataclasses.is_dataclass(value) or "factory" in repr(value) else str(value)
+    plain = not dataclasses.is_dataclass(value) and not is_stand_in(value) and "factory" not in repr(value)
+    return str(value) if plain else ""
 
 
 def nearest(name: str, known: Mapping[str, Any] | Sequence[str], otherwise: str) -> str:
