@@ -12,7 +12,9 @@ from semiverse.commands.evaluate import evaluate
 from semiverse.commands.predict import predict
 from semiverse.commands.train import train
 from semiverse.configuration import describe, dump_yaml, load_yaml, merged
+from semiverse.datasets import SyntheticRooms
 from semiverse.methods import Adversarial, Latent, Supervised, Universal
+from tests.cli.outside import Optimizer, Weighted, practise
 from tests.own_images import FOLDERS
 from tests.tiny import TINY, config
 
@@ -212,3 +214,22 @@ def test_options_of_the_default_method_need_no_class_name():
     words = ["--data.domains.rooms.dataset.class_path", "SyntheticRooms", "--method.init_args.lr", "0.25"]
     method = parse("train", train, (), words)["method"]
     assert describe(method) == describe(partial(Supervised, lr=0.25))
+
+
+def test_a_section_of_plain_values_is_built_and_a_class_from_outside_takes_those_of_its_base():
+    words = ["--method", "tests.cli.outside.Weighted", "--method.weight", "2", "--method.lr", "0.5"]
+    found = parse("practise", practise, (), [*words, "--optimizer.kind=adamw", "--optimizer.lr", "1e-3"])
+    assert found["method"].func is Weighted and found["method"].keywords["weight"] == 2
+    assert found["method"].keywords["lr"] == 0.5
+    assert found["optimizer"] == Optimizer("adamw", 0.001)
+    assert parse("practise", practise, (), [])["optimizer"] == Optimizer()
+
+
+def test_a_list_of_objects_is_built_and_mistakes_in_it_are_found():
+    words = ["--sources", "SyntheticRooms", "--sources", "{class_path: tests.fakes.Numbered, init_args: {count: 3}}"]
+    rooms, numbered = parse("practise", practise, (), words)["sources"]
+    assert isinstance(rooms, SyntheticRooms) and numbered.count == 3
+    with pytest.raises(ValueError, match=r"sources.0.init_args.imags is no option; .* did you mean 'images'"):
+        parse("practise", practise, (), ["--sources", "{class_path: SyntheticRooms, init_args: {imags: 3}}"])
+    with pytest.raises(ValueError, match=r"optimizer.kind is 'adam'; expected sgd, adamw: did you mean 'adamw'"):
+        parse("practise", practise, (), ["--optimizer.kind", "adam"])

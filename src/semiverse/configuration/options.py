@@ -110,8 +110,9 @@ def class_hint(hint: Any) -> ClassHint | None:  # noqa: ANN401  (a type hint has
         given, base = get_args(hint)
         waiting = tuple(inspect.signature(base).parameters)[: len(given)]
         return ClassHint(base, waiting)
-    if isinstance(hint, type) and hint.__module__.startswith("semiverse") and get_origin(hint) is None:
-        return ClassHint(hint, ())
+    if isinstance(hint, type) and get_origin(hint) is None:
+        if hint.__module__.startswith("semiverse") or dataclasses.is_dataclass(hint):
+            return ClassHint(hint, ())
     return None
 
 
