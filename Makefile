@@ -32,7 +32,7 @@ check: $(READY)
 	$(BIN)/lint-imports
 
 docs: $(READY)
-	$(BIN)/python -m semiverse.commands.datasets_page > docs/datasets.md
+	$(BIN)/python docs/datasets_page.py > docs/datasets.md
 
 benchmark: $(READY)
 	$(BIN)/python -m benchmarks
