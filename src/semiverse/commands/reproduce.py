@@ -4,9 +4,10 @@ from contextlib import redirect_stdout
 from io import StringIO
 from pathlib import Path
 
-from semiverse.cli.call import parse
 from semiverse.commands.evaluate import evaluate
 from semiverse.commands.train import train
+from semiverse.configuration import merged, read_config
+from semiverse.configuration.build import arguments
 from semiverse.recipes.cells import Cell, Deadline, cells, shard_of
 from semiverse.recipes.recipe import Recipe, load, names
 from semiverse.recipes.results import gather
@@ -62,13 +63,11 @@ def reproduce(
     known = gather(every, folder / "results", results or ())
 
     def training(recipe: Recipe, cell: Cell, file: Path, place: Path) -> None:
-        seed = str(cell.seed)
-        words = ["--config", str(file), "--seed", seed, "--data.seed", seed, "--out", str(place)]
-        train(**parse("train", train, (), words))
+        values = merged(read_config(file), {"seed": cell.seed, "data": {"seed": cell.seed}, "out": str(place)})
+        train(**arguments(train, values))
         evaluation = {"details": True, "device": device, **recipe.evaluation}
-        options = [word for key, value in evaluation.items() for word in (f"--{key}", str(value).lower())]
         with redirect_stdout(StringIO()):  # its class-wise table stands in the run's evaluation.json
-            evaluate(**parse("evaluate", evaluate, ("run",), [str(place), *options]))
+            evaluate(**arguments(evaluate, {"run": str(place), "data": values["data"], **evaluation}))
 
     problems = run_cells(found, mine, known, folder, deadline, device, training)
     print(write_table(found, every, known, folder, problems))

@@ -12,12 +12,12 @@ import torch
 from skimage.metrics import variation_of_information
 from sklearn.metrics import rand_score
 from torch import Tensor
-from tqdm import tqdm
 
 from semiverse import datasets
 from semiverse.clustering import Settings, segment
 from semiverse.evaluation.regions import best_match
 from semiverse.files import write_atomically
+from semiverse.progress import progress
 from semiverse.recipes.cells import Cell, Deadline
 from semiverse.recipes.results import CellResult
 from semiverse.run import Run
@@ -47,7 +47,7 @@ def cluster_cell(cell: Cell, folder: Path, device: str, deadline: Deadline) -> C
     rows = _begin(folder, facts)
     records = dataset.subset(split)[: cell.config.get("images")]
     left = [record for record in records if record.id not in rows]
-    for record in tqdm(left, desc=cell.title, total=len(records), initial=len(records) - len(left)):
+    for record in progress(left, cell.title, unit="images", done=len(records) - len(left)):
         if deadline.over:
             raise KeyboardInterrupt
         started = time.monotonic()

@@ -1,25 +1,22 @@
 """Which images are shown: the best, the worst and the most improved by their own mIoU."""
 
-from argparse import ArgumentError
 from collections.abc import Mapping, Sequence
-from copy import deepcopy
 from dataclasses import dataclass, field
-from importlib import import_module
 from itertools import cycle
 from statistics import mean
 from typing import Any
 
 import numpy as np
-from jsonargparse import ArgumentParser
 from matplotlib.figure import Figure
 from torch import Tensor
-from tqdm import tqdm
 
+from semiverse.configuration.build import build
 from semiverse.data import Content, Sample
 from semiverse.inference.predictor import Predictor
 from semiverse.labels import LabelSpace
 from semiverse.mixture import DomainMixture
 from semiverse.models import SegmentationModel
+from semiverse.progress import Progress
 from semiverse.reporting.figures import Picture, legend, picture_grid, unlabeled_entry
 from semiverse.reporting.runs import RunFacts, Setting
 from semiverse.reporting.scores import Frequencies
@@ -90,7 +87,7 @@ def choice(kinds: Sequence[str], scores: ImageScores, baseline: str) -> str:
     return f"the best and worst by their own mIoU{by_mean}{improved}"
 
 
-UNREADABLE = (ArgumentError, ValueError, OSError)
+UNREADABLE = (ValueError, OSError)
 """What data or a model that is not there, or not any more what it was, brings about."""
 
 
@@ -143,15 +140,9 @@ def mixture(values: Mapping[str, Any]) -> DomainMixture:
     """The data that a configuration describes.
 
     Raises:
-        ArgumentError: If it names classes or options that do not exist here.
-        ValueError: If they do not go together.
+        ValueError: If it names classes or options that do not exist here, or that do not go together.
     """
-    import_module("semiverse.datasets")  # so that class names are known
-    parser = ArgumentParser(exit_on_error=False)
-    parser.add_class_arguments(DomainMixture, "data", sub_configs=True)
-    parsed = parser.parse_object({"data": deepcopy(values)})  # which changes what it is given
-    data: DomainMixture = parser.instantiate(parsed).data
-    return data
+    return build(DomainMixture, values, "data")
 
 
 def _examples(data: DomainMixture, domain: str, count: int, scores: ImageScores, baseline: str) -> Examples:
@@ -188,7 +179,7 @@ def add_predictions(examples: Sequence[Examples], settings: Sequence[Setting], d
     """Let one run of every setting segment the examples; returns what could not be done."""
     problems: list[str] = []
     total = len(settings) * sum(len(example.samples) for example in examples)
-    with tqdm(total=total, desc="example pictures", delay=2, leave=False) as bar:
+    with Progress("example pictures", total) as bar:
         for setting in settings:
             try:
                 problems += _predict(examples, setting, device, bar)
@@ -197,7 +188,7 @@ def add_predictions(examples: Sequence[Examples], settings: Sequence[Setting], d
     return problems
 
 
-def _predict(examples: Sequence[Examples], setting: Setting, device: str, bar: "tqdm[Any]") -> list[str]:
+def _predict(examples: Sequence[Examples], setting: Setting, device: str, bar: Progress) -> list[str]:
     """Add the predictions of a setting; returns where its classes are others than those of the examples."""
     model = SegmentationModel.load(setting.runs[0].run.folder)
     predictor = Predictor(model, resize=False, device=device)
@@ -209,7 +200,7 @@ def _predict(examples: Sequence[Examples], setting: Setting, device: str, bar: "
             example.predictions[setting.name] = masks
         elif known is not None:
             problems.append(f"No predictions of {setting.name} for {example.domain}: it was trained on other classes.")
-        bar.update(len(example.samples))
+        bar.advance(len(example.samples))
     return problems
 
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from tqdm import tqdm
 
 from semiverse.configuration import dump_yaml
 from semiverse.files import write_atomically
+from semiverse.progress import progress
 from semiverse.reporting.figures import Picture
 from semiverse.reporting.runs import RunFacts, Setting
 from semiverse.reporting.summary import environments, label_lists, summary_sentences
@@ -116,7 +116,7 @@ def figure_files(page: Page) -> dict[str, str | bytes]:
     files: dict[str, str | bytes] = {}
     pictures = page.pictures
     named = zip(file_names([picture.name for picture in pictures]), pictures, strict=True)
-    for name, picture in tqdm(named, total=len(pictures), desc="drawing", delay=2, leave=False):
+    for name, picture in progress(named, "drawing", len(pictures), "figures"):
         files |= {f"figures/{name}.{ending}": data for ending, data in picture.draw().items()}
     return files
 
