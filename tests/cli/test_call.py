@@ -26,12 +26,15 @@ STREETS = ["data", "domains", "streets"]
 def test_options_reach_every_value_of_the_file(tmp_path):
     words = ["--config", str(config(tmp_path)), "--data.domains.streets.labeled", "3"]
     words += ["--data.domains.streets.dataset.init_args.images=7", "--trainer.max_steps", "9", "--model.width", "0.5"]
-    arguments = parse("train", train, (), [*words, "--method.lr", "0.5"])
+    arguments = parse(
+        "train", train, (), [*words, "--method", "Universal", "--method.alpha", "0.5", "--optimizer.lr", "0.5"]
+    )
     streets = arguments["data"].domains["streets"]
     assert (streets.labeled, streets.dataset.images, streets.dataset.val_images) == (3, 7, 2)
     assert arguments["trainer"] == {"max_steps": 9, "accelerator": "cpu"}
     assert arguments["model"].width == 0.5
-    assert arguments["method"].keywords["lr"] == 0.5
+    assert arguments["method"].keywords["alpha"] == 0.5
+    assert (arguments["optimizer"].lr, arguments["optimizer"].momentum) == (0.5, None)
 
 
 @pytest.mark.parametrize(
@@ -58,10 +61,14 @@ def test_later_files_and_options_win(tmp_path):
 
 
 def test_another_class_drops_the_options_of_the_first(tmp_path):
-    words = ["--config", str(config(tmp_path)), "--method", "Universal", "--method.alpha", "0.5"]
-    method = parse("train", train, (), words)["method"]
-    assert method.func is Universal
-    assert method.keywords["alpha"] == 0.5 and method.keywords["lr"] == 0.001  # its default, not Supervised's 0.01
+    first = {"class_path": "Adversarial", "init_args": {"labeled_adversary": 0.5}}
+    words = ["--config", str(config(tmp_path, {"method": first})), "--method", "Latent", "--method.latent_classes", "5"]
+    arguments = parse("train", train, (), words)
+    method = arguments["method"]
+    assert method.func is Latent
+    assert method.keywords["latent_classes"] == 5
+    assert method.keywords["labeled_adversary"] == 0.01  # its default, not the 0.5 of the first
+    assert arguments["optimizer"].lr == 0.01  # which is no option of the method
 
 
 @pytest.mark.parametrize(
