@@ -14,6 +14,7 @@ NAMES = (
     "argmax",
     "centroids",
     "training_step",
+    "loop",
     "data_loading",
     "clustering",
 )

@@ -6,7 +6,6 @@ channels last.
 """
 
 import copy
-from functools import partial
 from typing import Any
 
 import torch
@@ -71,7 +70,8 @@ def _published_terms(model: SegmentationModel, batch: TrainBatch) -> Any:
 def run() -> dict[str, Any]:
     torch.manual_seed(0)
     batch = _batch()
-    method = partial(Universal, anchor=0.0, warmup=(0.0, 0.0))(SegmentationModel(ModelConfig(zero_border=True), SPACES))
+    model = SegmentationModel(ModelConfig(zero_border=True), SPACES)
+    method = Universal(model, anchor=0.0, warmup=(0.0, 0.0))
     method.data = _Data()  # type: ignore[assignment]
     published = copy.deepcopy(method.model)
     method.model.to(memory_format=torch.channels_last)
