@@ -18,7 +18,6 @@ from semiverse.methods.adversarial import Adversarial
 from semiverse.methods.adversary import refuse_none_class
 from semiverse.methods.class_groups import group_tables, grouped
 from semiverse.models import SegmentationModel
-from semiverse.models.latent_branch import CoOccurrences
 from semiverse.upsampling import ScoreMap
 
 SecondBranch = Literal["latent", "groups", "classes", "twin"]
@@ -78,7 +77,6 @@ class Latent(Adversarial):
         found = {key: max(table) + 1 for key, table in self.group_tables.items()}
         sizes = dict.fromkeys(spaces, latent_classes) if branch == "latent" else found
         self.latent_branch = model.add_latent_branch(sizes)
-        self.occurrences = CoOccurrences(self.latent_branch)
 
     @property
     def unlabeled_from(self) -> int | None:
@@ -108,7 +106,7 @@ class Latent(Adversarial):
             counts = co_occurrence(latent, sample.mask, classes)
             mask = grouped(sample.mask, self.group_tables[space])
             loss = cross_entropy(latent, mask, total=self.labeled_pixels(mask))
-        self.occurrences.add(space, counts, self.rate(domain))
+        self.latent_branch.note(space, counts, self.rate(domain))
         self.means.add(f"{domain}/latent", loss)
         return loss
 
@@ -135,7 +133,7 @@ class Latent(Adversarial):
         if self.branch == "twin":
             loss = symmetric_divergence(logits, latent, size)
         else:
-            given = self.occurrences.latent_given_class(self.model.space_key(domain))
+            given = self.latent_branch.latent_given_class(self.model.space_key(domain))
             loss = consistency(logits, latent, given, size, self.gradient)
         self.means.add(f"{domain}/consistency", loss)
         return loss
@@ -145,5 +143,5 @@ class Latent(Adversarial):
         super().on_validation_epoch_end()
         for space in self.latent_branch.outputs:
             for threshold in (0.1, 0.9):
-                count = self.occurrences.effective(space, threshold)
+                count = self.latent_branch.effective(space, threshold)
                 self.scores[f"{space}/effective_latent_classes_{threshold}"] = float(count)
