@@ -33,12 +33,13 @@ check: $(READY)
 
 docs: $(READY)
 	$(BIN)/python -m semiverse.commands.datasets_page > docs/datasets.md
+	$(BIN)/sphinx-build -W --keep-going --quiet docs docs/_build/html
 
 benchmark: $(READY)
 	$(BIN)/python -m benchmarks
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf $(VENV) docs/_build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 
 $(READY): pyproject.toml
 	$(PYTHON) -m venv $(VENV)

@@ -157,7 +157,7 @@ def test_classes_are_named_by_the_shortest_package_that_offers_them():
 
 def test_methods_are_named_by_their_package_with_the_options_of_their_base():
     methods = pytest.importorskip("semiverse.methods")
-    described = describe(partial(methods.Supervised, lr=0.5))
+    described = describe(partial(methods.Universal, alpha=0.5))
     assert described["class_path"] == "semiverse.methods.Supervised"
     assert described["init_args"]["lr"] == 0.5
     assert described["init_args"]["momentum"] == 0.9

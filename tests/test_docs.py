@@ -67,3 +67,30 @@ def test_links_lead_to_files(page):
     text = page.read_text(encoding="utf-8")
     targets = [target for target in re.findall(r"\]\(([^)#:]+)\)", text) if not target.startswith("http")]
     assert all((page.parent / target).exists() for target in targets), targets
+
+
+def test_every_package_with_public_names_has_a_page_in_the_reference():
+    rooms = [package for package in (ROOT / "src").rglob("__init__.py") if "\n__all__ = " in package.read_text()]
+    names = {".".join(package.parent.relative_to(ROOT / "src").parts) for package in rooms}
+    pages = [page.read_text(encoding="utf-8") for page in (ROOT / "docs" / "reference").glob("*.md")]
+    assert {name for page in pages for name in re.findall(r"automodule:: (\S+)", page)} == names
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_files_of_the_code_named_in_a_page_exist_and_hold_what_it_says(page):
+    text = page.read_text(encoding="utf-8")
+    named = set(re.findall(r"`([a-z_]+(?:/[a-z_0-9]+)+\.py)`", text))
+    homes = (ROOT / "src" / "semiverse", ROOT)
+    places = {file: [home / file for home in homes if (home / file).is_file()] for file in named}
+    assert [file for file, found in places.items() if not found] == []
+    for name, file in re.findall(r"`([\w.]+)` in `([a-z_]+(?:/[a-z_0-9]+)+\.py)`", text):
+        code = places[file][0].read_text(encoding="utf-8")
+        assert re.search(rf"(?:def|class) {name.rpartition('.')[2]}\b", code), f"{name} is not in {file}"
+
+
+def test_the_first_page_leads_to_every_other_but_those_of_single_methods():
+    docs = ROOT / "docs"
+    stand_ins = {docs / name for name in ("start.md", "contributing.md", "changelog.md")}  # for files of the root
+    linked = set(re.findall(r"\]\(([^)#]+)", (docs / "index.md").read_text(encoding="utf-8")))
+    pages = set(docs.rglob("*.md")) - stand_ins - {docs / "index.md"} - set((docs / "methods").iterdir())
+    assert {page.relative_to(docs).as_posix() for page in pages} <= linked

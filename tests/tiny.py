@@ -26,12 +26,13 @@ TINY: dict[str, Any] = {
         "workers": 0,
     },
     "model": {"width": 0.0625},
-    "method": {"class_path": "Supervised", "init_args": {"lr": 0.01}},
+    "method": {"class_path": "Supervised"},
+    "optimizer": {"lr": 0.01},
     "trainer": {"max_steps": 2, "accelerator": "cpu"},
 }
 UNIVERSAL = {
     "class_path": "Universal",
-    "init_args": {"embed_dim": 8, "theta": 0.5, "warmup": [0.2, 0.6], "lr": 0.01},
+    "init_args": {"embed_dim": 8, "theta": 0.5, "warmup": [0.2, 0.6]},
 }
 
 
@@ -67,7 +68,7 @@ def result(run: Path) -> tuple[bytes, list[dict[str, str]]]:
 def state(run: Path) -> dict[str, Any]:
     """Everything of the last checkpoint that training goes on from."""
     checkpoint = torch.load(Run(run).last, weights_only=True)
-    return {part: checkpoint[part] for part in ("state_dict", "optimizer_states", "semiverse")}
+    return {part: checkpoint[part] for part in ("state_dict", "optimizers", "steps_done", "means")}
 
 
 def same(one: Any, two: Any) -> bool:
@@ -113,12 +114,15 @@ def at_step(kind: str, step: int, event: Callable[[], object]) -> Callable[[], N
     """What makes something happen in this process before a method of this class takes a step."""
 
     def prepare() -> None:
-        from semiverse.methods import Method
+        from semiverse.training.loop import Players
 
-        def on_train_batch_start(self: Method, batch: Any, batch_idx: int) -> None:
-            if type(self).__name__ == kind and self.steps_done == step:
+        take = Players.step
+
+        def take_or_not(self: Players, batch: Any) -> None:
+            if type(self.method).__name__ == kind and self.method.steps_done == step:
                 event()
+            take(self, batch)
 
-        Method.on_train_batch_start = on_train_batch_start  # type: ignore[method-assign]
+        Players.step = take_or_not  # type: ignore[method-assign]
 
     return prepare

@@ -8,6 +8,7 @@ from dataclasses import fields, is_dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
+from warnings import warn
 
 import yaml
 
@@ -102,6 +103,67 @@ def differences(old: Plain, new: Plain, where: str = "") -> list[str]:
             for line in differences(old.get(key, "(absent)"), new.get(key, "(absent)"), f"{where}.{key}".lstrip("."))
         ]
     return [] if old == new else [f"{where}: {old}, now {new}"]
+
+
+MOVED = {
+    "lr": "optimizer.lr",
+    "momentum": "optimizer.momentum",
+    "weight_decay": "optimizer.weight_decay",
+    "power": "optimizer.power",
+    "decay": "optimizer.decay",
+    "clip": "optimizer.clip",
+    "head_lr": "optimizer.head_factor",
+    "schedule": "optimizer.decay_steps",
+    "zero_border": "model.zero_border",
+}
+"""Where options of methods of version 0.1 stand now."""
+AS_BEFORE = {"algorithm": "sgd", "decoder_factor": 1.0, "warmup": 0, "decay_steps": None}
+"""What optimisers of version 0.1 were like without saying so."""
+
+
+def modernized(values: dict[str, Plain], silent: bool = False) -> dict[str, Plain]:
+    """A training's configuration in today's form; a warning shows that form where version 0.1 wrote it otherwise."""
+    method = values.get("method")
+    if not isinstance(method, dict):
+        return values
+    kind = str(method.get("class_path", ""))
+    if "." in kind and not kind.startswith("semiverse."):
+        return values  # a method of somebody else's may well have an option of such a name
+    arguments = dict((method.get("init_args") or {}) if kind else method)
+    sections: dict[str, dict[str, Plain]] = {}
+    for name in [name for name in arguments if name in MOVED]:
+        section, _, key = MOVED[name].partition(".")
+        sections.setdefault(section, {})[key] = arguments.pop(name)
+    rows = arguments.get("rows")
+    moved_rows = _row_source(rows) if isinstance(rows, dict) and "class_path" not in rows else {}
+    if not sections and not moved_rows:
+        return values
+    told: dict[str, Plain] = {**({"method": {"init_args": moved_rows}} if moved_rows else {}), **sections}
+    if not silent:
+        warn(
+            "options of version 0.1 are read, and will be refused from version 0.3 on; write instead:\n"
+            + dump_yaml(told),
+            stacklevel=2,
+        )
+    for section, moved in sections.items():
+        unsaid = AS_BEFORE if section == "optimizer" else {}
+        values = values | {section: {**unsaid, **(values.get(section) or {}), **moved}}
+    arguments |= moved_rows
+    return values | {"method": {"class_path": kind, "init_args": arguments} if kind else arguments}
+
+
+def _row_source(rows: dict[str, Plain]) -> dict[str, Plain]:
+    """Options ``rows`` and ``start`` for what ``rows`` was in version 0.1."""
+    rest = dict(rows)
+    found: dict[str, Plain] = {"start": rest.pop("start")} if "start" in rest else {}
+    source, file = rest.pop("source", "supervised"), rest.pop("file", None)
+    if file is not None:
+        return found | {"rows": {"class_path": "RowsFromFile", "init_args": {"file": file}}}
+    if source == "random":
+        return found | {"rows": {"class_path": "RandomRows", "init_args": {}}}
+    unsaid = {"joint_pca": False, "project_from_pca": False, "pixels": 50_000}
+    usual = all(unsaid.get(key) == value for key, value in rest.items())
+    return found | {"rows": None if usual else {"class_path": "FeatureRows", "init_args": rest}}
 
 
 class _UniqueKeyLoader(yaml.SafeLoader):

@@ -1,30 +1,26 @@
 """Several processes that train as one."""
 
+import os
 from collections.abc import Iterable
-from contextlib import AbstractContextManager, nullcontext
 
 import torch
-from pytorch_lightning import LightningModule
-from pytorch_lightning.strategies import ParallelStrategy
 from torch import Tensor, nn
 from torch.distributed import all_reduce
+
+RANKS = ("RANK", "SLURM_PROCID", "LOCAL_RANK")
+"""Where torchrun, SLURM and Fabric tell each process its number."""
+
+
+def is_first_process() -> bool:
+    """Whether this process is the one, of those that train together, which reads, prints and writes for all."""
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        return torch.distributed.get_rank() == 0
+    return int(next((os.environ[name] for name in RANKS if os.environ.get(name)), "0")) == 0
 
 
 def process_count() -> int:
     """Number of processes that train together."""
     return torch.distributed.get_world_size() if torch.distributed.is_initialized() else 1
-
-
-def unsynchronized(learner: LightningModule) -> AbstractContextManager[None]:
-    """Keep what trains a learner from exchanging gradients.
-
-    Every term of an objective is back-propagated by itself and reaches only some parameters; what distributed data
-    parallelism exchanges after each backward pass is then not the gradient of the sum.
-    """
-    if process_count() == 1:
-        return nullcontext()
-    strategy = learner.trainer.strategy
-    return strategy.block_backward_sync() if isinstance(strategy, ParallelStrategy) else nullcontext()
 
 
 def mean_over_processes(value: Tensor) -> Tensor:

@@ -16,10 +16,10 @@ from typing import Any
 import torch
 from filelock import FileLock, Timeout
 
-from semiverse.configuration import Plain, differences, dump_yaml, load_yaml
+from semiverse.configuration import Plain, differences, dump_yaml, load_yaml, modernized
 from semiverse.files import FULL_DISK, write_atomically
 
-HARMLESS = ("check",)
+HARMLESS = ("check", "callbacks")
 """Options that change nothing about what is trained."""
 
 
@@ -69,6 +69,11 @@ class Run:
         return self.folder / "metrics.csv"
 
     @property
+    def method(self) -> Path:
+        """What the method declares: what its options stand for, and titles of what it records."""
+        return self.folder / "method.json"
+
+    @property
     def finished(self) -> bool:
         """Whether training came to its end."""
         return (self.folder / "finished.json").is_file()
@@ -92,7 +97,10 @@ class Run:
                 "choose another --out"
             )
         old = load_yaml(self.config.read_text(encoding="utf-8"))
-        old, new = ({key: value for key, value in v.items() if key not in HARMLESS} for v in (old, config))
+        old, new = (
+            {key: value for key, value in v.items() if key not in HARMLESS}
+            for v in (modernized(old, silent=True), config)
+        )
         changed = differences(old, new)
         if changed:
             raise ValueError(

@@ -12,7 +12,7 @@ from semiverse.commands.evaluate import evaluate
 from semiverse.commands.predict import predict
 from semiverse.commands.train import train
 from semiverse.configuration import describe, dump_yaml, load_yaml
-from semiverse.methods import Adversarial, Latent, Supervised, Universal
+from semiverse.methods import Adversarial, Latent, Universal
 from tests.own_images import FOLDERS
 from tests.tiny import TINY, config
 
@@ -211,4 +211,4 @@ def test_a_method_that_is_named_has_its_own_defaults_and_not_those_of_the_defaul
 def test_options_of_the_default_method_need_no_class_name():
     words = ["--data.domains.rooms.dataset.class_path", "SyntheticRooms", "--method.init_args.lr", "0.25"]
     method = parse("train", train, (), words)["method"]
-    assert describe(method) == describe(partial(Supervised, lr=0.25))
+    assert describe(method) == describe(partial(Universal, alpha=0.25))

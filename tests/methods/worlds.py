@@ -3,11 +3,14 @@
 from dataclasses import replace
 
 import torch
+from lightning_fabric import Fabric
 
 from semiverse.datasets import SyntheticRooms, SyntheticStreets
-from semiverse.methods import Method
-from semiverse.mixture import Domain, DomainMixture, TrainBatch
+from semiverse.methods import Method, Optimizer
+from semiverse.mixture import Domain, DomainMixture, Draws, TrainBatch
 from semiverse.models import ModelConfig, SegmentationModel
+from semiverse.training.loop import Players
+from semiverse.training.validation import validate
 
 TINY = ModelConfig(width=1 / 16)  # 32 feature channels
 
@@ -24,25 +27,40 @@ def mixture(labeled=4, batch_size=2, names=("streets", "rooms"), **options):
 
 
 def learner(method, data=None, config=TINY, seed=0, total_steps=10) -> Method:
-    """A method with its data, outside any training: gradients are what plain autograd makes them."""
+    """A method with its data, outside any training."""
     data = data or mixture()
     torch.manual_seed(seed)
     made = method(SegmentationModel(config, data.label_spaces, data.resolutions))
-    made.data, made.total_steps = data, total_steps
+    made.attach(data, total_steps)
     return made
 
 
-def first_batch(data, step=0, ground_truth=False, unlabeled_from=0) -> TrainBatch:
-    return next(iter(data.training(lambda: step, unlabeled_from, ground_truth=ground_truth)))
+def first_batch(data, step=0, draws=Draws(unlabeled_from=0)) -> TrainBatch:
+    return next(iter(data.training(lambda: step, draws)))
 
 
-def take_step(method, batch=None, optimizers=None):
-    """One whole step as in training, with optimisers that go on from their last step if they are given."""
-    optimizers = optimizers or method.configure_optimizers()
-    method.optimizers, method.manual_backward = lambda: optimizers, torch.Tensor.backward
-    wanted = (method.steps_done, method.needs_ground_truth, method.unlabeled_from)
-    method.training_step(batch or first_batch(method.data, *wanted), 0)
-    return optimizers
+def players(method, **optimizer) -> Players:
+    """What takes the steps of a method; options of the optimiser that are not given are its authors'."""
+    return Players(Fabric(accelerator="cpu", devices=1), method, Optimizer(**optimizer).over(method.optimizer))
+
+
+def take_step(method, batch=None, going_on=None, **optimizer) -> Players:
+    """One whole step as in training, by players that go on from their last step if they are given."""
+    going_on = going_on or players(method, **optimizer)
+    going_on.step(batch or first_batch(method.data, method.steps_done, method.draws()))
+    return going_on
+
+
+def stopped(going_on, number) -> Players:
+    """Players of which one stands still: 0 is the model, those after it are its opponents."""
+    for group in going_on.optimizers[number].param_groups:
+        group["factor"] = 0.0
+    return going_on
+
+
+def validated(method) -> dict[str, float]:
+    """Scores of a method on the validation images of its data."""
+    return validate(Fabric(accelerator="cpu", devices=1), method)
 
 
 def networks_of(data, seed=7):

@@ -4,8 +4,9 @@ from types import SimpleNamespace
 
 import torch
 
-from semiverse.methods.bookkeeping import Means
-from semiverse.training.recorder import StepSeeds, short_means
+from semiverse.methods.method import Means
+from semiverse.training.loop import step_seed
+from semiverse.training.recorder import short_means
 
 
 def test_bar_shows_the_first_losses_averaged_over_domains():
@@ -13,12 +14,12 @@ def test_bar_shows_the_first_losses_averaged_over_domains():
     for name, values in {"a/supervised": (1.0, 2.0), "b/supervised": (3.0,), "a/entropy": (0.5,)}.items():
         for value in values:
             means.add(name, torch.tensor(value))
-    assert short_means(SimpleNamespace(means=means)) == {"supervised": "2.250", "entropy": "0.500"}
+    assert short_means(SimpleNamespace(means=means)) == "supervised 2.250, entropy 0.500"
 
 
 def drawn(seed: int, rank: int, step: int) -> list[float]:
     torch.rand(step + 3)  # whatever was drawn before
-    StepSeeds(seed).on_train_batch_start(SimpleNamespace(global_rank=rank), SimpleNamespace(steps_done=step), None, 0)
+    torch.manual_seed(step_seed(seed, rank, step))
     return torch.rand(4).tolist()
 
 

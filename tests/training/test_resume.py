@@ -33,9 +33,9 @@ METHODS = {
     "universal": {"method": UNIVERSAL, "networks_trainer": {"max_steps": 5, "accelerator": "cpu"}},
 }
 WITH_TWO_OPTIMIZERS = {
-    "Latent": {"init_args": {"latent_classes": 3, "consistency_from": 6, "pseudo_weight": 0.1, "lr": 0.01}},
-    "Adversarial": {"init_args": {"pseudo_from": 3, "lr": 0.01}},
-    "Adaptation": {"init_args": {"lr": 0.01}},
+    "Latent": {"init_args": {"latent_classes": 3, "consistency_from": 6, "pseudo_weight": 0.1}},
+    "Adversarial": {"init_args": {"pseudo_from": 3}},
+    "Adaptation": {"init_args": {}},
 }
 TARGETS = {
     f"data.domains.{name}": {

@@ -7,7 +7,6 @@ import os
 import re
 import signal
 import sys
-from functools import partial
 
 import pytest
 import torch
@@ -17,7 +16,7 @@ from semiverse import ModelConfig, SegmentationModel, train
 from semiverse.cli.main import main
 from semiverse.configuration import load_yaml
 from semiverse.datasets import SyntheticRooms, SyntheticStreets
-from semiverse.methods import Supervised
+from semiverse.methods import Optimizer, Supervised
 from semiverse.mixture import Domain, DomainMixture
 from semiverse.run import Run
 from tests.tiny import UNIVERSAL, at_step, command_in_child, contents, needs_fork, result, train_words
@@ -25,7 +24,7 @@ from tests.tiny import UNIVERSAL, at_step, command_in_child, contents, needs_for
 
 def test_run_folder_holds_what_is_promised(trained):
     files = set(contents(trained))
-    assert {"config.yaml", "environment.json", "labeled.json", "metrics.csv", "finished.json"} <= files
+    assert {"config.yaml", "environment.json", "labeled.json", "method.json", "metrics.csv", "finished.json"} <= files
     assert {f"model/{name}" for name in ("config.json", "labels.json", "model.safetensors")} <= files
     assert {"checkpoints/last.ckpt", "checkpoints/best.ckpt"} <= files
     assert any(name.startswith("tensorboard/events") for name in files)
@@ -62,7 +61,7 @@ def test_finished_run_is_left_as_it_is(tmp_path, capsys):
     assert contents(tmp_path / "run") == before
 
 
-def test_lightning_and_torch_say_nothing_and_the_end_is_summed_up(tmp_path, capfd):
+def test_fabric_and_torch_say_nothing_and_the_end_is_summed_up(tmp_path, capfd):
     assert main(train_words(tmp_path, {"validate_every": 1})) == 0
     said = capfd.readouterr()
     assert said.err == ""
@@ -87,7 +86,7 @@ def test_length_in_epochs_and_steps(trainer, steps, tmp_path):
 
 
 def test_best_weights_are_those_of_the_best_validation_and_last_ones_of_the_last(tmp_path):
-    changes = {"trainer.max_steps": 4, "validate_every": 1, "method.init_args.lr": 0.1}
+    changes = {"trainer.max_steps": 4, "validate_every": 1, "optimizer.lr": 0.1}
     for keep in ("best", "last"):
         assert main(train_words(tmp_path, changes | {"keep": keep}, keep)) == 0
     best, last = Run(tmp_path / "best"), Run(tmp_path / "last")
@@ -111,7 +110,8 @@ def test_the_same_call_from_python(tmp_path):
         workers=0,
     )
     trainer = {"max_steps": 2, "accelerator": "cpu"}
-    run = train(data, partial(Supervised, lr=0.01), ModelConfig(width=0.0625), trainer, tmp_path / "python")
+    moves = Optimizer(lr=0.01)
+    run = train(data, Supervised, ModelConfig(width=0.0625), trainer, tmp_path / "python", optimizer=moves)
     assert main(train_words(tmp_path)) == 0
     assert result(run) == result(tmp_path / "run")
     assert load_yaml((run / "config.yaml").read_text()) == load_yaml((tmp_path / "run" / "config.yaml").read_text())
@@ -151,7 +151,7 @@ def test_bar_shows_steps_and_losses_and_starts_where_training_does(tmp_path):
     shown = read_all(terminal)
     first, *_, last = [part for part in re.split(r"[\r\n]+", shown) if part.startswith("run: ")]
     assert " 6/12 " in first and " 12/12 " in last
-    assert "supervised=" in last
+    assert "supervised " in last
     assert "\rstep     12 of 12: streets/miou" in shown  # above the bar, on a line of its own
     assert shown.splitlines()[-1].startswith(f"{tmp_path / 'run' / 'model'}: best weights")
 

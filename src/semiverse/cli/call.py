@@ -18,7 +18,7 @@ from semiverse.cli.errors import mistakes
 from semiverse.cli.help import command_help, topic_help
 from semiverse.cli.schema import REQUIRED, options
 from semiverse.cli.words import merged, name_words, read_config, set_value, split_words
-from semiverse.configuration import Plain, describe, dump_yaml, load_yaml
+from semiverse.configuration import Plain, describe, dump_yaml, load_yaml, modernized
 
 USER_ERRORS = (ValueError, OSError, FloatingPointError, ImportError)
 """What is the data's, the call's or the installation's fault; everything else is ours and keeps its traceback."""
@@ -67,7 +67,7 @@ def parse(name: str, function: Callable[..., Any], positional: Sequence[str], wo
         ValueError: If an option is unknown, missing or of another type.
         FileNotFoundError: If a file with options is missing.
     """
-    parser, values = _parser(name, function), given_values(function, positional, words)
+    parser, values = _parser(name, function), modernized(given_values(function, positional, words))
     defaults = _class_defaults(function)
     for key, kind in defaults.items():
         if isinstance(values.get(key), dict):

@@ -12,8 +12,7 @@ from semiverse.commands.report import report
 from semiverse.commands.train import train
 from semiverse.data import Augmentation
 from semiverse.datasets import SyntheticRooms, SyntheticStreets
-from semiverse.embeddings.sources import LabelRowOptions
-from semiverse.methods import Supervised, Universal
+from semiverse.methods import Optimizer, Supervised, Universal
 from semiverse.mixture import Domain, DomainMixture
 from semiverse.models import ModelConfig
 
@@ -41,7 +40,8 @@ def demo(out: Path = Path("runs/demo"), labeled: int = 8, steps: int = 300, seed
         data = worlds(labeled, seed)
         networks = None if config.separate else out / "supervised-only"
         trainer = {"max_steps": steps, "precision": "bf16-mixed", "accelerator": "cpu"}
-        run = train(data, method, config, trainer, out / name, seed, keep="last", networks=networks, check=False)
+        rest: dict[str, Any] = {"networks": networks, "check": False, "optimizer": Optimizer(lr=LR)}
+        run = train(data, method, config, trainer, out / name, seed, keep="last", **rest)
         with redirect_stdout(StringIO()):  # its class-wise table stands in the report
             evaluate(run, data, device="cpu", details=True)
         runs.append(run)
@@ -70,14 +70,12 @@ def _methods(paper: bool) -> dict[str, tuple[ModelConfig, partial[Any]]]:
     """Network and method of each run; the first is also where the label embeddings of the others come from."""
     small = partial(ModelConfig, encoder="drn_d_22", width=0.25)
     methods: dict[str, tuple[ModelConfig, partial[Any]]] = {
-        "supervised-only": (small(separate=True), partial(Supervised, lr=LR)),
-        "univ-basic": (small(), partial(Supervised, lr=LR)),
-        "universal": (small(), partial(Universal, lr=LR)),
+        "supervised-only": (small(separate=True), partial(Supervised)),
+        "univ-basic": (small(), partial(Supervised)),
+        "universal": (small(), partial(Universal)),
     }
     if paper:
-        as_published = partial(
-            Universal, lr=LR, alpha=1.0, beta=1.0, anchor=0.0, warmup=(0.0, 0.0), rows=LabelRowOptions(start=None)
-        )
+        as_published = partial(Universal, alpha=1.0, beta=1.0, anchor=0.0, warmup=(0.0, 0.0), start=None)
         methods["universal-paper"] = (small(batch_norm="shared"), as_published)
     return methods
 

@@ -1,129 +1,147 @@
-"""Where label embeddings come from, before training starts (Kalluri et al. (2019), appendix A)."""
+"""Where label embeddings come from, before training starts (Kalluri et al. (2019), appendix A).
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+Another source is a class like these, named by its ``class_path`` as ``rows`` of ``Universal``.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal, cast
+from typing import NamedTuple, cast
 
 import torch
 from safetensors.torch import load_file
 from torch import Tensor
-from tqdm import tqdm
 
 from semiverse.data import ResizeTransform, Split
 from semiverse.embeddings.estimate import label_embeddings
 from semiverse.embeddings.pca import Projection, StreamingPCA
 from semiverse.mixture import DomainMixture
 from semiverse.models import LabelEmbeddings, SegmentationModel
+from semiverse.progress import progress
 
-FIRST = "first"  # stands for the first domain of the mixture
 
-
-@dataclass(frozen=True)
-class LabelRowOptions:
-    """How label embeddings are made before training.
+class Given(NamedTuple):
+    """What label embeddings can be made from.
 
     Args:
-        source: ``supervised``: class means (K = 1) or k-means centroids of the features of each domain's own supervised
-            network, after principal component analysis (appendix A); ``random``: random directions, a control.
-        file: Read them from this safetensors file instead: one tensor (C, K, d) named after each domain.
+        data: Whose labelled images may be looked at.
+        networks: The supervised networks of every domain, in evaluation; None if the source looks at none.
+        start: The domain from whose network the shared one starts, or the first one.
+    """
+
+    data: DomainMixture
+    networks: SegmentationModel | None
+    start: str
+
+
+class RowSource(ABC):
+    """A source of label embeddings."""
+
+    from_networks = True
+    """Whether it looks at supervised networks of every domain, which are trained first if need be."""
+
+    def check(self, model: SegmentationModel, embed_dim: int) -> None:  # noqa: B027  (most refuse nothing)
+        """Refuse a model that it has no rows for, before anything is trained.
+
+        Raises:
+            ValueError: If so.
+        """
+
+    @abstractmethod
+    def fill(self, model: SegmentationModel, given: Given) -> None:
+        """Fill the label rows of a model.
+
+        Args:
+            model: With label embeddings added; changed in place.
+            given: What there is to fill them from.
+        """
+
+
+class RandomRows(RowSource):
+    """Random directions, as the model makes them: a control."""
+
+    from_networks = False
+
+    def fill(self, model: SegmentationModel, given: Given) -> None:
+        """Leave the rows as they are."""
+
+
+class RowsFromFile(RowSource):
+    """Rows from a file.
+
+    Args:
+        file: A safetensors file: one tensor (C, K, d) named after each domain.
+    """
+
+    from_networks = False
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+
+    def fill(self, model: SegmentationModel, given: Given) -> None:  # noqa: ARG002
+        """Read the rows.
+
+        Raises:
+            ValueError: If the file does not fit the model.
+        """
+        embeddings, rows = cast(LabelEmbeddings, model.label_embeddings), load_file(self.file)
+        missing = [space for space in embeddings.spaces if space not in rows]
+        if missing:
+            raise ValueError(f"{self.file} has no label embeddings for {', '.join(missing)}; it has {', '.join(rows)}")
+        for space in embeddings.spaces:
+            embeddings.set_rows(space, rows[space], rows[space].flatten(1).abs().sum(1) > 0)
+
+
+class FeatureRows(RowSource):
+    """Where the classes lie among the features of each domain's own supervised network (appendix A).
+
+    Features of the labelled images are reduced by principal component analysis; rows are class means (K = 1) or
+    centroids of k-means.
+
+    Args:
         joint_pca: One principal component analysis for all domains; the paper has one each.
-        project_from_pca: Start the projection from the principal components of ``start``'s network.
-        start: Start the shared network from the supervised network of this domain, ``first`` being the first one; None:
-            from its own initialisation, as in the paper.
+        project_from_pca: Start the projection from the principal components of the starting network.
         pixels: Largest number of feature cells of a class that k-means sees.
     """
 
-    source: Literal["supervised", "random"] = "supervised"
-    file: Path | None = None
-    joint_pca: bool = False
-    project_from_pca: bool = False
-    start: str | None = "first"
-    pixels: int = 50_000
+    def __init__(self, joint_pca: bool = False, project_from_pca: bool = False, pixels: int = 50_000) -> None:
+        self.joint_pca, self.project_from_pca, self.pixels = joint_pca, project_from_pca, pixels
 
+    def check(self, model: SegmentationModel, embed_dim: int) -> None:
+        """Refuse more dimensions than there are features.
 
-def prepare_label_rows(
-    model: SegmentationModel, data: DomainMixture, options: LabelRowOptions, networks: Callable[[], SegmentationModel]
-) -> None:
-    """Fill the label rows of a model, and start its network and projection as asked.
+        Raises:
+            ValueError: If so.
+        """
+        if embed_dim > model.feature_channels:
+            raise ValueError(
+                f"embed_dim is {embed_dim}, but the network has {model.feature_channels} feature channels, from which "
+                f"principal components are taken; expected at most as many: lower the method's embed_dim"
+            )
 
-    Args:
-        model: With label embeddings added; changed in place.
-        data: Whose labelled images the rows are computed from.
-        options: How.
-        networks: Gives the supervised networks; only called if they are needed.
-
-    Raises:
-        ValueError: If the file does not fit the model.
-    """
-    embeddings = cast(LabelEmbeddings, model.label_embeddings)
-    computed = options.file is None and options.source == "supervised"
-    trained = networks().eval() if computed or options.start is not None else None
-    if trained is not None and options.start is not None:
-        model.start_from(trained, _domain(model, options.start))
-    if trained is not None and computed:
-        _compute_rows(embeddings, model, data, options, trained)
-    elif options.file is not None:
-        _read_rows(embeddings, options.file)
-
-
-def check_label_rows(model: SegmentationModel, options: LabelRowOptions, embed_dim: int) -> None:
-    """Refuse options that do not fit a model, before anything is trained.
-
-    Raises:
-        ValueError: If ``start`` names no domain, or the embedding has more dimensions than there are features.
-    """
-    if options.start not in (None, FIRST, *model.label_spaces):
-        known = ", ".join([FIRST, *model.label_spaces])
-        raise ValueError(f"rows.start is {options.start!r}; expected null or one of {known}: name one of them")
-    if options.file is None and options.source == "supervised" and embed_dim > model.feature_channels:
-        raise ValueError(
-            f"embed_dim is {embed_dim}, but the network has {model.feature_channels} feature channels, from which "
-            f"principal components are taken; expected at most as many: lower the method's embed_dim"
-        )
-
-
-def _domain(model: SegmentationModel, start: str | None) -> str:
-    """The domain that ``start`` names."""
-    return next(iter(model.label_spaces)) if start is None or start == FIRST else start
-
-
-def _read_rows(embeddings: LabelEmbeddings, file: Path) -> None:
-    rows = load_file(file)
-    missing = [space for space in embeddings.spaces if space not in rows]
-    if missing:
-        raise ValueError(f"{file} has no label embeddings for {', '.join(missing)}; it has {', '.join(rows)}")
-    for space in embeddings.spaces:
-        embeddings.set_rows(space, rows[space], rows[space].flatten(1).abs().sum(1) > 0)
-
-
-def _compute_rows(
-    embeddings: LabelEmbeddings,
-    model: SegmentationModel,
-    data: DomainMixture,
-    options: LabelRowOptions,
-    networks: SegmentationModel,
-) -> None:
-    """Appendix A: features of the labelled images, reduced by PCA, averaged or clustered class by class."""
-    networks.to("cuda" if torch.cuda.is_available() else "cpu")
-    joint, projections = _joint_components(data, networks, embeddings.embed_dim) if options.joint_pca else None, {}
-    for space in embeddings.spaces:
-        rows, present, projections[space] = label_embeddings(
-            lambda space=space: _features(data, networks, space),  # type: ignore[misc]
-            num_classes=len(model.label_spaces[space]),
-            projection=joint or embeddings.embed_dim,
-            centroids=embeddings.centroids,
-            seed=data.seed,
-            pixels_per_class=options.pixels,
-            upsampling=networks.upsampling,
-        )
-        embeddings.set_rows(space, rows.float().cpu(), present.cpu())
-    if options.project_from_pca:
-        start = joint or projections[model.space_key(_domain(model, options.start))]
-        components, mean = start.components.float().cpu(), start.mean.float().cpu()
-        with torch.no_grad():
-            embeddings.projection.weight.copy_(components[:, :, None, None])
-            cast(Tensor, embeddings.projection.bias).copy_(-(components @ mean))
+    def fill(self, model: SegmentationModel, given: Given) -> None:
+        """Compute the rows, and the start of the projection if that is asked for."""
+        data, networks = given.data, cast(SegmentationModel, given.networks)
+        networks.to("cuda" if torch.cuda.is_available() else "cpu")
+        embeddings, projections = cast(LabelEmbeddings, model.label_embeddings), {}
+        joint = _joint_components(data, networks, embeddings.embed_dim) if self.joint_pca else None
+        for space in embeddings.spaces:
+            rows, present, projections[space] = label_embeddings(
+                lambda space=space: _features(data, networks, space),  # type: ignore[misc]
+                num_classes=len(model.label_spaces[space]),
+                projection=joint or embeddings.embed_dim,
+                centroids=embeddings.centroids,
+                seed=data.seed,
+                pixels_per_class=self.pixels,
+                upsampling=networks.upsampling,
+            )
+            embeddings.set_rows(space, rows.float().cpu(), present.cpu())
+        if self.project_from_pca:
+            chosen = joint or projections[model.space_key(given.start)]
+            components, mean = chosen.components.float().cpu(), chosen.mean.float().cpu()
+            with torch.no_grad():
+                embeddings.projection.weight.copy_(components[:, :, None, None])
+                cast(Tensor, embeddings.projection.bias).copy_(-(components @ mean))
 
 
 def _features(data: DomainMixture, networks: SegmentationModel, space: str) -> Iterator[tuple[Tensor, Tensor]]:
@@ -133,7 +151,7 @@ def _features(data: DomainMixture, networks: SegmentationModel, space: str) -> I
         if networks.space_key(name) != space:
             continue
         split = Split(domain.reader, data.labeled[name], ResizeTransform(domain.resolution_left))
-        for index in tqdm(range(len(split)), desc=f"label embeddings of {name}", delay=2, leave=False):
+        for index in progress(range(len(split)), f"label embeddings of {name}"):
             sample = split[index]
             with torch.inference_mode():
                 yield networks.features(sample.image[None].to(device), name), sample.mask[None].to(device)

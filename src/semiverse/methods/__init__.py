@@ -1,12 +1,25 @@
 """Methods: one objective a file."""
 
-from semiverse.embeddings.sources import LabelRowOptions
 from semiverse.methods.adaptation import Adaptation
 from semiverse.methods.adversarial import Adversarial
+from semiverse.methods.declarations import Curve, Role
 from semiverse.methods.finetune import Finetune
 from semiverse.methods.latent import Latent
-from semiverse.methods.method import Method
+from semiverse.methods.method import Method, Opponent
+from semiverse.methods.optimizer import Optimizer
 from semiverse.methods.supervised import Supervised
 from semiverse.methods.universal import Universal
 
-__all__ = ["Adaptation", "Adversarial", "Finetune", "LabelRowOptions", "Latent", "Method", "Supervised", "Universal"]
+__all__ = [
+    "Adaptation",
+    "Adversarial",
+    "Curve",
+    "Finetune",
+    "Latent",
+    "Method",
+    "Opponent",
+    "Optimizer",
+    "Role",
+    "Supervised",
+    "Universal",
+]

@@ -1,27 +1,27 @@
 """Adaptation of predictions from a labelled source to an unlabelled target, AdaptSegNet (Tsai et al., CVPR 2018)."""
 
-from collections.abc import Iterator
-from typing import Any, Literal, cast
+import logging
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Literal, cast
 
-from torch import Tensor
-from torch.optim import Optimizer
+from torch import Tensor, nn
 
 from semiverse.data import Sample
-from semiverse.methods.adversary import (
-    AdversarialMethod,
-    refuse_none_class,
-    refuse_separate_labels,
-    refuse_unseen_domains,
-)
-from semiverse.methods.judges import SOURCE, TARGET, Levels, SourceOrTarget, auxiliary_head
-from semiverse.mixture import TrainBatch
-from semiverse.models import SegmentationModel
+from semiverse.methods.adversary import AS_DEEPLAB, SOURCE, TARGET, Levels, SourceOrTarget, refuse_none_class
+from semiverse.methods.method import Method, Opponent
+from semiverse.mixture import DomainMixture, Draws, TrainBatch
+from semiverse.models import Network, SegmentationModel, SummedAspp, build_head, load_weights
+from semiverse.models.saving import find_model
+from semiverse.run import Run
 from semiverse.upsampling import ScoreMap
+
+log = logging.getLogger(__name__)
 
 MAIN, AUXILIARY = "main", "auxiliary"
 
 
-class Adaptation(AdversarialMethod):
+class Adaptation(Method):
     """Predictions for the target have to look like predictions for the source to a discriminator.
 
     Domains with labelled images are sources; those without any, whose images are used, are targets; all have the same
@@ -41,15 +41,14 @@ class Adaptation(AdversarialMethod):
         least_squares: (logit - label)² as the loss of discriminators and against them, instead of the logistic one.
         targets: How several targets are drawn. "concatenated": in turn, each as often as it has images; "balanced": a
             batch of each in every step.
-        schedule: Steps at which learning rates would reach zero, 250000 in the paper; None: the length of the training.
-        options: Those of ``AdversarialMethod``.
+        discriminator_lr: Learning rate of the discriminators at the start; it decays as the model's does.
 
     Raises:
         ValueError: If domains have different classes, heads have a channel that is no class, or the encoder has only
             one map.
     """
 
-    discriminators: SourceOrTarget | None
+    optimizer = AS_DEEPLAB
 
     def __init__(
         self,
@@ -59,55 +58,47 @@ class Adaptation(AdversarialMethod):
         auxiliary_weight: float = 0.1,
         least_squares: bool = False,
         targets: Literal["concatenated", "balanced"] = "concatenated",
-        schedule: int | None = None,
-        **options: Any,  # noqa: ANN401
+        discriminator_lr: float = 1e-4,
     ) -> None:
-        super().__init__(model, **options)
+        super().__init__(model)
         refuse_none_class(model)
         refuse_separate_labels(model)
         self.adversary_weights = {MAIN: adversary, AUXILIARY: auxiliary_adversary}
-        self.auxiliary_weight, self.targets, self.schedule = auxiliary_weight, targets, schedule
+        self.auxiliary_weight, self.targets, self.discriminator_lr = auxiliary_weight, targets, discriminator_lr
+        self.discriminators: SourceOrTarget | None = None
         judged = [level for level, weight in self.adversary_weights.items() if weight]
         if judged:
             classes = len(next(iter(model.label_spaces.values())))
             self.discriminators = SourceOrTarget(judged, classes, least_squares)
         self.auxiliary = auxiliary_head(model) if auxiliary_weight or auxiliary_adversary else None
+        self.target_domains: list[str] = []
         self.seen: list[Levels] = []
         """Predictions of this step, for the discriminators to learn from."""
 
-    @property
-    def target_domains(self) -> list[str]:
-        """Domains without labelled images, whose images are used."""
-        return [name for name in self.model.label_spaces if not self.data.labeled[name] and self.data.unlabeled[name]]
-
-    @property
-    def unlabeled_from(self) -> int | None:
-        """Target images are used from the first step on; without a discriminator they are never read.
+    def attach(self, data: DomainMixture, total_steps: int) -> None:
+        """Find the targets: domains without labelled images, whose images are used.
 
         Raises:
             ValueError: If there is no target to adapt to, or statistics of a domain would never be learned.
         """
-        targets = None if self.discriminators is None else self.target_domains
-        refuse_unseen_domains(self.model, [name for name, records in self.data.labeled.items() if records], targets)
-        return None if targets is None else 0
+        super().attach(data, total_steps)
+        self.target_domains = [
+            name for name in self.model.label_spaces if not data.labeled[name] and data.unlabeled[name]
+        ]
+        sources = [name for name, records in data.labeled.items() if records]
+        refuse_unseen_domains(self.model, sources, None if self.discriminators is None else self.target_domains)
 
-    @property
-    def schedule_steps(self) -> int:
-        """The step at which a learning rate would reach zero."""
-        return self.schedule or self.total_steps
+    def draws(self) -> Draws:
+        """Target images from the first step on; without a discriminator they are never read."""
+        if self.discriminators is None:
+            return Draws()
+        return Draws(0, self.target_domains, in_turn=self.targets == "concatenated")
 
-    def train_dataloader(self) -> Any:  # noqa: ANN401  (a loader of batches, as in ``Method``)
-        """Batches from the step that training has reached, unlabelled ones of the targets alone."""
-        return self.batches(self.target_domains, in_turn=self.targets == "concatenated")
-
-    def configure_optimizers(self) -> Optimizer | list[Optimizer]:
-        """Those of every adversarial method; the auxiliary head learns as fast as the main one."""
-        optimizers = super().configure_optimizers()
-        if self.auxiliary is not None:
-            learning = [parameter for parameter in self.auxiliary.parameters() if parameter.requires_grad]
-            model = optimizers[0] if isinstance(optimizers, list) else optimizers
-            model.add_param_group({"params": learning, "factor": self.head_lr})
-        return optimizers
+    def opponents(self) -> Sequence[Opponent]:
+        """The discriminators of all levels."""
+        if self.discriminators is None:
+            return ()
+        return [Opponent(self.discriminators, self.discriminator_terms, self.discriminator_lr)]
 
     def terms(self, batch: TrainBatch) -> Iterator[Tensor]:
         """The source first, then the target, each image batch through the network by itself."""
@@ -151,3 +142,91 @@ class Adaptation(AdversarialMethod):
         """L_D of each level: one half for the source, one half for the target."""
         yield from cast(SourceOrTarget, self.discriminators).losses(self.seen, self.means)
         self.seen = []
+
+
+def auxiliary_head(model: SegmentationModel) -> nn.Module:
+    """A further head for the classes of a model whose domains share them, of the kind that its heads are.
+
+    It takes what fits from the weights that the model starts from.
+
+    Raises:
+        ValueError: If the encoder has only one map.
+    """
+    network = cast(Network, next(iter(model.networks.values())))
+    channels = network.encoder.channels
+    if len(channels) < 2:
+        raise ValueError(
+            f"encoder {model.config.encoder!r} has one map; expected two or more, for a head on the last but one: use "
+            "another encoder, or auxiliary_weight: 0 and auxiliary_adversary: 0"
+        )
+    classes = len(next(iter(model.label_spaces.values())))
+    head = build_head(model.config, channels[-2], classes)
+    _start(head, model.config.weights)
+    return head
+
+
+def _start(head: nn.Module, weights: Path | None) -> None:
+    """Take what fits from weights.
+
+    Args:
+        head: The head; changed in place.
+        weights: A published file, whose ``layer5`` it is where there are two heads; or a run, whose last checkpoint has
+            it under the name that it has in ``Adaptation``; None: it starts at random.
+    """
+    if weights is None:
+        return
+    if weights.is_dir():
+        checkpoint = Run(find_model(weights).parent).last
+        if checkpoint.is_file():
+            log.info("auxiliary head: %s", load_weights(head, checkpoint, part="auxiliary.", required=None))
+    elif isinstance(head, SummedAspp):
+        log.info("auxiliary head: %s", load_weights(head, weights, part="layer5.", required=None))
+
+
+def refuse_separate_labels(model: SegmentationModel) -> None:
+    """Refuse a model whose domains have not all the same classes, or not one network.
+
+    Raises:
+        ValueError: If so; the message says how to project datasets into common classes.
+    """
+    first, *others = model.label_spaces
+    for other in others:
+        one, two = model.label_spaces[first], model.label_spaces[other]
+        if one != two:
+            raise ValueError(
+                f"domain {first} has the label space {one.name!r} ({', '.join(one.classes)}), domain {other} "
+                f"{two.name!r} ({', '.join(two.classes)}); expected one name and the same classes in all domains, as "
+                "predictions for source and target are compared class by class: project the datasets with {class_path: "
+                "Remapped, init_args: {dataset: ..., mapping: {old: new, ...}, classes: [...], name: common}}, classes "
+                "and name the same in each"
+            )
+    if model.config.separate:
+        raise ValueError(
+            "Adaptation found model.separate: true, with which the target's network would learn nothing from the "
+            "source's labels; expected one network: set it to false"
+        )
+
+
+def refuse_unseen_domains(model: SegmentationModel, sources: Sequence[str], targets: Sequence[str] | None) -> None:
+    """Refuse an adversary without a target, and domains whose own batch-norm statistics would never be learned.
+
+    Args:
+        model: The model.
+        sources: Domains with labels.
+        targets: Domains to adapt to; None: there is no adversary, so that no target is looked at.
+
+    Raises:
+        ValueError: If so.
+    """
+    if targets is not None and not targets:
+        raise ValueError(
+            f"none of the domains {', '.join(model.label_spaces)} has images but no labels; expected a target to adapt "
+            "to: set data.domains.NAME.labeled: 0, or train on the source alone with adversary: 0 and "
+            "auxiliary_adversary: 0"
+        )
+    unseen = [name for name in model.label_spaces if name not in (*sources, *(targets or ()))]
+    if unseen and model.config.batch_norm == "per_domain":
+        raise ValueError(
+            f"domain {', '.join(unseen)} would never go through the network in training, so that batch-norm statistics "
+            "of its own could not be learned; expected those of the source: set model.batch_norm: shared"
+        )

@@ -1,22 +1,17 @@
 """Adversarial semi-supervised learning, AdvSemiSeg (Hung et al., BMVC 2018, arXiv:1802.07934)."""
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
 
-import torch
 from torch import Tensor
 
 from semiverse.data import Sample
-from semiverse.labels import IGNORE
-from semiverse.losses import cross_entropy, pseudo_labels
-from semiverse.methods.adversary import AdversarialMethod
-from semiverse.methods.judges import LabelMapDiscriminators, Prediction
-from semiverse.mixture import TrainBatch
+from semiverse.methods.adversary import AS_DEEPLAB, LabelMapAdversary, unlabeled_first
+from semiverse.methods.method import Method, Opponent
+from semiverse.mixture import Draws, TrainBatch
 from semiverse.models import SegmentationModel
-from semiverse.upsampling import ScoreMap
 
 
-class Adversarial(AdversarialMethod):
+class Adversarial(Method):
     """Predictions have to look like label maps to a discriminator, which also says where they can be labels themselves.
 
     There is one discriminator a label space; unlabelled images of a label space without any label are left out. On
@@ -30,10 +25,10 @@ class Adversarial(AdversarialMethod):
         pseudo_weight: Weight of the cross entropy with the model's own predictions where the discriminator trusts them.
         pseudo_from: Step from which on that counts; None: after a quarter of the training, as 5000 of 20000.
         threshold: Confidence of the discriminator, in [0, 1], from which on it trusts a prediction.
-        options: Those of ``AdversarialMethod``.
+        discriminator_lr: Learning rate of the discriminators at the start; it decays as the model's does.
     """
 
-    discriminators: LabelMapDiscriminators | None
+    optimizer = AS_DEEPLAB
 
     def __init__(
         self,
@@ -43,96 +38,35 @@ class Adversarial(AdversarialMethod):
         pseudo_weight: float = 0.1,
         pseudo_from: int | None = None,
         threshold: float = 0.2,
-        **options: Any,  # noqa: ANN401
+        discriminator_lr: float = 1e-4,
     ) -> None:
-        super().__init__(model, **options)
-        if labeled_adversary or unlabeled_adversary or pseudo_weight:
-            self.discriminators = LabelMapDiscriminators(model)
-        self.labeled_adversary, self.unlabeled_adversary = labeled_adversary, unlabeled_adversary
-        self.pseudo_weight, self.pseudo_from, self.threshold = pseudo_weight, pseudo_from, threshold
-        self.predictions: list[Prediction] = []
-        """Of this step, for the discriminators to learn from."""
+        super().__init__(model)
+        weights = (labeled_adversary, unlabeled_adversary, pseudo_weight)
+        self.adversary = LabelMapAdversary(model, *weights, threshold, discriminator_lr, self.means)
+        self.pseudo_from = pseudo_from
 
-    @property
-    def unlabeled_from(self) -> int | None:
-        """Unlabelled images are used from the first step on, where a term uses them."""
-        if self.unlabeled_adversary:
-            return 0
-        return self.later(self.pseudo_from) if self.pseudo_weight else None
+    def draws(self) -> Draws:
+        """Unlabelled images where a term uses them; label maps of images that the model is not shown in this step."""
+        unlabeled_from = self.adversary.unlabeled_from(self.later(self.pseudo_from))
+        return Draws(unlabeled_from, ground_truth=self.adversary.discriminators is not None)
 
-    @property
-    def needs_ground_truth(self) -> bool:
-        """Discriminators see label maps of images that the model is not shown in this step."""
-        return self.discriminators is not None
-
-    def later(self, step: int | None) -> int:
-        """The step from which on a term counts: the given one, or a quarter of the training."""
-        return self.total_steps // 4 if step is None else step
+    def opponents(self) -> Sequence[Opponent]:
+        """The discriminators."""
+        return self.adversary.opponents()
 
     def terms(self, batch: TrainBatch) -> Iterator[Tensor]:
         """Unlabelled images first, then labelled ones, each through the network by itself."""
-        self.predictions = []
-        known = {self.model.space_key(domain) for domain in batch.labeled}
-        for domain in self.model.label_spaces:
-            if domain in batch.unlabeled and self.model.space_key(domain) in known:
-                yield self.unlabeled_loss(batch.unlabeled[domain].image, domain)
-            if domain in batch.labeled:
-                yield self.labeled_loss(batch.labeled[domain], domain)
+        self.adversary.predictions = []
+        for domain, sample, labeled in unlabeled_first(batch, self.model):
+            yield self.labeled_loss(sample, domain) if labeled else self.unlabeled_loss(sample.image, domain)
 
     def labeled_loss(self, sample: Sample, domain: str) -> Tensor:
         """L_ce + weight L_adv of labelled images."""
         logits = self.model.classify(self.model.features(sample.image, domain), domain)
-        return self.supervised_loss(logits, sample, domain) + self.labeled_adversarial_loss(logits, sample, domain)
-
-    def labeled_adversarial_loss(self, logits: ScoreMap, sample: Sample, domain: str) -> Tensor:
-        """Weight L_adv of a prediction for labelled images; ignored pixels do not count."""
-        if self.discriminators is None:
-            return logits.values.new_zeros(())
-        prediction = self.remember(logits, sample.image, domain, sample.mask)
-        if not self.labeled_adversary:
-            return logits.values.new_zeros(())
-        loss = self.discriminators.deceive(prediction, self.discriminators.judge(prediction, logits))
-        self.means.add(f"{domain}/labeled_adversarial", loss)
-        return self.labeled_adversary * loss
+        return self.supervised_loss(logits, sample, domain) + self.adversary.labeled_loss(logits, sample, domain)
 
     def unlabeled_loss(self, images: Tensor, domain: str) -> Tensor:
         """Weight L_adv + weight L_semi of unlabelled images, (N, 3, H, W)."""
-        return self.unlabeled_adversarial_loss(
-            self.model.classify(self.model.features(images, domain), domain), images, domain
-        )
-
-    def unlabeled_adversarial_loss(self, logits: ScoreMap, images: Tensor, domain: str) -> Tensor:
-        """Weight L_adv + weight L_semi of a prediction for unlabelled images."""
-        if self.discriminators is None:
-            return logits.values.new_zeros(())
-        prediction = self.remember(logits, images, domain)
-        judgement = self.discriminators.judge(prediction, logits)
-        adversarial = self.discriminators.deceive(prediction, judgement)
-        self.means.add(f"{domain}/unlabeled_adversarial", adversarial)
-        loss = self.unlabeled_adversary * adversarial
-        if self.pseudo_weight and self.steps_done >= self.later(self.pseudo_from):
-            loss = loss + self.pseudo_weight * self.pseudo_loss(logits, judgement, prediction.size, domain)
-        return loss
-
-    def remember(self, logits: ScoreMap, images: Tensor, domain: str, mask: Tensor | None = None) -> Prediction:
-        """Keep a prediction for the discriminators' half of the step."""
-        size = (images.shape[-2], images.shape[-1])
-        self.predictions.append(Prediction(self.model.space_key(domain), logits.detach(), size, mask))
-        return self.predictions[-1]
-
-    def pseudo_loss(self, logits: ScoreMap, judgement: ScoreMap, size: tuple[int, int], domain: str) -> Tensor:
-        """L_semi: cross entropy with the model's own predictions where the discriminator trusts them."""
-        labels = pseudo_labels(logits, judgement, size, self.threshold)
-        space = self.model.label_spaces[domain]
-        trusted = torch.bincount(labels.flatten(), minlength=IGNORE + 1)[: len(space)] / labels.numel()
-        for title, share in zip(space.classes, trusted, strict=True):
-            self.means.add(f"{domain}/pseudo_labels/{title}", share)
-        loss = cross_entropy(logits, labels, total=self.labeled_pixels(labels))
-        self.means.add(f"{domain}/pseudo_label", loss)
-        return loss
-
-    def discriminator_terms(self, batch: TrainBatch) -> Iterator[Tensor]:
-        """L_D of this step's predictions and of label maps drawn for it."""
-        if self.discriminators is not None:
-            yield from self.discriminators.losses(self.predictions, batch.ground_truth, self.means)
-        self.predictions = []
+        logits = self.model.classify(self.model.features(images, domain), domain)
+        labels = self.steps_done >= self.later(self.pseudo_from)
+        return self.adversary.unlabeled_loss(logits, images, domain, labels)

@@ -1,76 +1,239 @@
-"""What adversarial methods share: the second half of a step, in which discriminators learn."""
+"""Second players: discriminators that tell predictions from label maps, or predictions of source and target apart.
 
-from abc import abstractmethod
-from collections.abc import Iterator, Sequence
-from typing import Any, Literal, cast
+Hung et al., BMVC 2018, section 3 (label maps), which latent classes use as well; Tsai et al., CVPR 2018, section 3.
+"""
 
-from pytorch_lightning.core.optimizer import LightningOptimizer
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import NamedTuple, Self, cast
+
+import torch
 from torch import Tensor, nn
-from torch.optim import Adam, Optimizer
 
-from semiverse.methods.method import Method
+from semiverse.data import Sample
+from semiverse.distributed import mean_over_processes
+from semiverse.labels import IGNORE
+from semiverse.losses import FAKE, REAL, adversarial_loss, cross_entropy, one_hot_map, pseudo_labels
+from semiverse.methods.method import Means, Opponent, labeled_pixels
+from semiverse.methods.optimizer import AS_PUBLISHED
 from semiverse.mixture import TrainBatch
-from semiverse.models import SegmentationModel
+from semiverse.models import Discriminator, SegmentationModel
+from semiverse.upsampling import ScoreMap
+
+AS_DEEPLAB = replace(AS_PUBLISHED, lr=2.5e-4, weight_decay=5e-4, decay="step", head_factor=10.0)
+"""The optimiser of the model in the public code of AdvSemiSeg and AdaptSegNet."""
 
 
-class AdversarialMethod(Method):
-    """A method whose model has to deceive discriminators, which learn in the second half of every step.
-
-    In the first half the discriminators are frozen and the model learns; in the second half they look at what the model
-    predicted in the first, cut off from it. Both move at the end, so that a loss which is not finite in either half
-    leaves both as they were. A step counts once, whatever number of optimisers it has.
+class Prediction(NamedTuple):
+    """What a model predicted, cut off from it.
 
     Args:
-        model: The model to train.
-        discriminator_lr: Learning rate of the discriminators at the start; it decays as the model's does.
-        lr: Learning rate of the model at the start.
-        weight_decay: Of the model.
-        decay: Whether learning rates fall every step or once an epoch.
-        head_lr: Factor on the learning rate of the heads.
-        options: Those of ``Method``.
+        space: Key of the label space.
+        logits: (N, C, h, w).
+        size: Height and width of the images, (H, W).
+        mask: Where pixels are ignored, (N, H, W); None where there are no labels: all of them count.
     """
 
-    discriminators: nn.Module | None
-    """What judges the model's predictions, set by a subclass; None: nothing, and there is no second half."""
+    space: str
+    logits: ScoreMap
+    size: tuple[int, int]
+    mask: Tensor | None
+
+    @property
+    def pixels(self) -> Tensor:
+        """Number of pixels that count, a scalar."""
+        if self.mask is None:
+            values = self.logits.values
+            return torch.tensor(len(values) * self.size[0] * self.size[1], device=values.device)
+        return (self.mask != IGNORE).sum()
+
+
+class LabelMapDiscriminators(nn.Module):
+    """One discriminator a label space.
+
+    Args:
+        model: Whose predictions they judge.
+
+    Raises:
+        ValueError: If the model's heads have a channel that is no class.
+    """
+
+    def __init__(self, model: SegmentationModel) -> None:
+        super().__init__()
+        refuse_none_class(model)
+        # What lies outside an image is no reason for a judgement to be undecided.
+        self.upsampling = model.upsampling._replace(zero_border=False)
+        self.space_of = {domain: model.space_key(domain) for domain in model.label_spaces}
+        self.classes = {space: len(model.label_spaces[space]) for space in self.space_of.values()}
+        self.networks = nn.ModuleDict({space: Discriminator(count) for space, count in self.classes.items()})
+
+    def judge(self, prediction: Prediction, logits: ScoreMap) -> ScoreMap:
+        """What the discriminator says of a prediction at the size of its images.
+
+        Args:
+            prediction: The prediction.
+            logits: Its logits, (N, C, h, w), with whatever gradient they carry.
+
+        Returns:
+            Logits of being labels, (N, 1, H // 32, W // 32).
+        """
+        return self._ask(prediction.space, logits.at(prediction.size).softmax(dim=1))
+
+    def deceive(self, prediction: Prediction, judgement: ScoreMap) -> Tensor:
+        """L_adv: how far a judgement is from taking a prediction for labels, on all pixels that count."""
+        return self._loss(judgement, REAL, prediction.mask, prediction.size, prediction.pixels, prediction.pixels)
+
+    def losses(self, predictions: list[Prediction], truth: Mapping[str, Sample], means: Means) -> Iterator[Tensor]:
+        """L_D of each label space: one half for all predictions together, one half for all label maps.
+
+        Args:
+            predictions: Of the model, in this step.
+            truth: Labelled samples by domain.
+            means: Where to note losses, and how often the discriminators are right.
+        """
+        pixels = {domain: (sample.mask != IGNORE).sum() for domain, sample in truth.items()}
+        fake = _totals((prediction.space, prediction.pixels) for prediction in predictions)
+        real = _totals((self.space_of[domain], count) for domain, count in pixels.items())
+        parts: list[tuple[str, Tensor]] = []
+        for prediction in predictions:
+            space, size = prediction.space, prediction.size
+            judgement = self.judge(prediction, prediction.logits)
+            means.add(f"{space}/discriminator_right_on_predictions", (judgement.values < 0).float().mean())
+            loss = self._loss(judgement, FAKE, prediction.mask, size, prediction.pixels, fake[space])
+            parts.append((f"{space}/discriminator_on_predictions", loss.detach()))
+            yield 0.5 * loss
+        for domain, sample in truth.items():
+            space, size = self.space_of[domain], (sample.mask.shape[1], sample.mask.shape[2])
+            judgement = self._ask(space, one_hot_map(sample.mask, self.classes[space]))
+            means.add(f"{space}/discriminator_right_on_labels", (judgement.values > 0).float().mean())
+            loss = self._loss(judgement, REAL, sample.mask, size, pixels[domain], real[space])
+            parts.append((f"{space}/discriminator_on_labels", loss.detach()))
+            yield 0.5 * loss
+        for name, total in _totals(parts).items():
+            means.add(name, total)
+
+    def _ask(self, space: str, maps: Tensor) -> ScoreMap:
+        network = cast(Discriminator, self.networks[space])
+        return ScoreMap(network(maps.to(network.classifier.weight.dtype)), self.upsampling)
+
+    def _loss(
+        self, judgement: ScoreMap, label: float, mask: Tensor | None, size: tuple[int, int], own: Tensor, total: Tensor
+    ) -> Tensor:
+        """The part of a mean over ``total`` pixels, those of all processes, that ``own`` pixels have in it."""
+        loss = adversarial_loss(judgement.at(size), label, mask)
+        return loss * (own.double() / mean_over_processes(total.double()).clamp(min=1)).to(loss.dtype)
+
+
+class LabelMapAdversary(nn.Module):
+    """What AdvSemiSeg adds to a step: terms against discriminators, labels that these trust, and their own half.
+
+    Args:
+        model: Whose predictions are judged.
+        labeled: Weight of the adversarial term on labelled images.
+        unlabeled: Weight of the adversarial term on unlabelled images.
+        pseudo: Weight of the cross entropy with the model's own predictions where the discriminator trusts them.
+        threshold: Confidence of the discriminator, in [0, 1], from which on it trusts a prediction.
+        lr: Learning rate of the discriminators.
+        means: Where to note losses.
+    """
 
     def __init__(
         self,
         model: SegmentationModel,
-        discriminator_lr: float = 1e-4,
-        lr: float = 2.5e-4,
-        weight_decay: float = 5e-4,
-        decay: Literal["epoch", "step"] = "step",
-        head_lr: float = 10.0,
-        **options: Any,  # noqa: ANN401
+        labeled: float,
+        unlabeled: float,
+        pseudo: float,
+        threshold: float,
+        lr: float,
+        means: Means,
     ) -> None:
-        super().__init__(model, head_lr, lr=lr, weight_decay=weight_decay, decay=decay, **options)
-        self.discriminators, self.discriminator_lr = None, discriminator_lr
+        super().__init__()
+        self.labeled, self.unlabeled, self.pseudo, self.threshold = labeled, unlabeled, pseudo, threshold
+        self.lr, self.means = lr, means
+        self.label_spaces = model.label_spaces
+        self.discriminators = LabelMapDiscriminators(model) if labeled or unlabeled or pseudo else None
+        self.predictions: list[Prediction] = []
+        """Of this step, for the discriminators to learn from."""
 
-    @abstractmethod
+    def opponents(self) -> list[Opponent]:
+        """The discriminators; without a weight there are none."""
+        return (
+            [Opponent(self.discriminators, self.discriminator_terms, self.lr)]
+            if self.discriminators is not None
+            else []
+        )
+
+    def unlabeled_from(self, pseudo_from: int) -> int | None:
+        """The first step in which a term uses unlabelled images, of labels that count from a given step on."""
+        return 0 if self.unlabeled else pseudo_from if self.pseudo else None
+
+    def labeled_loss(self, logits: ScoreMap, sample: Sample, domain: str) -> Tensor:
+        """Weight L_adv of a prediction for labelled images; ignored pixels do not count."""
+        if self.discriminators is None:
+            return logits.values.new_zeros(())
+        prediction = self._remember(logits, sample.image, domain, sample.mask)
+        if not self.labeled:
+            return logits.values.new_zeros(())
+        loss = self.discriminators.deceive(prediction, self.discriminators.judge(prediction, logits))
+        self.means.add(f"{domain}/labeled_adversarial", loss)
+        return self.labeled * loss
+
+    def unlabeled_loss(self, logits: ScoreMap, images: Tensor, domain: str, label: bool) -> Tensor:
+        """Weight L_adv of a prediction for unlabelled images (N, 3, H, W), and weight L_semi if they are to label."""
+        if self.discriminators is None:
+            return logits.values.new_zeros(())
+        prediction = self._remember(logits, images, domain)
+        judgement = self.discriminators.judge(prediction, logits)
+        adversarial = self.discriminators.deceive(prediction, judgement)
+        self.means.add(f"{domain}/unlabeled_adversarial", adversarial)
+        loss = self.unlabeled * adversarial
+        if self.pseudo and label:
+            loss = loss + self.pseudo * self._pseudo_loss(logits, judgement, prediction.size, domain)
+        return loss
+
+    def _pseudo_loss(self, logits: ScoreMap, judgement: ScoreMap, size: tuple[int, int], domain: str) -> Tensor:
+        """L_semi: cross entropy with the model's own predictions where the discriminator trusts them."""
+        labels = pseudo_labels(logits, judgement, size, self.threshold)
+        classes = self.label_spaces[domain].classes
+        trusted = torch.bincount(labels.flatten(), minlength=IGNORE + 1)[: len(classes)] / labels.numel()
+        for title, share in zip(classes, trusted, strict=True):
+            self.means.add(f"{domain}/pseudo_labels/{title}", share)
+        loss = cross_entropy(logits, labels, total=labeled_pixels(labels))
+        self.means.add(f"{domain}/pseudo_label", loss)
+        return loss
+
+    def _remember(self, logits: ScoreMap, images: Tensor, domain: str, mask: Tensor | None = None) -> Prediction:
+        """Keep a prediction for the discriminators' half of the step."""
+        space = cast(LabelMapDiscriminators, self.discriminators).space_of[domain]
+        self.predictions.append(Prediction(space, logits.detach(), (images.shape[-2], images.shape[-1]), mask))
+        return self.predictions[-1]
+
     def discriminator_terms(self, batch: TrainBatch) -> Iterator[Tensor]:
-        """Losses of the discriminators on what ``terms`` predicted; each is back-propagated as it is yielded."""
+        """L_D of this step's predictions and of label maps drawn for it."""
+        discriminators = cast(LabelMapDiscriminators, self.discriminators)
+        predictions, self.predictions = self.predictions, []
+        yield from discriminators.losses(predictions, batch.ground_truth, self.means)
 
-    def training_step(self, batch: TrainBatch, batch_idx: int) -> None:
-        """Gradients of the model, then of the discriminators; then both move."""
-        if self.discriminators is None:
-            return super().training_step(batch, batch_idx)
-        model, opponents = cast(list[LightningOptimizer], self.optimizers())
-        self.discriminators.requires_grad_(False)
-        self.back_propagate(self.terms(batch), model, batch)
-        self.discriminators.requires_grad_(True)
-        self.back_propagate(self.discriminator_terms(batch), opponents, batch)
-        self.move(model, self.learning_rate)
-        self.move(opponents, self.discriminator_lr * self.decayed)
-        self.finish_step()
-        return None
 
-    def configure_optimizers(self) -> Optimizer | list[Optimizer]:
-        """Stochastic gradient descent for the model, Adam for the discriminators (Hung et al.'s code)."""
-        model = cast(Optimizer, super().configure_optimizers())
-        if self.discriminators is None:
-            return model
-        groups = [{"params": list(self.discriminators.parameters()), "factor": 1.0}]
-        return [model, Adam(groups, self.discriminator_lr, betas=(0.9, 0.99))]
+def unlabeled_first(batch: TrainBatch, model: SegmentationModel) -> Iterator[tuple[str, Sample, bool]]:
+    """Domains with their samples and whether these have labels: of each its unlabelled images, then its labelled ones.
+
+    Unlabelled images of a label space of which nobody has a label are left out.
+    """
+    known = {model.space_key(domain) for domain in batch.labeled}
+    for domain in model.label_spaces:
+        if domain in batch.unlabeled and model.space_key(domain) in known:
+            yield domain, batch.unlabeled[domain], False
+        if domain in batch.labeled:
+            yield domain, batch.labeled[domain], True
+
+
+def _totals(counts: Iterable[tuple[str, Tensor]]) -> dict[str, Tensor]:
+    """Sums of what has the same name."""
+    totals: dict[str, Tensor] = {}
+    for name, count in counts:
+        totals[name] = totals[name] + count if name in totals else count
+    return totals
 
 
 def refuse_none_class(model: SegmentationModel) -> None:
@@ -86,50 +249,90 @@ def refuse_none_class(model: SegmentationModel) -> None:
         )
 
 
-def refuse_separate_labels(model: SegmentationModel) -> None:
-    """Refuse a model whose domains have not all the same classes, or not one network.
-
-    Raises:
-        ValueError: If so; the message says how to project datasets into common classes.
-    """
-    first, *others = model.label_spaces
-    for other in others:
-        one, two = model.label_spaces[first], model.label_spaces[other]
-        if one != two:
-            raise ValueError(
-                f"domain {first} has the label space {one.name!r} ({', '.join(one.classes)}), domain {other} "
-                f"{two.name!r} ({', '.join(two.classes)}); expected one name and the same classes in all domains, as "
-                "predictions for source and target are compared class by class: project the datasets with {class_path: "
-                "Remapped, init_args: {dataset: ..., mapping: {old: new, ...}, classes: [...], name: common}}, classes "
-                "and name the same in each"
-            )
-    if model.config.separate:
-        raise ValueError(
-            "Adaptation found model.separate: true, with which the target's network would learn nothing from the "
-            "source's labels; expected one network: set it to false"
-        )
+SOURCE, TARGET = 0.0, 1.0
+"""What a discriminator says of predictions for images of the source, and of the target."""
 
 
-def refuse_unseen_domains(model: SegmentationModel, sources: Sequence[str], targets: Sequence[str] | None) -> None:
-    """Refuse an adversary without a target, and domains whose own batch-norm statistics would never be learned.
+class Levels(NamedTuple):
+    """What a model predicted of some images at every level, cut off from it.
 
     Args:
-        model: The model.
-        sources: Domains with labels.
-        targets: Domains to adapt to; None: there is no adversary, so that no target is looked at.
-
-    Raises:
-        ValueError: If so.
+        logits: (N, C, h, w) by level; sizes h, w may differ.
+        size: Height and width of the images, (H, W).
+        side: ``SOURCE`` or ``TARGET``.
+        share: Of the images of that side in the step, in (0, 1].
     """
-    if targets is not None and not targets:
-        raise ValueError(
-            f"none of the domains {', '.join(model.label_spaces)} has images but no labels; expected a target to adapt "
-            "to: set data.domains.NAME.labeled: 0, or train on the source alone with adversary: 0 and "
-            "auxiliary_adversary: 0"
-        )
-    unseen = [name for name in model.label_spaces if name not in (*sources, *(targets or ()))]
-    if unseen and model.config.batch_norm == "per_domain":
-        raise ValueError(
-            f"domain {', '.join(unseen)} would never go through the network in training, so that batch-norm statistics "
-            "of its own could not be learned; expected those of the source: set model.batch_norm: shared"
-        )
+
+    logits: dict[str, ScoreMap]
+    size: tuple[int, int]
+    side: float
+    share: float
+
+    @classmethod
+    def cut_off(cls, logits: Mapping[str, ScoreMap], images: Tensor, side: float, share: float) -> Self:
+        """Predictions for images, (N, 3, H, W), without the gradient that they carry."""
+        size = (images.shape[-2], images.shape[-1])
+        return cls({level: one.detach() for level, one in logits.items()}, size, side, share)
+
+
+class SourceOrTarget(nn.Module):
+    """A discriminator a level, which judges class probabilities at the size of the images.
+
+    Args:
+        levels: Names of the levels.
+        classes: Channels C of the predictions.
+        least_squares: (logit - label)² instead of the logistic loss.
+    """
+
+    def __init__(self, levels: Sequence[str], classes: int, least_squares: bool) -> None:
+        super().__init__()
+        self.least_squares = least_squares
+        self.networks = nn.ModuleDict({level: Discriminator(classes) for level in levels})
+
+    def judge(self, level: str, logits: ScoreMap, size: tuple[int, int]) -> Tensor:
+        """What a discriminator says of a prediction.
+
+        Args:
+            level: Its level.
+            logits: (N, C, h, w).
+            size: Height and width of the images, (H, W).
+
+        Returns:
+            Logits of being a prediction for the target, (N, 1, H // 32, W // 32).
+        """
+        maps = logits.at(size).softmax(dim=1)
+        network = cast(Discriminator, self.networks[level])
+        return cast(Tensor, network(maps.to(network.classifier.weight.dtype)))
+
+    def loss(self, judgement: Tensor, side: float) -> Tensor:
+        """How far a judgement is from ``SOURCE`` or ``TARGET``: the mean over (N, 1, h, w), without upsampling."""
+        return adversarial_loss(judgement, side, least_squares=self.least_squares)
+
+    def deceive(self, logits: Mapping[str, ScoreMap], size: tuple[int, int]) -> Iterator[tuple[str, Tensor]]:
+        """L_adv of each level, for predictions (N, C, h, w) of the target that are to look like those for the source.
+
+        It is the loss of a discriminator, which does not move, on the wrong label.
+        """
+        for level in self.networks:
+            yield level, self.loss(self.judge(level, logits[level], size), SOURCE)
+
+    def losses(self, seen: Iterable[Levels], means: Means) -> Iterator[Tensor]:
+        """L_D of each level: one half for the source, one half for the target.
+
+        Args:
+            seen: What the model predicted in this step.
+            means: Where to note losses, and how often the discriminators are right.
+        """
+        for one in seen:
+            title = "source" if one.side == SOURCE else "target"
+            for level in self.networks:
+                judgement = self.judge(level, one.logits[level], one.size)
+                loss = self.loss(judgement, one.side)
+                means.add(f"{level}/discriminator_on_{title}", loss)
+                means.add(f"{level}/discriminator_right_on_{title}", self.right(judgement, one.side))
+                yield 0.5 * one.share * loss
+
+    def right(self, judgement: Tensor, side: float) -> Tensor:
+        """Share of judgements that are nearer to the true side than to the other, a scalar."""
+        border = 0.5 * (SOURCE + TARGET) if self.least_squares else 0.0
+        return ((judgement > border) == (side == TARGET)).float().mean()

@@ -1,10 +1,11 @@
 """Fine-tuning: each domain starts from the network that another domain's labels trained."""
 
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import ClassVar
 
 from torch import Tensor
 
+from semiverse.methods.declarations import ALWAYS, Role
 from semiverse.methods.method import Method
 from semiverse.mixture import TrainBatch
 from semiverse.models import SegmentationModel
@@ -19,14 +20,15 @@ class Finetune(Method):
     Args:
         model: The model to train, with separate networks.
         head_only: Learn only the heads, as the flag of the public code does; batch-norm statistics still move.
-        options: Those of ``Method``.
 
     Raises:
         ValueError: If the model has one shared network, or there is only one domain.
     """
 
-    def __init__(self, model: SegmentationModel, head_only: bool = False, **options: Any) -> None:  # noqa: ANN401
-        super().__init__(model, **options)
+    reads: ClassVar[Mapping[str, Role]] = {ALWAYS: Role("transfer", "transfer from the other domain")}
+
+    def __init__(self, model: SegmentationModel, head_only: bool = False) -> None:
+        super().__init__(model)
         if not model.config.separate or len(model.label_spaces) < 2:
             raise ValueError(
                 "Finetune needs model.separate: true and at least two domains; "

@@ -1,7 +1,7 @@
 """Semi-supervised learning by latent classes (Sawatzky et al., "Discovering Latent Classes ...", section 3)."""
 
-from collections.abc import Mapping
-from typing import Any, Literal
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Literal
 
 from torch import Tensor
 
@@ -14,16 +14,17 @@ from semiverse.losses import (
     cross_entropy,
     symmetric_divergence,
 )
-from semiverse.methods.adversarial import Adversarial
-from semiverse.methods.adversary import refuse_none_class
+from semiverse.methods.adversary import AS_DEEPLAB, LabelMapAdversary, refuse_none_class, unlabeled_first
 from semiverse.methods.class_groups import group_tables, grouped
+from semiverse.methods.method import Method, Opponent, labeled_pixels
+from semiverse.mixture import DomainMixture, Draws, TrainBatch
 from semiverse.models import SegmentationModel
 from semiverse.upsampling import ScoreMap
 
 SecondBranch = Literal["latent", "groups", "classes", "twin"]
 
 
-class Latent(Adversarial):
+class Latent(Method):
     """A second branch finds latent classes on labelled images, and teaches the semantic branch on unlabelled ones.
 
     L_labeled = L_ce + ``latent_weight`` L_latent + ``labeled_adversary`` L_adv (Eq. 6), L_unlabeled =
@@ -44,11 +45,15 @@ class Latent(Adversarial):
         labeled_adversary: Weight of the adversarial term on labelled images.
         unlabeled_adversary: Weight of the adversarial term on unlabelled images.
         pseudo_weight: As in ``Adversarial``; not part of the method.
-        options: Those of ``Adversarial``.
+        pseudo_from: As in ``Adversarial``.
+        threshold: As in ``Adversarial``.
+        discriminator_lr: As in ``Adversarial``.
 
     Raises:
         ValueError: If groups do not fit the classes and domains, or heads have a channel that is no class.
     """
+
+    optimizer = AS_DEEPLAB
 
     def __init__(
         self,
@@ -64,10 +69,15 @@ class Latent(Adversarial):
         labeled_adversary: float = 0.01,
         unlabeled_adversary: float = 0.001,
         pseudo_weight: float = 0.0,
-        **options: Any,  # noqa: ANN401
+        pseudo_from: int | None = None,
+        threshold: float = 0.2,
+        discriminator_lr: float = 1e-4,
     ) -> None:
+        super().__init__(model)
         refuse_none_class(model)
-        super().__init__(model, labeled_adversary, unlabeled_adversary, pseudo_weight, **options)
+        weights = (labeled_adversary, unlabeled_adversary, pseudo_weight)
+        self.adversary = LabelMapAdversary(model, *weights, threshold, discriminator_lr, self.means)
+        self.pseudo_from = pseudo_from
         self.branch, self.gradient, self.average_over = branch, gradient, average_over
         self.latent_weight, self.consistency_weight = latent_weight, consistency_weight
         self.consistency_from = consistency_from
@@ -77,24 +87,42 @@ class Latent(Adversarial):
         found = {key: max(table) + 1 for key, table in self.group_tables.items()}
         sizes = dict.fromkeys(spaces, latent_classes) if branch == "latent" else found
         self.latent_branch = model.add_latent_branch(sizes)
+        self.rates: dict[str, float] = {}
+        """Weight of a batch in the moving average of co-occurrences, by domain."""
 
-    @property
-    def unlabeled_from(self) -> int | None:
-        """Unlabelled images are used from the first step on, where a term uses them."""
-        adversarial = super().unlabeled_from
-        if not self.consistency_weight:
-            return adversarial
-        consistency = self.later(self.consistency_from)
-        return consistency if adversarial is None else min(adversarial, consistency)
+    def attach(self, data: DomainMixture, total_steps: int) -> None:
+        """Count the images of which a batch is a share in the moving averages."""
+        super().attach(data, total_steps)
+        for domain, records in data.labeled.items():
+            more = data.unlabeled[domain] if self.average_over == "all" else []
+            self.rates[domain] = min(1.0, data.batch_size / max(1, len({record.id for record in [*records, *more]})))
+
+    def draws(self) -> Draws:
+        """Unlabelled images from the first step on in which a term uses them."""
+        first = self.adversary.unlabeled_from(self.later(self.pseudo_from))
+        if self.consistency_weight:
+            consistency = self.later(self.consistency_from)
+            first = consistency if first is None else min(first, consistency)
+        return Draws(first, ground_truth=self.adversary.discriminators is not None)
+
+    def opponents(self) -> Sequence[Opponent]:
+        """The discriminators."""
+        return self.adversary.opponents()
+
+    def terms(self, batch: TrainBatch) -> Iterator[Tensor]:
+        """Unlabelled images first, then labelled ones, each through the network by itself."""
+        self.adversary.predictions = []
+        for domain, sample, labeled in unlabeled_first(batch, self.model):
+            yield self.labeled_loss(sample, domain) if labeled else self.unlabeled_loss(sample.image, domain)
 
     def labeled_loss(self, sample: Sample, domain: str) -> Tensor:
         """L_labeled of Eq. 6; what occurs together is noted."""
         features, space = self.model.features(sample.image, domain), self.model.space_key(domain)
         logits, latent = self.model.classify(features, domain), self.latent_branch.logits(features, space)
         loss = self.supervised_loss(logits, sample, domain)
-        loss = loss + self.labeled_adversarial_loss(logits, sample, domain)
+        loss = loss + self.adversary.labeled_loss(logits, sample, domain)
         if self.branch == "twin":
-            loss = loss + self.labeled_adversarial_loss(latent, sample, domain)
+            loss = loss + self.adversary.labeled_loss(latent, sample, domain)
         return loss + self.latent_weight * self.latent_loss(latent, sample, domain)
 
     def latent_loss(self, latent: ScoreMap, sample: Sample, domain: str) -> Tensor:
@@ -105,24 +133,19 @@ class Latent(Adversarial):
         else:
             counts = co_occurrence(latent, sample.mask, classes)
             mask = grouped(sample.mask, self.group_tables[space])
-            loss = cross_entropy(latent, mask, total=self.labeled_pixels(mask))
-        self.latent_branch.note(space, counts, self.rate(domain))
+            loss = cross_entropy(latent, mask, total=labeled_pixels(mask))
+        self.latent_branch.note(space, counts, self.rates[domain])
         self.means.add(f"{domain}/latent", loss)
         return loss
-
-    def rate(self, domain: str) -> float:
-        """Weight of a batch in the moving average of co-occurrences."""
-        records = list(self.data.labeled[domain])
-        records += self.data.unlabeled[domain] if self.average_over == "all" else []
-        return min(1.0, self.data.batch_size / len({record.id for record in records}))
 
     def unlabeled_loss(self, images: Tensor, domain: str) -> Tensor:
         """L_unlabeled of Eq. 11 for images (N, 3, H, W)."""
         features, space = self.model.features(images, domain), self.model.space_key(domain)
         logits, latent = self.model.classify(features, domain), self.latent_branch.logits(features, space)
-        loss = self.unlabeled_adversarial_loss(logits, images, domain)
+        labels = self.steps_done >= self.later(self.pseudo_from)
+        loss = self.adversary.unlabeled_loss(logits, images, domain, labels)
         if self.branch == "twin":
-            loss = loss + self.unlabeled_adversarial_loss(latent, images, domain)
+            loss = loss + self.adversary.unlabeled_loss(latent, images, domain, labels)
         if self.consistency_weight and self.steps_done >= self.later(self.consistency_from):
             loss = loss + self.consistency_weight * self.consistency_loss(logits, latent, images, domain)
         return loss
@@ -138,10 +161,10 @@ class Latent(Adversarial):
         self.means.add(f"{domain}/consistency", loss)
         return loss
 
-    def on_validation_epoch_end(self) -> None:
-        """Scores, and how many latent classes are in use (Table 4)."""
-        super().on_validation_epoch_end()
-        for space in self.latent_branch.outputs:
-            for threshold in (0.1, 0.9):
-                count = self.latent_branch.effective(space, threshold)
-                self.scores[f"{space}/effective_latent_classes_{threshold}"] = float(count)
+    def measures(self) -> dict[str, float]:
+        """How many latent classes are in use (Table 4)."""
+        return {
+            f"{space}/effective_latent_classes_{threshold}": float(self.latent_branch.effective(space, threshold))
+            for space in self.latent_branch.outputs
+            for threshold in (0.1, 0.9)
+        }

@@ -1,54 +1,83 @@
-"""What every method shares: the supervised term, the optimiser, its batches, validation."""
+"""What a method is: an objective for a segmentation model, written as the terms of a step."""
 
-import math
 from abc import abstractmethod
-from collections.abc import Callable, Collection, Iterator
-from typing import Any, cast
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import ClassVar, NamedTuple
 
 import torch
-from pytorch_lightning.core.optimizer import LightningOptimizer
-from torch import Tensor
-from torch.optim import SGD, Optimizer
-from torch.utils.data import DataLoader
+from torch import Tensor, nn
 
 from semiverse.data import Sample
 from semiverse.distributed import mean_over_processes
 from semiverse.labels import IGNORE
 from semiverse.losses import cross_entropy
-from semiverse.methods.bookkeeping import Confusions
-from semiverse.methods.steps import Steps
-from semiverse.mixture import TrainBatch
-from semiverse.models import SegmentationModel, parameter_groups
+from semiverse.methods.declarations import Curve, Role
+from semiverse.methods.optimizer import AS_PUBLISHED, Optimizer
+from semiverse.mixture import DomainMixture, Draws, TrainBatch
+from semiverse.models import SegmentationModel
 from semiverse.upsampling import ScoreMap
 
 
-class Method(Steps):
-    """An objective for a segmentation model: a subclass writes ``terms``.
+class Opponent(NamedTuple):
+    """A second player, which learns in the second half of every step from what the model did in the first.
+
+    Args:
+        network: What learns; it stands still while the model learns.
+        terms: Its losses, each back-propagated as it is yielded; predictions in them are cut off from the model.
+        lr: Its learning rate at the start; it decays as the model's does. Its optimiser is Adam (Hung et al.'s code).
+    """
+
+    network: nn.Module
+    terms: Callable[[TrainBatch], Iterator[Tensor]]
+    lr: float
+
+    def build(self) -> torch.optim.Optimizer:
+        """The optimiser that moves it."""
+        groups = [{"params": list(self.network.parameters()), "factor": 1.0}]
+        return torch.optim.Adam(groups, self.lr, betas=(0.9, 0.99))
+
+
+class Method(nn.Module):
+    """An objective for a segmentation model: a subclass writes ``terms``, and what else it needs of the rest.
+
+    The loop (``training/loop.py``) calls ``attach`` and ``prepare`` once, then in every step ``terms``, those of the
+    ``opponents``, and ``after_step``; at validations it asks for the ``result``.
+
+    Everything of a method that requires a gradient learns: encoders, decoders, and what stands behind them as fast as
+    heads; only what its opponents are made of has optimisers of its own.
 
     Args:
         model: The model to train; it holds what inference needs, the method what only training needs.
-        head_lr: Factor on the learning rate of the heads, and of whatever else stands behind the decoder; 10 for
-            DeepLab-v2.
-        options: Those of ``Steps``.
+
+    Attributes:
+        data: What is learned from; known from ``attach`` on, like ``total_steps``.
+        total_steps: Length of the training.
+        steps_done: Position in it; what is drawn in a step depends on it alone.
+        means: Where terms record numbers, as ``DOMAIN/NAME``.
     """
 
-    def __init__(
-        self,
-        model: SegmentationModel,
-        head_lr: float = 1.0,
-        **options: Any,  # noqa: ANN401
-    ) -> None:
-        super().__init__(**options)
-        self.model, self.head_lr = model, head_lr
-        self.by_decoder = Confusions(model.label_spaces)
-        self.scores: dict[str, float] = {}
+    reads: ClassVar[Mapping[str, Role]] = {}
+    """What options stand for, by their dotted names: verdicts of reports come from here."""
+    records: ClassVar[Mapping[str, Curve]] = {"supervised": Curve("Cross entropy of labelled pixels", "nats per pixel")}
+    """Titles and units of what is recorded, by the last part of its name; those of base classes count as well."""
+    optimizer: ClassVar[Optimizer] = AS_PUBLISHED
+    """What its authors train with."""
 
-    @abstractmethod
-    def terms(self, batch: TrainBatch) -> Iterator[Tensor]:
-        """Losses of one step, whose sum is minimised.
+    data: DomainMixture
 
-        Each is back-propagated as soon as it is yielded, so that only one term's graph is alive at a time.
+    def __init__(self, model: SegmentationModel) -> None:
+        super().__init__()
+        self.model = model
+        self.means = Means()
+        self.steps_done, self.total_steps = 0, 1
+
+    def attach(self, data: DomainMixture, total_steps: int) -> None:
+        """Get to know the data and the length of the training, and refuse what does not fit.
+
+        Raises:
+            ValueError: If the method cannot learn from this data.
         """
+        self.data, self.total_steps = data, total_steps
 
     def prepare(self, networks: Callable[[], SegmentationModel]) -> None:
         """What has to happen once before a new training.
@@ -57,15 +86,34 @@ class Method(Steps):
             networks: Gives supervised networks of their own for every domain, trained first if need be.
         """
 
-    @property
-    def unlabeled_from(self) -> int | None:
-        """The step from which on unlabelled images are used; None: never. Before it they are not even read."""
-        return None
+    def draws(self) -> Draws:
+        """What batches hold beside labelled images."""
+        return Draws()
 
-    @property
-    def needs_ground_truth(self) -> bool:
-        """Whether a batch draws labelled images once more."""
-        return False
+    @abstractmethod
+    def terms(self, batch: TrainBatch) -> Iterator[Tensor]:
+        """Losses of one step, whose sum is minimised.
+
+        Each is back-propagated as soon as it is yielded, so that only one term's graph is alive at a time.
+        """
+
+    def opponents(self) -> Sequence[Opponent]:
+        """Those that the model has to deceive."""
+        return ()
+
+    def after_step(self) -> None:
+        """What follows once everything has moved, such as the step of a teacher; it is part of the step."""
+
+    def result(self) -> SegmentationModel:
+        """What is validated and saved."""
+        return self.model
+
+    def observe(self, features: Tensor, domain: str) -> None:
+        """Record what features of validation images, (N, D, h, w), show beside scores."""
+
+    def measures(self) -> dict[str, float]:
+        """Numbers of its own that stand beside the scores of a validation."""
+        return {}
 
     def supervised_loss(self, logits: ScoreMap, sample: Sample, domain: str, title: str = "supervised") -> Tensor:
         """Cross entropy of the domain's decoder on labelled pixels (Kalluri et al. (2019), Eq. 1).
@@ -76,64 +124,52 @@ class Method(Steps):
             domain: Whose label space.
             title: What it is recorded as.
         """
-        loss = cross_entropy(logits, sample.mask, total=self.labeled_pixels(sample.mask))
+        loss = cross_entropy(logits, sample.mask, total=labeled_pixels(sample.mask))
         self.means.add(f"{domain}/{title}", loss)
         return loss
 
-    def labeled_pixels(self, mask: Tensor) -> float:
-        """Labelled pixels of a batch; with several processes the mean over them, so that they share one mean loss."""
-        return max(1.0, float(mean_over_processes((mask != IGNORE).sum().double())))
+    @property
+    def progress(self) -> float:
+        """Share of the training that is done, in [0, 1]."""
+        return self.steps_done / self.total_steps
 
-    def training_step(self, batch: TrainBatch, batch_idx: int) -> None:  # noqa: ARG002  (Lightning's signature)
-        """Back-propagate every term of the objective, then step once."""
-        optimizer = cast(LightningOptimizer, self.optimizers())
-        self.back_propagate(self.terms(batch), optimizer, batch)
-        self.move(optimizer, self.learning_rate)
-        self.finish_step()
+    def later(self, step: int | None) -> int:
+        """The step from which on a term counts: the given one, or a quarter of the training (5000 of 20000)."""
+        return self.total_steps // 4 if step is None else step
 
-    def configure_optimizers(self) -> Optimizer | list[Optimizer]:
-        """Stochastic gradient descent over everything of the model that learns, each parameter once."""
-        groups = parameter_groups(self.model, head_factor=self.head_lr)
-        return SGD(groups, self.lr, momentum=self.momentum, weight_decay=self.weight_decay)
+    @property
+    def epoch_ends(self) -> bool:
+        """Whether the labelled images have just been seen once more; asked after a step."""
+        return self.steps_done % self.data.steps_per_epoch == 0
 
-    def on_fit_start(self) -> None:
-        """Reduced precision pays with channels last; full precision does not (docs/performance.md)."""
-        if "32" not in str(self.trainer.precision):
-            self.model.to(memory_format=torch.channels_last)
 
-    def train_dataloader(self) -> DataLoader[TrainBatch]:
-        """Batches from the step that training has reached."""
-        return self.batches()
+class Means:
+    """Means of recorded scalars since they were last taken; sums stay on the device until then."""
 
-    def batches(
-        self, unlabeled_domains: Collection[str] | None = None, in_turn: bool = False
-    ) -> DataLoader[TrainBatch]:
-        """Those of ``train_dataloader``, unlabelled ones as ``DomainMixture.training`` draws them with this."""
-        return self.data.training(
-            lambda: self.steps_done,
-            self.unlabeled_from,
-            self.trainer.global_rank,
-            self.trainer.world_size,
-            self.needs_ground_truth,
-            unlabeled_domains,
-            in_turn,
-        )
+    def __init__(self) -> None:
+        self.sums: dict[str, Tensor] = {}
+        self.counts: dict[str, int] = {}
 
-    def val_dataloader(self) -> list[DataLoader[Sample]]:
-        """One loader a domain."""
-        return self.data.validation(self.trainer.global_rank, self.trainer.world_size)
+    def add(self, name: str, value: Tensor) -> None:
+        """Record a scalar."""
+        value = value.detach().double()
+        self.sums[name] = self.sums[name] + value if name in self.sums else value
+        self.counts[name] = self.counts.get(name, 0) + 1
 
-    def validation_step(self, sample: Sample, batch_idx: int, dataloader_idx: int = 0) -> None:  # noqa: ARG002
-        """Count predictions for one batch of a domain."""
-        domain = list(self.data.domains)[dataloader_idx]
-        self.validate_features(self.model.features(sample.image, domain), sample, domain)
+    def take(self) -> dict[str, float]:
+        """Means by name; counting starts anew."""
+        means = {name: float(total) / self.counts[name] for name, total in self.sums.items()}
+        self.sums, self.counts = {}, {}
+        return means
 
-    def validate_features(self, features: Tensor, sample: Sample, domain: str) -> None:
-        """Count the decoder's predictions from features (N, D, h, w) against masks (N, H, W)."""
-        self.by_decoder.add(domain, self.model.classify(features, domain), sample.mask)
 
-    def on_validation_epoch_end(self) -> None:
-        """Scores of every domain, and their sum over the domains that have labels to validate with."""
-        mious = self.by_decoder.take()
-        total = sum(miou for miou in mious.values() if not math.isnan(miou))
-        self.scores = {f"{domain}/miou": miou for domain, miou in mious.items()} | {"sum_miou": total}
+def labeled_pixels(mask: Tensor) -> float:
+    """Labelled pixels of a batch; with several processes the mean over them, so that they share one mean loss."""
+    return max(1.0, float(mean_over_processes((mask != IGNORE).sum().double())))
+
+
+def ramp(progress: float, begin: float, end: float) -> float:
+    """Factor that is 0 until ``begin``, rises linearly and is 1 from ``end`` on; all three are shares of a run."""
+    if progress < begin:
+        return 0.0
+    return 1.0 if progress >= end else (progress - begin) / (end - begin)

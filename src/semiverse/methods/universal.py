@@ -1,7 +1,6 @@
 """Universal semi-supervised semantic segmentation (Kalluri et al., ICCV 2019, arXiv:1811.10323)."""
 
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -9,13 +8,14 @@ from torch import Tensor
 from semiverse.data import Sample
 from semiverse.distributed import process_count
 from semiverse.embeddings.estimate import ClassMeans
-from semiverse.embeddings.sources import LabelRowOptions, check_label_rows, prepare_label_rows
+from semiverse.embeddings.sources import FeatureRows, Given, RowSource
 from semiverse.losses import assignment_entropy, cross_entropy, entropy
-from semiverse.methods.bookkeeping import Confusions, Means
-from semiverse.methods.method import Method
-from semiverse.methods.steps import ramp
-from semiverse.mixture import TrainBatch
-from semiverse.models import LabelEmbeddings, SegmentationModel
+from semiverse.methods.method import Method, labeled_pixels, ramp
+from semiverse.mixture import Draws, TrainBatch
+from semiverse.models import SegmentationModel
+
+FIRST = "first"
+"""Stands for the first domain of the mixture."""
 
 
 class Universal(Method):
@@ -23,7 +23,7 @@ class Universal(Method):
 
     Every pixel is projected into the space of the label embeddings and compared with the labels of its own domain and
     of the others; on unlabelled images the entropy of these similarities is minimised. The paper's own objective is
-    ``alpha: 1, beta: 1, anchor: 0, warmup: [0, 0], rows: {start: null}`` with ``model.batch_norm: shared``.
+    ``alpha: 1, beta: 1, anchor: 0, warmup: [0, 0], start: null`` with ``model.batch_norm: shared``.
 
     Args:
         model: The model to train.
@@ -38,8 +38,12 @@ class Universal(Method):
         diversity: Weight of the entropy of the mean assignment, which is maximised; not in the paper.
         normalize_features: Compare directions only (cosine similarity); the paper does not.
         temperature: What similarities are divided by; 1 in the paper.
-        rows: How the label embeddings are made.
-        options: Those of ``Method``.
+        rows: Where the label embeddings come from; None: features of each domain's supervised network (appendix A).
+        start: Start the shared network from the supervised network of this domain, ``first`` being the first one; None:
+            from its own initialisation, as in the paper.
+
+    Raises:
+        ValueError: If ``start`` names no domain, or the embedding has more dimensions than there are features.
     """
 
     def __init__(
@@ -55,27 +59,34 @@ class Universal(Method):
         diversity: float = 0.0,
         normalize_features: bool = False,
         temperature: float = 1.0,
-        rows: LabelRowOptions = LabelRowOptions(),
-        **options: Any,  # noqa: ANN401
+        rows: RowSource | None = None,
+        start: str | None = FIRST,
     ) -> None:
-        super().__init__(model, **options)
+        super().__init__(model)
         self.alpha, self.beta, self.theta, self.anchor = alpha, beta, theta, anchor
-        self.warmup, self.diversity, self.rows = warmup, diversity, rows
-        check_label_rows(model, rows, embed_dim)
+        self.warmup, self.diversity = warmup, diversity
+        if start not in (None, FIRST, *model.label_spaces):
+            known = ", ".join([FIRST, *model.label_spaces])
+            raise ValueError(f"start is {start!r}; expected null or one of {known}: name one of them")
+        self.rows, self.start = rows or FeatureRows(), start
+        self.rows.check(model, embed_dim)
         self.label_embeddings = model.add_label_embeddings(
             embed_dim, centroids, normalize_features=normalize_features, temperature=temperature
         )
         self.class_means = ClassMeans(self.label_embeddings)
-        self.by_embedding = Confusions(model.label_spaces)
 
     def prepare(self, networks: Callable[[], SegmentationModel]) -> None:
         """Compute the label embeddings from supervised networks of every domain (appendix A)."""
-        prepare_label_rows(self.model, self.data, self.rows, networks)
+        start = next(iter(self.model.label_spaces)) if self.start in (None, FIRST) else self.start
+        needed = self.rows.from_networks or self.start is not None
+        trained = networks().eval() if needed else None
+        if trained is not None and self.start is not None:
+            self.model.start_from(trained, start)
+        self.rows.fill(self.model, Given(self.data, trained, start))
 
-    @property
-    def unlabeled_from(self) -> int | None:
-        """The step at which the entropy terms begin; without them no unlabelled image is ever passed forward."""
-        return None if self.alpha == self.beta == 0 else int(self.warmup[0] * self.total_steps)
+    def draws(self) -> Draws:
+        """Unlabelled images from the step on at which the entropy terms begin; without these terms never."""
+        return Draws(None if self.alpha == self.beta == 0 else int(self.warmup[0] * self.total_steps))
 
     def terms(self, batch: TrainBatch) -> Iterator[Tensor]:
         """L = L_S + anchor L_A + ramp (alpha L_USc + beta L_USw), Eq. 5 with the anchor."""
@@ -103,7 +114,7 @@ class Universal(Method):
         """Cross entropy of labelled pixels' similarities with their own labels; a label is the sum of its K rows."""
         space = self.model.space_key(domain)
         scores = self.label_embeddings.scores(features, [space])
-        classes, total = self.label_embeddings.row_classes(space), self.labeled_pixels(sample.mask)
+        classes, total = self.label_embeddings.row_classes(space), labeled_pixels(sample.mask)
         loss = cross_entropy(scores, sample.mask, classes, total)
         self.means.add(f"{domain}/anchor", loss)
         return loss
@@ -130,40 +141,19 @@ class Universal(Method):
         self.means.add(f"{domain}/largest_score", scores.values.abs().amax())
         return loss - self.diversity * assigned
 
-    def end_epoch(self) -> None:
-        """Move the label embeddings to the class means of this epoch (Eq. 7)."""
-        if self.theta < 1:
+    def after_step(self) -> None:
+        """At the end of an epoch move the label embeddings to its class means (Eq. 7)."""
+        if self.theta < 1 and self.epoch_ends:
             self.class_means.update(self.theta)
 
-    def validate_features(self, features: Tensor, sample: Sample, domain: str) -> None:
-        """Count predictions by decoder and by label embedding."""
-        super().validate_features(features, sample, domain)
-        record_projection(self.means, domain, self.model, self.label_embeddings, features)
-        logits = self.label_embeddings.logits(features, self.model.space_key(domain))
-        self.by_embedding.add(domain, logits, sample.mask)
+    def observe(self, features: Tensor, domain: str) -> None:
+        """Record the length of projected pixels, and how often label embeddings choose what the decoder chooses.
 
-    def on_validation_epoch_end(self) -> None:
-        """Scores by decoder and by label embedding."""
-        super().on_validation_epoch_end()
-        self.scores |= {f"{domain}/miou_by_embedding": miou for domain, miou in self.by_embedding.take().items()}
-
-
-@torch.no_grad()
-def record_projection(
-    means: Means, domain: str, model: SegmentationModel, embeddings: LabelEmbeddings, features: Tensor
-) -> None:
-    """Record the length of projected pixels, and how often label embeddings choose the class that the decoder chooses.
-
-    Entropy falls as well by longer vectors alone, which means nothing; so the length is worth watching beside it.
-
-    Args:
-        means: Gets ``DOMAIN/projection_norm`` and ``DOMAIN/agreement``, a share in [0, 1] of the cells of the features.
-        domain: Whose labels both choose from.
-        model: Whose decoder.
-        embeddings: Those of the model.
-        features: Decoded features of validation images, (N, D, h, w).
-    """
-    by_embedding = embeddings.logits(features, model.space_key(domain)).values.argmax(dim=1)
-    agreed = by_embedding == model.classify(features, domain).values.argmax(dim=1)
-    means.add(f"{domain}/agreement", agreed.double().mean())
-    means.add(f"{domain}/projection_norm", embeddings.projection(features).float().norm(dim=1).mean())
+        Entropy falls as well by longer vectors alone, which means nothing; so the length is worth watching beside it.
+        """
+        by_embedding = self.label_embeddings.logits(features, self.model.space_key(domain)).values.argmax(dim=1)
+        agreed = by_embedding == self.model.classify(features, domain).values.argmax(dim=1)
+        self.means.add(f"{domain}/agreement", agreed.double().mean())
+        self.means.add(
+            f"{domain}/projection_norm", self.label_embeddings.projection(features).float().norm(dim=1).mean()
+        )

@@ -2,7 +2,7 @@
 
 import os
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -20,11 +20,33 @@ class TrainBatch(NamedTuple):
         labeled: Labelled images.
         unlabeled: Images whose masks nobody looks at.
         ground_truth: Labelled images drawn once more, for whoever compares predictions with true label maps.
+        views: Further views of the unlabelled images: the same pixels in other colours.
     """
 
     labeled: dict[str, Sample]
     unlabeled: dict[str, Sample]
     ground_truth: Mapping[str, Sample] = MappingProxyType({})
+    views: Mapping[str, Sequence[Sample]] = MappingProxyType({})
+
+
+class Draws(NamedTuple):
+    """What a method wants in its batches, beside labelled images.
+
+    Args:
+        unlabeled_from: First step with unlabelled images; None: no step has any, and none is ever read.
+        unlabeled_domains: Domains whose unlabelled images are used; None: all that have any.
+        in_turn: Draw an unlabelled batch from one domain at a time, as often from each as it has images, instead of
+            one from every domain in each step.
+        views: Views of every unlabelled image: the same crop, flipped alike, each in colours of its own
+            (``data.augmentation.color``).
+        ground_truth: Draw labelled images once more in every step.
+    """
+
+    unlabeled_from: int | None = None
+    unlabeled_domains: Collection[str] | None = None
+    in_turn: bool = False
+    views: int = 1
+    ground_truth: bool = False
 
 
 class EpochSteps(Sampler[int]):
@@ -62,11 +84,11 @@ class Stream:
     def __len__(self) -> int:
         return len(self.split)
 
-    def draw(self, place: int) -> Sample:
-        """View number ``place`` of the sequence."""
+    def draw(self, place: int, views: int = 1) -> list[Sample]:
+        """Image number ``place`` of the sequence, in so many views."""
         number, index = divmod(place, len(self.split))
         seed = int(np.random.SeedSequence([*self.key, place]).generate_state(1, np.uint64)[0] >> 1)
-        return self.split.draw(int(self._order_of(number)[index]), torch.Generator().manual_seed(seed))
+        return self.split.draw(int(self._order_of(number)[index]), torch.Generator().manual_seed(seed), views)
 
     def _order_of(self, number: int) -> np.ndarray:
         if number != self._pass:  # the current one is kept, as drawing it takes a time that grows with the dataset
@@ -131,7 +153,7 @@ class StepBatches(Dataset[TrainBatch]):
         batch_size: Images of a domain in a batch, over all processes together.
         share: Places in a batch that are this process's.
         plan: Which unlabelled batches a step has.
-        unlabeled_from: First step with unlabelled images; None: no step has any.
+        draws: What is wanted.
         ground_truth: Labelled images that are drawn once more, by domain.
     """
 
@@ -142,25 +164,28 @@ class StepBatches(Dataset[TrainBatch]):
         batch_size: int,
         share: range,
         plan: Plan,
-        unlabeled_from: int | None,
+        draws: Draws,
         ground_truth: Mapping[str, Stream] = MappingProxyType({}),
     ) -> None:
         self.ground_truth = dict(ground_truth)
         self.labeled, self.unlabeled, self.batch_size, self.share = labeled, unlabeled, batch_size, share
-        self.plan, self.unlabeled_from = plan, unlabeled_from
+        self.plan, self.draws = plan, draws
 
     def __getitem__(self, step: int) -> TrainBatch:
-        begun = self.unlabeled_from is not None and step >= self.unlabeled_from
+        begun = self.draws.unlabeled_from is not None and step >= self.draws.unlabeled_from
         plan = self.plan(step) if begun else {}
+        drawn = {name: self._draw(self.unlabeled[name], batches, self.draws.views) for name, batches in plan.items()}
         return TrainBatch(
-            {name: self._draw(stream, [step]) for name, stream in self.labeled.items()},
-            {name: self._draw(self.unlabeled[name], batches) for name, batches in plan.items()},
-            {name: self._draw(stream, [step]) for name, stream in self.ground_truth.items()},
+            {name: self._draw(stream, [step])[0] for name, stream in self.labeled.items()},
+            {name: first for name, (first, *_) in drawn.items()},
+            {name: self._draw(stream, [step])[0] for name, stream in self.ground_truth.items()},
+            {name: further for name, (_, *further) in drawn.items() if further},
         )
 
-    def _draw(self, stream: Stream, batches: Sequence[int]) -> Sample:
-        """This process's share of some batches, by their numbers."""
-        return collate([stream.draw(batch * self.batch_size + offset) for batch in batches for offset in self.share])
+    def _draw(self, stream: Stream, batches: Sequence[int], views: int = 1) -> list[Sample]:
+        """This process's share of some batches, by their numbers, in so many views."""
+        places = [batch * self.batch_size + offset for batch in batches for offset in self.share]
+        return [collate(view) for view in zip(*(stream.draw(place, views) for place in places), strict=True)]
 
 
 def collate(samples: Sequence[Sample]) -> Sample:

@@ -4,7 +4,7 @@ A training batch is a pure function of the seed and the step: nothing is remembe
 resumed at step s continues exactly as if it had not stopped, with any number of loading processes.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property, partial
 from warnings import warn
 
@@ -13,23 +13,47 @@ from torch.utils.data import DataLoader, Subset
 
 from semiverse.data import Augmentation, Content, CropTransform, Record, ResizeTransform, Sample, Split, survey
 from semiverse.labels import LabelSpace
-from semiverse.mixture.batches import EpochSteps, EveryStep, InTurn, StepBatches, Stream, TrainBatch, loading_processes
+from semiverse.mixture.batches import (
+    Draws,
+    EpochSteps,
+    EveryStep,
+    InTurn,
+    StepBatches,
+    Stream,
+    TrainBatch,
+    loading_processes,
+)
 from semiverse.mixture.domain import Domain, choose_labeled, choose_unlabeled
 from semiverse.resolution import Resolution
 
 
-class Domains:
-    """Several domains, each with its label budget.
+class DomainMixture:
+    """Several domains and how batches are drawn from them.
 
     Args:
         domains: Domains by name; a name has no dots.
-        seed: Of the label budgets.
+        batch_size: Images of each domain in a batch, labelled and unlabelled alike, over all processes together.
+        crop: (height, width) of a training view; None: whole images, which must then be of one size.
+        augmentation: Random changes of training views.
+        unlabeled_batches: Unlabelled batches of a domain in each step; None: as many as it takes to see all its
+            unlabelled images about once an epoch.
+        workers: Processes that load; 0: load in the training process; None: one a core, at most 4.
+        seed: Of the label budgets, the order of the images and the augmentation.
 
     Raises:
-        ValueError: If there is no domain, or a name is empty or has a dot.
+        ValueError: If there is no domain, a name is empty or has a dot, or a number is out of range.
     """
 
-    def __init__(self, domains: dict[str, Domain], seed: int) -> None:
+    def __init__(
+        self,
+        domains: dict[str, Domain],
+        batch_size: int = 4,
+        crop: tuple[int, int] | None = None,
+        augmentation: Augmentation = Augmentation(),
+        unlabeled_batches: int | None = 1,
+        workers: int | None = None,
+        seed: int = 0,
+    ) -> None:
         if not domains:
             raise ValueError("the mixture has no domain; expected at least one: name it under data.domains")
         for name in domains:
@@ -37,6 +61,16 @@ class Domains:
                 raise ValueError(f"domain name {name!r} is empty or has a dot; expected a word: call it 'streets', say")
         self.domains, self.seed = domains, seed
         self._contents: dict[tuple[str, str], list[Content]] = {}
+        least = {"batch_size": (batch_size, 1), "unlabeled_batches": (unlabeled_batches, 1)}
+        least |= {"workers": (workers, 0), "seed": (seed, 0)}
+        for option, (value, minimum) in least.items():
+            if value is not None and value < minimum:
+                raise ValueError(f"{option} is {value}; expected at least {minimum}: raise data.{option}")
+        self.batch_size, self.crop, self.augmentation = batch_size, crop, augmentation
+        self.unlabeled_batches, self.workers = unlabeled_batches, workers
+        self._views = {
+            name: CropTransform(domain.resolution_left, crop, augmentation) for name, domain in domains.items()
+        }
 
     @property
     def label_spaces(self) -> dict[str, LabelSpace]:
@@ -106,49 +140,6 @@ class Domains:
         found = zip(domain.dataset.subset(domain.train), self.contents(name, domain.train), strict=True)
         return frozenset().union(*(content.classes for record, content in found if record.image in labeled))
 
-
-__all__ = ["Domain", "DomainMixture", "TrainBatch"]
-
-
-class DomainMixture(Domains):
-    """Several domains and how batches are drawn from them.
-
-    Args:
-        domains: Domains by name; a name has no dots.
-        batch_size: Images of each domain in a batch, labelled and unlabelled alike, over all processes together.
-        crop: (height, width) of a training view; None: whole images, which must then be of one size.
-        augmentation: Random changes of training views.
-        unlabeled_batches: Unlabelled batches of a domain in each step; None: as many as it takes to see all its
-            unlabelled images about once an epoch.
-        workers: Processes that load; 0: load in the training process; None: one a core, at most 4.
-        seed: Of the label budgets, the order of the images and the augmentation.
-
-    Raises:
-        ValueError: If there is no domain, a name is empty or has a dot, or a number is out of range.
-    """
-
-    def __init__(
-        self,
-        domains: dict[str, Domain],
-        batch_size: int = 4,
-        crop: tuple[int, int] | None = None,
-        augmentation: Augmentation = Augmentation(),
-        unlabeled_batches: int | None = 1,
-        workers: int | None = None,
-        seed: int = 0,
-    ) -> None:
-        super().__init__(domains, seed)
-        least = {"batch_size": (batch_size, 1), "unlabeled_batches": (unlabeled_batches, 1)}
-        least |= {"workers": (workers, 0), "seed": (seed, 0)}
-        for option, (value, minimum) in least.items():
-            if value is not None and value < minimum:
-                raise ValueError(f"{option} is {value}; expected at least {minimum}: raise data.{option}")
-        self.batch_size, self.crop, self.augmentation = batch_size, crop, augmentation
-        self.unlabeled_batches, self.workers = unlabeled_batches, workers
-        self._views = {
-            name: CropTransform(domain.resolution_left, crop, augmentation) for name, domain in domains.items()
-        }
-
     @property
     def steps_per_epoch(self) -> int:
         """Steps until the longest labelled list has been seen once; shorter lists are repeated meanwhile.
@@ -167,24 +158,17 @@ class DomainMixture(Domains):
     def training(
         self,
         position: Callable[[], int],
-        unlabeled_from: int | None = 0,
+        draws: Draws = Draws(unlabeled_from=0),
         rank: int = 0,
         processes: int = 1,
-        ground_truth: bool = False,
-        unlabeled_domains: Collection[str] | None = None,
-        in_turn: bool = False,
     ) -> DataLoader[TrainBatch]:
         """Batches of an epoch, one a step, from the position that training has reached.
 
         Args:
             position: Number of steps done so far; asked when an epoch starts.
-            unlabeled_from: First step with unlabelled images; None: no step has any.
+            draws: What batches hold beside labelled images.
             rank: Of this process.
             processes: Number of processes; each gets its share of every batch.
-            ground_truth: Draw labelled images once more in every step.
-            unlabeled_domains: Domains whose unlabelled images are used; None: all that have any.
-            in_turn: Draw an unlabelled batch from one domain at a time, as often from each as it has images, instead of
-                one from every domain in each step.
 
         Raises:
             ValueError: If the processes cannot share a batch evenly.
@@ -194,9 +178,8 @@ class DomainMixture(Domains):
                 f"batch_size {self.batch_size} cannot be shared by {processes} processes; expected a multiple of them: "
                 "change data.batch_size"
             )
-        wanted = (
-            set() if unlabeled_from is None else set(self.domains if unlabeled_domains is None else unlabeled_domains)
-        )
+        chosen = self.domains if draws.unlabeled_domains is None else draws.unlabeled_domains
+        wanted = set() if draws.unlabeled_from is None else set(chosen)
         unlabeled = self._streams("unlabeled", {name: self.unlabeled[name] for name in self.domains if name in wanted})
         workers = loading_processes(processes) if self.workers is None else self.workers
         batches = StepBatches(
@@ -204,9 +187,9 @@ class DomainMixture(Domains):
             unlabeled,
             self.batch_size,
             range(rank, self.batch_size, processes),
-            self._plan({name: len(stream) for name, stream in unlabeled.items()}, in_turn),
-            unlabeled_from,
-            self._streams("ground truth", self.labeled) if ground_truth else {},
+            self._plan({name: len(stream) for name, stream in unlabeled.items()}, draws.in_turn),
+            draws,
+            self._streams("ground truth", self.labeled) if draws.ground_truth else {},
         )
         return DataLoader(
             batches,

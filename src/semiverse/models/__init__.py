@@ -9,7 +9,7 @@ from semiverse.models.drn import DilatedResidualNetwork
 from semiverse.models.encoder import Encoder, build_encoder
 from semiverse.models.label_embeddings import LabelEmbeddings
 from semiverse.models.latent_branch import LatentBranch
-from semiverse.models.model import SegmentationModel, parameter_groups
+from semiverse.models.model import SegmentationModel
 from semiverse.models.network import Network, build_head
 from semiverse.models.published import KeyReport, load_weights, read_tensors
 
@@ -31,7 +31,6 @@ __all__ = [
     "build_head",
     "convert_batch_norm",
     "load_weights",
-    "parameter_groups",
     "read_tensors",
     "select_group",
 ]

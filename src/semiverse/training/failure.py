@@ -1,55 +1,82 @@
-"""What is left of a training that came to a loss that is not finite."""
+"""A loss that is not a number: everything known about it, and a run that repeats its step."""
 
 import json
-from typing import Any, cast
+from typing import Any
 
 import torch
-from pytorch_lightning import Callback, LightningModule, Trainer
+from torch import Tensor
 
 from semiverse.files import write_atomically
 from semiverse.methods import Method
-from semiverse.methods.non_finite import NonFiniteLossError
+from semiverse.mixture import TrainBatch
 from semiverse.run import Run
-from semiverse.training.labeled import FILE as LABELED
+from semiverse.training.labeled import LABELED
 
 
-class FailureDump(Callback):
-    """Leaves a run that stopped right before a step whose loss is not finite, so that going on repeats the step.
-
-    It lies in ``failure`` inside the run folder: the run's configuration and labelled images, the state before the step
-    as ``checkpoints/last.ckpt``, and ``failure.json``: what was not finite, on which images, and the command that
-    repeats it.
+class NonFiniteLossError(FloatingPointError):
+    """A term of the objective is not finite; nothing that learns has moved in its step.
 
     Args:
-        run: The run that is trained.
+        step: Number of steps done before.
+        term: Which one: the function it is from and its place among what that gave, from 0.
+        value: What the term is, over all processes.
+        recorded: Names of the losses recorded since the last validation that are not finite.
+        batch: Where the term comes from.
+        remedy: What to try, for the message.
     """
 
-    def __init__(self, run: Run) -> None:
-        self.run = run
-        self._buffers: list[torch.Tensor] = []
-        self._sums: dict[str, torch.Tensor] = {}
+    def __init__(self, step: int, term: str, value: float, recorded: list[str], batch: TrainBatch, remedy: str) -> None:
+        kinds = {"labeled": batch.labeled, "unlabeled": batch.unlabeled, "ground_truth": batch.ground_truth}
+        images = {kind: {name: sample.id for name, sample in samples.items()} for kind, samples in kinds.items()}
+        self.facts: dict[str, Any] = {
+            "step": step,
+            "term": term,
+            "value": str(value),  # as JSON knows no such number
+            "losses": recorded,
+            "images": {kind: samples for kind, samples in images.items() if samples},
+        }
+        named = f" ({', '.join(recorded)})" if recorded else ""
+        super().__init__(
+            f"the loss {term}{named} is {value} at step {step}, on images {self.facts['images']}; expected a finite "
+            f"number: {remedy}"
+        )
+
+
+class BeforeStep:
+    """What a step changes before its losses are known: statistics and means; nothing else has moved by then.
+
+    Args:
+        method: Whose.
+    """
+
+    def __init__(self, method: Method) -> None:
+        self.method = method
+        self._buffers = [torch.empty_like(buffer) for buffer in method.buffers()]
+        self._sums: dict[str, Tensor] = {}
         self._counts: dict[str, int] = {}
 
-    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:  # noqa: ANN401, ARG002
-        """Remember what a step changes before its loss is known: statistics and means; nothing else has moved then."""
-        means, buffers = cast(Method, pl_module).means, list(pl_module.buffers())
-        self._sums, self._counts = dict(means.sums), dict(means.counts)
-        if not self._buffers:
-            self._buffers = [torch.empty_like(buffer) for buffer in buffers]
-        torch._foreach_copy_(self._buffers, buffers)
+    def remember(self) -> None:
+        """Keep how it is now."""
+        self._sums, self._counts = dict(self.method.means.sums), dict(self.method.means.counts)
+        torch._foreach_copy_(self._buffers, list(self.method.buffers()))
 
-    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Write the run that repeats the step."""
-        if not isinstance(exception, NonFiniteLossError):
-            return
-        method, failure = cast(Method, pl_module), self.run.failure
-        method.means.sums, method.means.counts = self._sums, self._counts
-        with torch.no_grad():
-            torch._foreach_copy_(list(method.buffers()), self._buffers)
-        trainer.save_checkpoint(failure.last, weights_only=False)
-        if trainer.is_global_zero:
-            for kept in (self.run.config, self.run.folder / LABELED):
-                if kept.is_file():
-                    write_atomically(failure.folder / kept.name, kept.read_bytes())
-            replay = f"semiverse train --config {failure.config} --out {failure.folder}"
-            write_atomically(failure.failed, json.dumps(exception.facts | {"replay": replay}, indent=1) + "\n")
+    @torch.no_grad()
+    def restore(self) -> None:
+        """Make it again as it was."""
+        self.method.means.sums, self.method.means.counts = self._sums, self._counts
+        torch._foreach_copy_(list(self.method.buffers()), self._buffers)
+
+
+def write_failure(run: Run, error: NonFiniteLossError, checkpoint: bytes) -> None:
+    """Leave in ``failure`` a run that stopped right before the step whose loss is not finite: going on repeats it.
+
+    It holds the run's configuration and labelled images, the state before the step as ``checkpoints/last.ckpt``, and
+    ``failure.json``: what was not finite, on which images, and the command that repeats it.
+    """
+    failure = run.failure
+    write_atomically(failure.last, checkpoint)
+    for kept in (run.config, run.folder / LABELED):
+        if kept.is_file():
+            write_atomically(failure.folder / kept.name, kept.read_bytes())
+    replay = f"semiverse train --config {failure.config} --out {failure.folder}"
+    write_atomically(failure.failed, json.dumps(error.facts | {"replay": replay}, indent=1) + "\n")

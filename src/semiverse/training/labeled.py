@@ -10,13 +10,13 @@ from semiverse.mixture import DomainMixture
 from semiverse.mixture.domain import labeling_facts
 from semiverse.run import Run
 
-FILE = "labeled.json"
+LABELED = "labeled.json"
 
 
 def note_labeled(run: Run, data: DomainMixture) -> None:
     """Write ids, rule, seed and digest of the labelled images of every domain to ``labeled.json``."""
     facts = {name: labeling_facts(data.domains[name], records, data.seed) for name, records in data.labeled.items()}
-    write_atomically(run.folder / FILE, json.dumps(facts, indent=1) + "\n")
+    write_atomically(run.folder / LABELED, json.dumps(facts, indent=1) + "\n")
 
 
 def refuse_other_labels(run: Run, data: DomainMixture) -> None:
@@ -28,7 +28,7 @@ def refuse_other_labels(run: Run, data: DomainMixture) -> None:
     Raises:
         ValueError: If they are not.
     """
-    path = run.folder / FILE
+    path = run.folder / LABELED
     if not path.is_file():
         return
     kept: dict[str, dict[str, Any] | list[str]] = json.loads(path.read_text(encoding="utf-8"))

@@ -1,21 +1,21 @@
-"""Options of a training: what is passed on to Lightning and what is not."""
+"""Options of a training: what is passed on to Fabric and what is not."""
 
 import logging
 import warnings
 
 import pytest
 
-from semiverse.training.trainer import build_trainer, quiet, total_steps, trainer_options
+from semiverse.training.options import build_fabric, process_number, quiet, total_steps, trainer_options
 
 
 def test_without_options_a_training_has_200_epochs_on_one_device():
     assert trainer_options(None) == {"max_epochs": 200, "devices": 1}
 
 
-def test_several_devices_exchange_gradients_of_every_term():
-    assert trainer_options({"devices": 2})["strategy"] == "ddp_find_unused_parameters_true"
-    assert trainer_options({"devices": 2, "strategy": "ddp_spawn"})["strategy"] == "ddp_spawn"
-    assert "strategy" not in trainer_options({"devices": 1})
+def test_number_of_processes_is_known_before_any_is_started():
+    for options, processes in (({}, 1), ({"devices": 2}, 2), ({"devices": 2, "num_nodes": 3}, 6)):
+        fabric = build_fabric(trainer_options({"accelerator": "cpu", **options}))
+        assert process_number(fabric) == processes
 
 
 @pytest.mark.parametrize(
@@ -32,7 +32,7 @@ def test_length_is_the_shorter_of_steps_and_epochs(given, steps):
     assert total_steps(trainer_options(given), steps_per_epoch=5) == steps
 
 
-@pytest.mark.parametrize("name", ["logger", "callbacks", "max_time", "fast_dev_run", "limit_train_batches"])
+@pytest.mark.parametrize("name", ["logger", "callbacks", "max_time", "fast_dev_run", "limit_train_batches", "profiler"])
 def test_options_that_a_run_decides_itself_are_refused(name):
     with pytest.raises(ValueError, match=f"no option '{name}'; expected max_steps"):
         trainer_options({name: 1})
@@ -44,19 +44,19 @@ def test_length_that_is_no_positive_whole_number_is_refused(value):
         trainer_options({"max_steps": value})
 
 
-def test_value_that_lightning_refuses_is_named(tmp_path):
+def test_value_that_fabric_refuses_is_named(tmp_path):
     with pytest.raises(ValueError, match=r"trainer \(accelerator: cpu, precision: 7.*cannot be used"):
-        build_trainer({"accelerator": "cpu", "precision": "7"}, logger=False)
+        build_fabric({"accelerator": "cpu", "precision": "7"})
 
 
-def test_advice_of_lightning_is_kept_back_and_comes_again_afterwards(caplog):
-    talker = logging.getLogger("pytorch_lightning")
+def test_advice_of_fabric_is_kept_back_and_comes_again_afterwards(caplog):
+    talker = logging.getLogger("lightning_fabric")
     talker.setLevel(logging.INFO)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         with quiet():
             assert not talker.isEnabledFor(logging.WARNING)
-            warnings.warn_explicit("advice", UserWarning, "file.py", 1, module="pytorch_lightning.loops")
+            warnings.warn_explicit("advice", UserWarning, "file.py", 1, module="lightning_fabric.strategies")
             warnings.warn_explicit("ours", UserWarning, "file.py", 1, module="semiverse.mixture.mixture")
     assert talker.level == logging.INFO
     assert [str(warning.message) for warning in caught] == ["ours"]

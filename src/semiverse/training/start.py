@@ -1,0 +1,79 @@
+"""How a training starts: a method with its model, data and length, and what the run notes about that."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from lightning_fabric import seed_everything
+from lightning_fabric.loggers.tensorboard import TensorBoardLogger
+
+from semiverse.files import write_atomically
+from semiverse.methods import Method, Optimizer
+from semiverse.methods.declarations import declared
+from semiverse.mixture import DomainMixture
+from semiverse.models import ModelConfig, SegmentationModel
+from semiverse.run import Run
+from semiverse.training.labeled import note_labeled
+from semiverse.training.loop import fit
+from semiverse.training.options import build_fabric, process_number, quiet, total_steps
+from semiverse.training.recorder import Recorder
+
+
+def build_method(
+    data: DomainMixture,
+    method: Callable[[SegmentationModel], Method],
+    model: ModelConfig,
+    options: Mapping[str, Any],
+    seed: int,
+) -> Method:
+    """A method that is ready to train; whatever can be refused without training is refused here.
+
+    Raises:
+        ValueError: If data, method, model and trainer do not go together.
+    """
+    with quiet():
+        seed_everything(seed, workers=True, verbose=False)
+        built = method(SegmentationModel(model, data.label_spaces, data.resolutions))
+        built.attach(data, total_steps(options, data.steps_per_epoch))
+        data.training(lambda: 0, built.draws(), processes=process_number(build_fabric(options)))
+    return built
+
+
+def refuse_mixed_sizes(data: DomainMixture) -> None:
+    """Whole images of one batch have to be of one size.
+
+    Raises:
+        ValueError: If training images of a domain are not, and nothing cuts them.
+    """
+    if data.crop is not None or data.batch_size == 1:
+        return
+    for name, domain in data.domains.items():
+        known = [content.size for content in data.contents(name, domain.train) if content.size is not None]
+        sizes = sorted({domain.resolution.of(*size) for size in known})
+        if len(sizes) > 1:
+            first, last = sizes[0], sizes[-1]
+            raise ValueError(
+                f"domain {name}: training images have {len(sizes)} sizes (height, width), such as {first} and {last}; "
+                f"expected one, as whole images form a batch: set data.crop, or data.domains.{name}.resolution.size"
+            )
+
+
+def note_start(run: Run, method: Method, seed: int) -> None:
+    """Write what the run starts from, and what its method declares."""
+    run.note_environment(seed)
+    note_labeled(run, method.data)
+    write_atomically(run.method, json.dumps(declared(type(method)), indent=1) + "\n")
+
+
+def fit_run(
+    method: Method,
+    optimizer: Optimizer,
+    options: Mapping[str, Any],
+    recorder: Recorder,
+    seed: int,
+    callbacks: Sequence[object],
+) -> None:
+    """Train or go on training in a run folder; arguments and errors are those of ``fit``."""
+    with quiet():
+        logger = TensorBoardLogger(recorder.run.folder, name="tensorboard", version="")
+        fit(build_fabric(options, callbacks, logger), method, optimizer, recorder, seed)
