@@ -15,7 +15,6 @@ from semiverse.losses.latent import (
     effective_latent_classes,
     latent_given_class,
     symmetric_divergence,
-    update_co_occurrence,
 )
 
 __all__ = [
@@ -34,5 +33,4 @@ __all__ = [
     "one_hot_map",
     "pseudo_labels",
     "symmetric_divergence",
-    "update_co_occurrence",
 ]

@@ -58,20 +58,6 @@ def co_occurrence(scores: ScoreMap, mask: Tensor, classes: int) -> Tensor:
     return summed(scores.detach(), mask.shape[-2:], partial(_count, mask=mask, classes=classes))
 
 
-def update_co_occurrence(average: Tensor, counts: Tensor, rate: float) -> Tensor:
-    """Moving average of co-occurrences, (1 - rate) average + rate counts (Eq. 8).
-
-    Args:
-        average: The average so far, (C, L); zero at the start.
-        counts: Co-occurrence of a labelled batch, (C, L).
-        rate: Weight of the batch in [0, 1]; batch size / number of labelled images in the paper, section 3.2.
-
-    Returns:
-        The new average, (C, L), without gradient. Its scale has no meaning: it cancels in ``latent_given_class``.
-    """
-    return torch.lerp(average, counts.detach().to(average), rate)
-
-
 def latent_given_class(occurrence: Tensor) -> Tensor:
     """P(l|c) of a co-occurrence, (C, L) → (C, L): rows sum to 1 (Eq. 9); a class never seen has 1 / L everywhere."""
     total = occurrence.sum(dim=1, keepdim=True)

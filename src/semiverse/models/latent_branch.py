@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.distributed import all_reduce
 
 from semiverse.distributed import process_count
-from semiverse.losses import effective_latent_classes, latent_given_class, update_co_occurrence
+from semiverse.losses import effective_latent_classes, latent_given_class
 from semiverse.upsampling import ScoreMap, Upsampling
 
 
@@ -47,11 +47,17 @@ class LatentBranch(nn.Module):
 
     @torch.no_grad()
     def note(self, space: str, counts: Tensor, rate: float) -> None:
-        """Move the average by the co-occurrences of a batch, (C, L), of which this process has a share (Eq. 8)."""
+        """Move the average to (1 - rate) average + rate counts (Eq. 8); its scale cancels in ``latent_given_class``.
+
+        Args:
+            space: Key of the label space.
+            counts: Co-occurrence of a batch, (C, L), of which this process has a share.
+            rate: Weight of the batch in [0, 1]; batch size / number of labelled images in the paper, section 3.2.
+        """
         if process_count() > 1:
             all_reduce(counts)
         average = self.co_occurrence(space)
-        average.copy_(update_co_occurrence(average, counts, rate))
+        average.lerp_(counts.to(average), rate)
 
     def latent_given_class(self, space: str) -> Tensor:
         """P(l|c), (C, L), rows sum to 1 (Eq. 9)."""
