@@ -1,21 +1,40 @@
-"""Every configuration in configs/ parses, and trains two steps on data that the tests write."""
+"""Every shipped configuration parses, and trains two steps on data that the tests write."""
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-import semiverse
 from semiverse.cli.call import parse
 from semiverse.cli.main import main
 from semiverse.commands.train import train
-from semiverse.configuration import describe, dump_yaml, load_yaml
+from semiverse.configuration import describe, dump_yaml, load_yaml, rewritten
 from semiverse.datasets import Cityscapes, PascalVOC
+from semiverse.recipes.cells import cells
+from semiverse.recipes.recipe import SHIPPED, load
 from tests.fakes import WRITERS, write_camvid
 
 CONFIGS = Path(__file__).parent.parent / "configs"
-PAPER, CAMVID = Path(semiverse.__file__).parent / "recipes" / "latent", CONFIGS / "camvid_semisupervised"
+PAPER = SHIPPED / "latent"
 EXPERIMENTS = sorted(CONFIGS.glob("*.yaml"))
 PRESETS = sorted((CONFIGS / "presets").rglob("*.yaml"))
+ROWS = [f"universal/rows/{path.stem}" for path in sorted((SHIPPED / "universal" / "rows").glob("*.yaml"))]
+EVERY_FILE = [*sorted(CONFIGS.rglob("*.yaml")), *sorted(SHIPPED.rglob("*.yaml"))]
+
+
+def mappings(values: Any) -> Iterator[Mapping[str, Any]]:
+    """Every mapping in plain values, itself included."""
+    if isinstance(values, dict):
+        yield values
+    for value in values.values() if isinstance(values, dict) else values if isinstance(values, list) else ():
+        yield from mappings(value)
+
+
+@pytest.mark.parametrize("file", EVERY_FILE, ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_no_option_stands_where_an_earlier_version_had_it(file):
+    assert [moved for values in mappings(load_yaml(file.read_text())) if (moved := rewritten(values)[1])] == []
+
 
 SMALL = {
     "batch_size": 2,
@@ -46,10 +65,11 @@ def small(config: Path) -> dict:
     return {"data": SMALL | {"domains": domains}, "model": {"width": 0.0625}} | trainers
 
 
-def trained(tmp_path, *configs: Path) -> Path:
+def trained(tmp_path, *configs: Path | str) -> Path:
     """Train on the small worlds; label embeddings have to fit 32 feature channels."""
     changes, file = small(configs[0]), tmp_path / "small.yaml"
-    if "class_path: Universal" in configs[-1].read_text():
+    last = SHIPPED / f"{configs[-1]}.yaml" if isinstance(configs[-1], str) else configs[-1]
+    if "class_path: Universal" in last.read_text():
         changes["method"] = {"init_args": {"embed_dim": 8}}
     file.write_text(dump_yaml(changes))
     files = [word for config in (*configs, file) for word in ("--config", str(config))]
@@ -70,6 +90,20 @@ def test_preset_changes_an_experiment(preset, tmp_path):
     assert (out / "model" / "model.safetensors").is_file()
 
 
+@pytest.mark.parametrize("row", ROWS)
+def test_row_of_a_recipe_changes_an_experiment_by_its_name(row, tmp_path):
+    out = trained(tmp_path, CONFIGS / "camvid_labelmefacade_cpu.yaml", row)
+    assert (out / "model" / "model.safetensors").is_file()
+    written, chosen = load_yaml((out / "config.yaml").read_text()), load_yaml((SHIPPED / f"{row}.yaml").read_text())
+    assert written["method"]["class_path"].endswith(f".{chosen['method']['class_path']}")
+    given = chosen["method"].get("init_args", {})
+    assert {name: written["method"]["init_args"][name] for name in given} == given | (
+        {"embed_dim": 8} if "embed_dim" in given else {}
+    )
+    assert written["model"]["separate"] == ("model" in chosen)
+    assert written["optimizer"]["lr"] == 0.01  # the experiment's own
+
+
 # Experiments of a base file and rows. Their own datasets are written by the tests, with few and small images.
 
 WRITERS_BY_BASE = {
@@ -77,7 +111,8 @@ WRITERS_BY_BASE = {
     "cityscapes": lambda root: WRITERS[Cityscapes]["labelIds"](root / "cityscapes"),
     "camvid": lambda root: write_camvid(root / "camvid"),
 }
-BASES = [PAPER / "voc.yaml", PAPER / "cityscapes.yaml", CAMVID / "camvid.yaml"]
+BASES = [PAPER / "voc.yaml", PAPER / "cityscapes.yaml"]
+OPEN = load("open/semisupervised")
 REDUCED = """
 data:
   domains: {NAME: {labeled: LABELED, resolution: {size: [32, 48], scale: 1.0}}}
@@ -94,8 +129,8 @@ check: false
 def rows_of(base: Path) -> list[Path | None]:
     """No row, and every one that changes this base."""
     others = {path.stem for path in BASES} - {base.stem}
-    rows = sorted((PAPER / "rows").glob("*.yaml")) if base.parent == PAPER else sorted(CAMVID.glob("*.yaml"))
-    return [None, *(row for row in rows if row != base and row.stem.split("_")[0] not in others)]
+    rows = sorted((PAPER / "rows").glob("*.yaml"))
+    return [None, *(row for row in rows if row.stem.split("_")[0] not in others)]
 
 
 PAIRS = [
@@ -124,29 +159,55 @@ def resolved(base: Path, row: Path | None, monkeypatch: pytest.MonkeyPatch) -> d
 
 @pytest.mark.parametrize(("base", "row"), PAIRS)
 def test_row_keeps_the_optimiser_of_its_base(base, row, monkeypatch):
-    values, plain = (resolved(base, file, monkeypatch)["method"]["init_args"] for file in (row, None))
-    kept = ("lr", "momentum", "power", "decay", "head_lr")
-    assert {name: values[name] for name in kept} == {name: plain[name] for name in kept}
+    values = resolved(base, row, monkeypatch)["optimizer"]
+    given = {"lr": 0.00025, "head_factor": 10.0, "momentum": 0.9, "power": 0.9, "decay": "step"}
     printed = row is not None and row.stem == "weight_decay_as_printed"
-    assert values["weight_decay"] == (0.0001 if printed else 0.0005)
-    assert (values["lr"], values["head_lr"]) == ((0.01, 1.0) if base.parent == CAMVID else (0.00025, 10.0))
+    assert {name: value for name, value in values.items() if value is not None} == given | {
+        "weight_decay": 0.0001 if printed else 0.0005
+    }
 
 
 FROM = {"Adversarial": "pseudo_from: 1", "Latent": "consistency_from: 1"}
 """So that two steps show every term."""
 
 
+def train_reduced(tmp_path, monkeypatch, name: str, kind: str, labeled: str, *files: Path | None) -> None:
+    """Train two steps on data that is written here, so that every term is seen."""
+    monkeypatch.setenv("SEMIVERSE_DATA", str(tmp_path))
+    monkeypatch.setenv("SEMIVERSE_CACHE", str(tmp_path / "cache"))
+    WRITERS_BY_BASE[name](tmp_path)
+    text = REDUCED.replace("NAME", name).replace("START", FROM.get(kind, "")).replace("LABELED", labeled)
+    (tmp_path / "small.yaml").write_text(text)
+    assert main(["train", *words(*files, tmp_path / "small.yaml"), "--out", str(tmp_path / "run")]) == 0
+    assert (tmp_path / "run" / "model" / "model.safetensors").is_file()
+
+
 @pytest.mark.parametrize(("base", "row"), TRAINED)
 def test_row_trains_two_steps(base, row, tmp_path, monkeypatch):
     kind = resolved(base, row, monkeypatch)["method"]["class_path"].rpartition(".")[2]
-    monkeypatch.setenv("SEMIVERSE_DATA", str(tmp_path))
-    monkeypatch.setenv("SEMIVERSE_CACHE", str(tmp_path / "cache"))
-    WRITERS_BY_BASE[base.stem](tmp_path)
-    text = REDUCED.replace("NAME", base.stem).replace("START", FROM.get(kind, ""))
-    (tmp_path / "small.yaml").write_text(text.replace("LABELED", "null" if row and "full" in row.stem else "2"))
-    out = tmp_path / "run"
-    assert main(["train", *words(base, row, tmp_path / "small.yaml"), "--out", str(out)]) == 0
-    assert (out / "model" / "model.safetensors").is_file()
+    labeled = "null" if row and "full" in row.stem else "2"
+    train_reduced(tmp_path, monkeypatch, base.stem, kind, labeled, base, row)
+
+
+@pytest.mark.parametrize("row", OPEN.rows)
+def test_row_of_the_open_recipe_trains_two_steps(row, tmp_path, monkeypatch):
+    values = OPEN.configuration("eighth", row, "cpu")
+    (tmp_path / "row.yaml").write_text(dump_yaml(values))
+    train_reduced(tmp_path, monkeypatch, "camvid", values["method"]["class_path"], "2", tmp_path / "row.yaml")
+
+
+@pytest.mark.parametrize(
+    ("name", "optimizer"),
+    [
+        ("open/universal", {"lr": 0.01}),
+        ("open/semisupervised", {"lr": 0.01, "head_factor": 1.0, "weight_decay": 0.0005, "decay": "step"}),
+        ("open/adaptation", {"lr": 0.01, "head_factor": 1.0}),
+    ],
+)
+def test_runs_of_an_open_recipe_share_their_optimiser(name, optimizer):
+    recipe = load(name)
+    for cell in (cell for size in recipe.sizes for cell in cells(recipe, size, seeds=[0])):
+        assert cell.config["optimizer"] == optimizer, cell.title
 
 
 @pytest.mark.parametrize(
@@ -168,3 +229,9 @@ def test_row_of_a_fraction_sets_the_budget(base, row, monkeypatch):
     budget = {"1_4": "1/4", "1_2": "1/2", "full": None}[row.stem.removeprefix(f"{base.stem}_")]
     domain = resolved(base, row, monkeypatch)["data"]["init_args"]["domains"][base.stem]
     assert domain["labeled"] == budget
+
+
+@pytest.mark.parametrize(("column", "budget"), [("eighth", "1/8"), ("quarter", "1/4"), ("half", "1/2")])
+def test_column_of_a_fraction_sets_the_budget(column, budget):
+    for size in OPEN.sizes:
+        assert OPEN.configuration(column, "latent", size)["data"]["domains"]["camvid"]["labeled"] == budget

@@ -1,28 +1,24 @@
 """Configurations of adaptation: every row of every base resolves to what it is called, and bases train on stand-ins."""
 
-import re
 from pathlib import Path
 
 import pytest
 
-import semiverse
-from semiverse.cli.call import parse
+from semiverse.cli.call import given_values, parse
 from semiverse.cli.main import main
 from semiverse.commands.train import train
-from semiverse.configuration import describe
+from semiverse.configuration import describe, dump_yaml
+from semiverse.recipes.recipe import SHIPPED, load
 from semiverse.run import Run
 from tests.fakes.basic import write_camvid, write_labelmefacade, write_photo
 from tests.fakes.driving import write_cityscapes, write_gta5
 
 CONFIGS = Path(__file__).parent.parent / "configs"
-PAPER, SMALL = Path(semiverse.__file__).parent / "recipes" / "adaptation", CONFIGS / "adaptation"
-ROWS = {"source_only", "single_level", "multi_level"}
+PAPER, OPEN = SHIPPED / "adaptation", load("open/adaptation")
 PAPER_BASES = sorted(PAPER.glob("*_to_*.yaml"))
 SCORED = PAPER / "rows" / "scored_on_cityscapes.yaml"
 PAPER_ROWS = [path for path in sorted((PAPER / "rows").glob("*.yaml")) if path != SCORED]
-SMALL_BASES = [path for path in sorted(SMALL.glob("*.yaml")) if path.stem not in ROWS]
 PAIRS = [(base, row) for base in PAPER_BASES for row in (None, *PAPER_ROWS)]
-PAIRS += [(base, row) for base in SMALL_BASES for row in (None, *(SMALL / f"{row}.yaml" for row in sorted(ROWS)))]
 WEIGHTS = {
     "source_only": (0.0, 0.0, 0.0),
     "single_level": (0.001, 0.0, 0.0),
@@ -32,32 +28,54 @@ WEIGHTS = {
 """Of the main adversary, the auxiliary one, and the auxiliary cross entropy; others are the authors' for today."""
 
 
+def weights(method):
+    return tuple(method[option] for option in ("adversary", "auxiliary_adversary", "auxiliary_weight"))
+
+
 def words(*configs):
     return [word for config in configs if config is not None for word in ("--config", str(config))]
 
 
 @pytest.mark.parametrize(
     ("base", "row"),
-    [pytest.param(b, r, id=f"{b.parent.parent.name}-{b.stem}-{r.stem if r else 'alone'}") for b, r in PAIRS],
+    [pytest.param(b, r, id=f"{b.stem}-{r.stem if r else 'alone'}") for b, r in PAIRS],
 )
 def test_row_sets_its_weights_and_nothing_else(base, row, monkeypatch):
     monkeypatch.chdir(CONFIGS.parent)
     values, plain = (describe(parse("train", train, (), words(base, one))) for one in (row, None))
     method, own = values["method"]["init_args"], plain["method"]["init_args"]
     name = row.stem if row else ""
-    weights = tuple(method[option] for option in ("adversary", "auxiliary_adversary", "auxiliary_weight"))
-    assert weights == WEIGHTS.get(name, (0.0005, 0.00005, 0.1))
+    assert weights(method) == WEIGHTS.get(name, (0.0005, 0.00005, 0.1))
     assert method["least_squares"] == (name == "least_squares")
     assert method["targets"] == ("balanced" if name == "balanced" else "concatenated")
-    kept = ("lr", "momentum", "power", "decay", "head_lr", "weight_decay", "discriminator_lr", "schedule")
-    assert {option: method[option] for option in kept} == {option: own[option] for option in kept}
-    assert values["data"] == plain["data"] and values["trainer"] == plain["trainer"]
+    assert method["discriminator_lr"] == own["discriminator_lr"]
+    assert all(values[part] == plain[part] for part in ("data", "optimizer", "trainer"))
     assert values["model"]["batch_norm"] == "shared"
     assert (values["model"] == plain["model"]) == (name != "from_adapted")
-    if base.parent == PAPER:
-        assert (method["lr"], method["head_lr"], method["schedule"]) == (0.00025, 10.0, 250_000)
-        assert values["trainer"] == {"max_steps": 150_000}
-        assert (values["data"]["init_args"]["batch_size"], values["data"]["init_args"]["crop"]) == (1, None)
+    optimizer = values["optimizer"]
+    assert (optimizer["lr"], optimizer["head_factor"], optimizer["decay_steps"]) == (0.00025, 10.0, 250_000)
+    assert (optimizer["momentum"], optimizer["weight_decay"], optimizer["decay"]) == (0.9, 0.0005, "step")
+    assert values["trainer"] == {"max_steps": 150_000}
+    assert (values["data"]["init_args"]["batch_size"], values["data"]["init_args"]["crop"]) == (1, None)
+
+
+@pytest.mark.parametrize("size", OPEN.sizes)
+@pytest.mark.parametrize("column", OPEN.columns)
+def test_row_of_the_open_recipe_sets_its_weights_and_nothing_else(column, size, tmp_path, monkeypatch):
+    monkeypatch.chdir(CONFIGS.parent)
+    runs = {}
+    for row in OPEN.rows:
+        (tmp_path / f"{row}.yaml").write_text(dump_yaml(OPEN.configuration(column, row, size)))
+        runs[row] = describe(parse("train", train, (), words(tmp_path / f"{row}.yaml")))
+    for row, values in runs.items():
+        method = values["method"]["init_args"]
+        assert weights(method) == WEIGHTS.get(row, (0.0005, 0.00005, 0.1))
+        assert (method["least_squares"], method["targets"]) == (False, "concatenated")
+        assert values["model"]["batch_norm"] == "shared"
+        assert (values["optimizer"]["lr"], values["optimizer"]["head_factor"]) == (0.01, 1.0)
+        parts = ("data", "optimizer", "trainer", "model")
+        assert all(values[part] == runs["source_only"][part] for part in parts)
+        assert method["discriminator_lr"] == runs["source_only"]["method"]["init_args"]["discriminator_lr"]
 
 
 def test_scoring_row_adds_a_domain_that_nothing_is_learned_from(monkeypatch):
@@ -115,22 +133,40 @@ def write_stand_ins(root):
         (PAPER / "gta5_to_folder.yaml", PAPER / "rows" / "least_squares.yaml"),
         (PAPER / "cityscapes_to_folder.yaml", PAPER / "rows" / "source_only.yaml"),
         (PAPER / "gta5_to_both.yaml", PAPER / "rows" / "balanced.yaml"),
-        (SMALL / "synthetic_to_camvid.yaml", SMALL / "source_only.yaml"),
-        (SMALL / "labelmefacade_to_camvid.yaml", SMALL / "single_level.yaml"),
-        (SMALL / "joint_targets.yaml", SMALL / "multi_level.yaml"),
     ],
     ids=lambda path: path.stem,
 )
 def test_base_trains_two_steps(base, row, tmp_path, monkeypatch):
+    train_reduced(tmp_path, monkeypatch, ("null", 1), base, row)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("column", "row"),
+    [
+        ("synthetic_to_camvid", "source_only"),
+        ("facade_to_camvid", "single_level"),
+        ("synthetic_to_both", "multi_level"),
+    ],
+)
+def test_open_recipe_trains_two_steps(column, row, tmp_path, monkeypatch):
+    file = tmp_path / f"{row}.yaml"
+    file.write_text(dump_yaml(OPEN.configuration(column, row, "cpu")))
+    train_reduced(tmp_path, monkeypatch, ("[32, 48]", 2), file)
+
+
+def train_reduced(tmp_path, monkeypatch, sizes, *files):
+    """Train two steps on stand-ins for the data; the last file says by its name whether there is an adversary."""
     monkeypatch.setenv("SEMIVERSE_DATA", str(tmp_path))
     monkeypatch.setenv("SEMIVERSE_CACHE", str(tmp_path / "cache"))
     write_stand_ins(tmp_path)
-    named = [name for name in STAND_INS if re.search(rf"^    {name}:$", base.read_text(), re.MULTILINE)]
+    known = given_values(train, (), words(*files))["data"]["domains"]
+    named = [name for name in STAND_INS if name in known]
     domains = ", ".join(f"{name}: {STAND_INS[name]}" for name in named)
-    crop, batch = ("null", 1) if base.parent == PAPER else ("[32, 48]", 2)
+    crop, batch = sizes
     (tmp_path / "small.yaml").write_text(REDUCED.format(domains=domains, crop=crop, batch=batch))
-    assert main(["train", *words(base, row, tmp_path / "small.yaml"), "--out", str(tmp_path / "run")]) == 0
+    assert main(["train", *words(*files, tmp_path / "small.yaml"), "--out", str(tmp_path / "run")]) == 0
     last = Run(tmp_path / "run").read_metrics()[-1]
     assert {name.removesuffix("/miou") for name in last if name.endswith("/miou")} == set(named)
     adversarial = [name for name in last if name.endswith("main_adversarial")]
-    assert bool(adversarial) == (row.stem != "source_only")
+    assert bool(adversarial) == (files[-1].stem != "source_only")

@@ -155,12 +155,12 @@ def test_classes_are_named_by_the_shortest_package_that_offers_them():
     assert describe(Numbered())["class_path"] == "tests.fakes.Numbered"
 
 
-def test_methods_are_named_by_their_package_with_the_options_of_their_base():
+def test_methods_are_named_by_their_package_with_all_their_options():
     methods = pytest.importorskip("semiverse.methods")
     described = describe(partial(methods.Universal, alpha=0.5))
-    assert described["class_path"] == "semiverse.methods.Supervised"
-    assert described["init_args"]["lr"] == 0.5
-    assert described["init_args"]["momentum"] == 0.9
+    assert described["class_path"] == "semiverse.methods.Universal"
+    assert described["init_args"]["alpha"] == 0.5
+    assert described["init_args"]["theta"] == 1.0
 
 
 def take(data: DomainMixture, seed: int = 0) -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from semiverse.cli.main import COMMANDS, main
-from semiverse.configuration import load_yaml
+from semiverse.configuration import load_yaml, rewritten
+from semiverse.recipes.recipe import SHIPPED
 from tests.own_images import FOLDERS
 
 ROOT = Path(__file__).parent.parent
@@ -32,8 +33,10 @@ def test_python_block_runs(code, tmp_path):
 
 
 @pytest.mark.parametrize("text", [pytest.param(text, id=name) for name, text in blocks("yaml")])
-def test_yaml_block_is_readable(text):
-    assert isinstance(load_yaml(text), dict)
+def test_yaml_block_is_readable_and_in_the_form_of_today(text):
+    values = load_yaml(text)
+    assert isinstance(values, dict)
+    assert rewritten(values)[1] == {}
 
 
 OWN_IMAGES = [(name, text) for name, text in blocks("yaml") if name.startswith("docs/guides/your_own_images.md")]
@@ -60,6 +63,18 @@ def test_folders_of_own_images_are_all_in_the_guide():
 def test_commands_in_a_page_exist(page):
     named = set(re.findall(r"(?:^|`)semiverse ([a-z]+)", page.read_text(encoding="utf-8"), re.MULTILINE))
     assert named <= set(COMMANDS)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_configurations_named_in_a_page_exist(page):
+    text = page.read_text(encoding="utf-8")
+    shipped = [
+        name for name in re.findall(r"--config ([^\s`:]+)", text) if "/" in name and not name.startswith("runs/")
+    ]
+    for name in (
+        name for name in shipped if name.partition("/")[0] in ("configs", "universal", "latent", "adaptation")
+    ):
+        assert (ROOT / name).is_file() or (SHIPPED / f"{name}.yaml").is_file(), name
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

@@ -18,6 +18,7 @@ from semiverse.methods import Finetune, Supervised, Universal
 from semiverse.mixture import Draws
 from semiverse.models import LabelEmbeddings
 from semiverse.training.validation import Confusions
+from semiverse.upsampling import Upsampling
 from tests.methods.worlds import (
     TINY,
     first_batch,
@@ -323,11 +324,13 @@ def test_terms_upsample_with_a_zero_border_where_the_model_does():
     both = plain.label_embeddings.scores(plain.model.features(images, "streets"), ["streets", "rooms"])
     size = (images.shape[-2], images.shape[-1])
     for method, border in ((plain, False), (bordered, True)):
-        supervised = method.supervised_loss(logits, sample, "streets")
-        assert torch.equal(supervised, cross_entropy(logits, sample.mask, zero_border=border))
+        upsampling = Upsampling(zero_border=border)
+        expected = cross_entropy(logits._replace(upsampling=upsampling), sample.mask)
+        assert torch.equal(method.supervised_loss(logits._replace(upsampling=upsampling), sample, "streets"), expected)
+        assert method.model.classify(features, "streets").upsampling == upsampling
         anchor = method.anchor_loss(features, sample, "streets")
-        torch.testing.assert_close(anchor, cross_entropy(scores, sample.mask, zero_border=border))
-        within, across = entropy(both, size, [8, 9], zero_border=border)
+        torch.testing.assert_close(anchor, cross_entropy(scores._replace(upsampling=upsampling), sample.mask))
+        within, across = entropy(both._replace(upsampling=upsampling), size, [8, 9])
         expected = method.beta * within + method.alpha * across
         torch.testing.assert_close(method.entropy_loss(images, "streets"), expected)
     assert not torch.equal(plain.entropy_loss(images, "streets"), bordered.entropy_loss(images, "streets"))
@@ -381,7 +384,7 @@ def test_validation_scores_predictions_of_decoders_and_of_label_embeddings():
             features = method.model.features(sample.image, domain)
             both = method.model.classify(features, domain), method.label_embeddings.logits(features, domain)
             for matrix, logits in zip(counts.values(), both, strict=True):
-                up = F.interpolate(logits, size=sample.mask.shape[1:], mode="bilinear", align_corners=False)
+                up = F.interpolate(logits.values, size=sample.mask.shape[1:], mode="bilinear", align_corners=False)
                 matrix.update(up.argmax(1), sample.mask)
         for name, matrix in counts.items():
             assert scores[f"{domain}/{name}"] == pytest.approx(matrix.compute().miou, abs=1e-3)

@@ -59,7 +59,7 @@ def test_scores_are_those_of_its_domains(name, tmp_path):
 
 
 def kinds():
-    """A run of each kind: those that differ in method, network, or number of domains."""
+    """A run of each kind: those that differ in method, optimiser, network, or number of domains."""
     found = {}
     for name, recipe in RECIPES.items():
         for cell in first_runs(recipe, recipe.size(None)) if recipe.kind == "training" else ():
@@ -68,7 +68,8 @@ def kinds():
             model = {
                 k: v for k, v in cell.config.get("model", {}).items() if k not in ("weights", "width", "pretrained")
             }
-            kind = json.dumps([cell.config["method"], model, [b == (0, None, None) for b in budgets]], sort_keys=True)
+            parts = [cell.config["method"], cell.config.get("optimizer"), model]
+            kind = json.dumps([*parts, [b == (0, None, None) for b in budgets]], sort_keys=True)
             found.setdefault(kind, (name, cell))
     return [pytest.param(name, cell, id=f"{name}-{cell.title}") for name, cell in found.values()]
 

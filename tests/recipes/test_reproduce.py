@@ -20,12 +20,12 @@ RECIPE = {
     "title": "Two worlds",
     "source": "nobody, Table 1",
     "seeds": [0, 1],
-    "config": {key: TINY[key] for key in ("data", "model", "trainer")},
+    "config": {key: TINY[key] for key in ("data", "model", "optimizer", "trainer")},
     "rows": {
         "universal": {
             "after": "alone",
             "config": {
-                "method": {"class_path": "Universal", "init_args": {"lr": 0.01, "embed_dim": 8}},
+                "method": {"class_path": "Universal", "init_args": {"embed_dim": 8}},
                 "networks": "{alone}",
             },
         },
@@ -187,7 +187,7 @@ def test_missing_data_is_named_first_and_the_rest_runs(tmp_path, capsys, monkeyp
 
 def test_a_failing_run_does_not_stop_the_others(tmp_path):
     rows = {
-        "broken": {"config": {"method": {"class_path": "Supervised", "init_args": {"lr": -1.0}}}},
+        "broken": {"config": {"method": TINY["method"], "optimizer": {"lr": -1.0}}},
         "alone": RECIPE["rows"]["alone"],
     }
     file = write_recipe(tmp_path, rows=rows, compare=[], published={}, seeds=[0])

@@ -30,8 +30,9 @@ def make_run(
             "crop": [64, 64],
             "seed": seed,
         },
-        "method": {"class_path": f"semiverse.methods.{method}", "init_args": dict(arguments or {"lr": 0.01})},
+        "method": {"class_path": f"semiverse.methods.{method}", "init_args": dict(arguments or {})},
         "model": {"encoder": "drn_d_22", "decoder": "linear", "separate": False},
+        "optimizer": {"lr": 0.01},
         "trainer": {"max_steps": 100},
         "seed": seed,
     }

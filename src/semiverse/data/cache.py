@@ -19,7 +19,6 @@ from warnings import warn
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from semiverse import __version__
 from semiverse.configuration import describe
@@ -28,6 +27,7 @@ from semiverse.data.pairing import Record
 from semiverse.data.samples import resize
 from semiverse.files import cache_folder, write_cached
 from semiverse.labels import IGNORE
+from semiverse.progress import progress
 from semiverse.resolution import Resolution
 
 
@@ -174,7 +174,7 @@ class CachedReader:
         with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
             try:
                 added = pool.map(self._add, records)
-                for _ in tqdm(added, total=len(records), desc=f"caching {title}", delay=2, leave=False):
+                for _ in progress(added, f"caching {title}", len(records), "images"):
                     pass
             except BaseException:
                 pool.shutdown(cancel_futures=True)

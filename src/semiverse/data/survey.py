@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from tqdm import tqdm
 
 from semiverse.data.cache import code_of, find_file, owner_of, stamp_of
 from semiverse.data.dataset import SegmentationDataset
@@ -20,6 +19,7 @@ from semiverse.data.images import THUMBNAIL, Header, ImageFacts, MaskFacts, exam
 from semiverse.data.pairing import Record
 from semiverse.files import DataProblem, as_problem, cache_folder, write_cached
 from semiverse.labels import IGNORE
+from semiverse.progress import progress
 
 At = Literal["image", "mask", "size", "reader"]
 
@@ -114,7 +114,7 @@ def survey(
     missing = [record for record, content in zip(records, known, strict=True) if content is None]
     with ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:
         found = pool.map(partial(examine, dataset), missing)
-        new = list(tqdm(found, total=len(missing), desc=f"reading {title}", delay=2, leave=False))
+        new = list(progress(found, f"reading {title}", len(missing), "images"))
     for record, content in zip(missing, new, strict=True):
         cache.add(record, content)
     cache.save()

@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from PIL import Image, ImageOps
 from torch import Tensor
-from tqdm import tqdm
 
 from semiverse.configuration import dump_yaml
 from semiverse.data import ALL, Content, Record, SegmentationDataset
@@ -19,6 +18,7 @@ from semiverse.files import write_atomically
 from semiverse.inference.images import encoded
 from semiverse.labels import LabelSpace
 from semiverse.mixture import DomainMixture
+from semiverse.progress import progress
 
 
 class Outcome(NamedTuple):
@@ -92,7 +92,7 @@ def _write_split(dataset: SegmentationDataset, part: Part, found: list[Finding],
     written = corrected = changed = 0
     left_out: list[str] = []
     pairs = list(zip(part.records, part.contents, strict=True))
-    for record, content in tqdm(pairs, desc=f"writing {folder}", delay=2, leave=False):
+    for record, content in progress(pairs, f"writing {folder}", unit="images"):
         known = record.mask in decoders
         if content.problem is not None and not known and content.at != "size":
             left_out.append(str(content.problem))

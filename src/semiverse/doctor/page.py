@@ -13,9 +13,8 @@ from semiverse.data import SegmentationDataset
 from semiverse.doctor.findings import Findings, Part
 from semiverse.files import write_atomically
 from semiverse.inference.pictures import overlay
-from semiverse.reporting.examples import evenly
-from semiverse.reporting.figures import draw, frequencies
-from semiverse.reporting.pictures import legend, picture_grid
+from semiverse.reporting.examples import evenly, frequencies
+from semiverse.reporting.figures import draw, legend, picture_grid
 
 
 def as_values(findings: Findings) -> dict[str, Any]:

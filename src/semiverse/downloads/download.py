@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-from tqdm import tqdm
-
 from semiverse.downloads.archives import BLOCK, stated_commit, unpack
 from semiverse.files import expand, read_json
+from semiverse.progress import Progress
 
 if TYPE_CHECKING:
     from requests import Response
@@ -232,12 +231,12 @@ def _resume(url: str, goal: str, _pooch: object, *, part: Path, title: str) -> N
             total = start + int(announced) if announced else None
             with (
                 part.open("ab" if start else "wb") as file,
-                tqdm(total=total, initial=start, desc=title, unit="B", unit_scale=True, disable=None) as bar,
+                Progress(title, total, "B", start) as bar,
             ):
                 tag = response.headers.get("ETag", "")  # a weak one does not tell versions apart
                 version.write_text(tag if tag.startswith('"') else response.headers.get("Last-Modified", ""), "utf-8")
                 for block in response.raw.stream(BLOCK, decode_content=False):
-                    bar.update(file.write(block))
+                    bar.advance(file.write(block))
     except (requests.RequestException, HTTPError) as error:
         size = part.stat().st_size if part.is_file() else 0
         again = "goes on from there" if _kept(part, version)[0] else "tries again"

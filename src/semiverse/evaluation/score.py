@@ -7,13 +7,13 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from semiverse.data import Sample
 from semiverse.evaluation.confusion import Variant, confusion, miou, scores
 from semiverse.inference.images import ahead
 from semiverse.inference.predictor import Predictor, Segmentation
 from semiverse.mixture import DomainMixture
+from semiverse.progress import progress
 
 Evaluation = dict[str, Any]
 """What ``evaluate`` writes."""
@@ -86,7 +86,7 @@ def score(
         )
     matrix = torch.zeros(len(space), len(space) + 1, dtype=torch.int64)
     read = ahead(samples.__getitem__, range(len(samples)))
-    for sample in tqdm(read, total=len(samples), desc=f"scoring {name}", delay=2, leave=False):
+    for sample in progress(read, f"scoring {name}", len(samples), "images"):
         found = predictor(sample.image, name)
         matrix += confusion(found.mask, sample.mask, len(space))
         if watch:

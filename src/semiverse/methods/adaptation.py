@@ -1,14 +1,15 @@
 """Adaptation of predictions from a labelled source to an unlabelled target, AdaptSegNet (Tsai et al., CVPR 2018)."""
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Literal, cast
+from typing import ClassVar, Literal, cast
 
 from torch import Tensor, nn
 
 from semiverse.data import Sample
 from semiverse.methods.adversary import AS_DEEPLAB, SOURCE, TARGET, Levels, SourceOrTarget, refuse_none_class
+from semiverse.methods.declarations import Curve, Role
 from semiverse.methods.method import Method, Opponent
 from semiverse.mixture import DomainMixture, Draws, TrainBatch
 from semiverse.models import Network, SegmentationModel, SummedAspp, build_head, load_weights
@@ -19,6 +20,12 @@ from semiverse.upsampling import ScoreMap
 log = logging.getLogger(__name__)
 
 MAIN, AUXILIARY = "main", "auxiliary"
+
+RIGHT_ON_SIDES = "How often the discriminator of each level is right, on predictions for source and target"
+LOSS_ON_SIDES = (
+    "Loss of the discriminator of each level on predictions for source and target, means since the previous validation"
+)
+"""Titles of what its two sides are drawn together under."""
 
 
 class Adaptation(Method):
@@ -49,6 +56,28 @@ class Adaptation(Method):
     """
 
     optimizer = AS_DEEPLAB
+    reads: ClassVar[Mapping[str, Role]] = {
+        "adversary": Role("unlabeled", "unlabelled images"),
+        "auxiliary_adversary": Role("unlabeled", "unlabelled images"),
+        "auxiliary_weight": Role("labeled", "auxiliary head"),
+    }
+    records: ClassVar[Mapping[str, Curve]] = {
+        "auxiliary": Curve("Cross entropy of labelled pixels by the auxiliary head", "nats per pixel"),
+        "main_adversarial": Curve(
+            "Adversarial term of target images, main head", "mean over the discriminator's outputs"
+        ),
+        "auxiliary_adversarial": Curve(
+            "Adversarial term of target images, auxiliary head", "mean over the discriminator's outputs"
+        ),
+        "discriminator_right_on_source": Curve(
+            RIGHT_ON_SIDES, "% of its outputs", "source_or_target", ", source", factor=100
+        ),
+        "discriminator_right_on_target": Curve(
+            RIGHT_ON_SIDES, "% of its outputs", "source_or_target", ", target", factor=100
+        ),
+        "discriminator_on_source": Curve(LOSS_ON_SIDES, "mean over its outputs", "source_or_target_loss", ", source"),
+        "discriminator_on_target": Curve(LOSS_ON_SIDES, "mean over its outputs", "source_or_target_loss", ", target"),
+    }
 
     def __init__(
         self,

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from torch import Tensor
 
 from semiverse.data import Sample
-from semiverse.methods.adversary import AS_DEEPLAB, LabelMapAdversary, unlabeled_first
+from semiverse.methods.adversary import AS_DEEPLAB, READS, RECORDS, LabelMapAdversary, unlabeled_first
 from semiverse.methods.method import Method, Opponent
 from semiverse.mixture import Draws, TrainBatch
 from semiverse.models import SegmentationModel
@@ -29,6 +29,7 @@ class Adversarial(Method):
     """
 
     optimizer = AS_DEEPLAB
+    reads, records = READS, RECORDS
 
     def __init__(
         self,

@@ -14,6 +14,7 @@ from semiverse.data import Sample
 from semiverse.distributed import mean_over_processes
 from semiverse.labels import IGNORE
 from semiverse.losses import FAKE, REAL, adversarial_loss, cross_entropy, one_hot_map, pseudo_labels
+from semiverse.methods.declarations import Curve, Role
 from semiverse.methods.method import Means, Opponent, labeled_pixels
 from semiverse.methods.optimizer import AS_PUBLISHED
 from semiverse.mixture import TrainBatch
@@ -22,6 +23,32 @@ from semiverse.upsampling import ScoreMap
 
 AS_DEEPLAB = replace(AS_PUBLISHED, lr=2.5e-4, weight_decay=5e-4, decay="step", head_factor=10.0)
 """The optimiser of the model in the public code of AdvSemiSeg and AdaptSegNet."""
+
+RIGHT_ON_MAPS = "How often the discriminator is right, on predictions and on label maps"
+LOSS_ON_MAPS = (
+    "Cross entropy of the discriminator on predictions and on label maps, means since the previous validation"
+)
+"""Titles of what its two sides are drawn together under."""
+READS: Mapping[str, Role] = {
+    "unlabeled_adversary": Role("unlabeled", "unlabelled images"),
+    "pseudo_weight": Role("unlabeled", "unlabelled images"),
+    "labeled_adversary": Role("labeled", "adversary on labelled images"),
+}
+RECORDS: Mapping[str, Curve] = {
+    "labeled_adversarial": Curve("Adversarial term of labelled images", "nats per pixel"),
+    "unlabeled_adversarial": Curve("Adversarial term of unlabelled images", "nats per pixel"),
+    "pseudo_label": Curve("Cross entropy with pseudo-labels", "nats per labelled pixel"),
+    "pseudo_labels": Curve(
+        "Unlabelled pixels that become labels", "% of all pixels", scale="log", factor=100.0, by_class=True
+    ),
+    "discriminator_right_on_predictions": Curve(
+        RIGHT_ON_MAPS, "% of its outputs", "discriminator", ", predictions", factor=100
+    ),
+    "discriminator_right_on_labels": Curve(RIGHT_ON_MAPS, "% of its outputs", "discriminator", ", labels", factor=100),
+    "discriminator_on_predictions": Curve(LOSS_ON_MAPS, "nats per pixel", "discriminator_loss", ", predictions"),
+    "discriminator_on_labels": Curve(LOSS_ON_MAPS, "nats per pixel", "discriminator_loss", ", labels"),
+}
+"""What options of an adversary stand for, and what it records."""
 
 
 class Prediction(NamedTuple):

@@ -1,7 +1,7 @@
 """Semi-supervised learning by latent classes (Sawatzky et al., "Discovering Latent Classes ...", section 3)."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Literal
+from typing import ClassVar, Literal
 
 from torch import Tensor
 
@@ -14,13 +14,22 @@ from semiverse.losses import (
     cross_entropy,
     symmetric_divergence,
 )
-from semiverse.methods.adversary import AS_DEEPLAB, LabelMapAdversary, refuse_none_class, unlabeled_first
+from semiverse.methods.adversary import (
+    AS_DEEPLAB,
+    READS,
+    RECORDS,
+    LabelMapAdversary,
+    refuse_none_class,
+    unlabeled_first,
+)
 from semiverse.methods.class_groups import group_tables, grouped
+from semiverse.methods.declarations import Curve, Role
 from semiverse.methods.method import Method, Opponent, labeled_pixels
 from semiverse.mixture import DomainMixture, Draws, TrainBatch
 from semiverse.models import SegmentationModel
 from semiverse.upsampling import ScoreMap
 
+IN_USE = "Latent classes that some class predicts with a probability above 0.1, and above 0.9"
 SecondBranch = Literal["latent", "groups", "classes", "twin"]
 
 
@@ -54,6 +63,22 @@ class Latent(Method):
     """
 
     optimizer = AS_DEEPLAB
+    reads: ClassVar[Mapping[str, Role]] = {
+        **READS,
+        "consistency_weight": Role("unlabeled", "unlabelled images"),
+        "latent_weight": Role("labeled", "second branch"),
+    }
+    records: ClassVar[Mapping[str, Curve]] = {
+        **RECORDS,
+        "latent": Curve("Entropy of the class given the latent class", "nats per pixel"),
+        "consistency": Curve("Cross entropy of implied with found latent classes", "nats per pixel"),
+        "effective_latent_classes_0.1": Curve(
+            IN_USE, "latent classes", "effective_latent_classes", " above 0.1", scale="whole"
+        ),
+        "effective_latent_classes_0.9": Curve(
+            IN_USE, "latent classes", "effective_latent_classes", " above 0.9", scale="whole"
+        ),
+    }
 
     def __init__(
         self,

@@ -1,6 +1,7 @@
 """Universal semi-supervised semantic segmentation (Kalluri et al., ICCV 2019, arXiv:1811.10323)."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -10,6 +11,7 @@ from semiverse.distributed import process_count
 from semiverse.embeddings.estimate import ClassMeans
 from semiverse.embeddings.sources import FeatureRows, Given, RowSource
 from semiverse.losses import assignment_entropy, cross_entropy, entropy
+from semiverse.methods.declarations import Curve, Role
 from semiverse.methods.method import Method, labeled_pixels, ramp
 from semiverse.mixture import Draws, TrainBatch
 from semiverse.models import SegmentationModel
@@ -45,6 +47,24 @@ class Universal(Method):
     Raises:
         ValueError: If ``start`` names no domain, or the embedding has more dimensions than there are features.
     """
+
+    reads: ClassVar[Mapping[str, Role]] = {
+        "alpha": Role("unlabeled", "unlabelled images"),
+        "beta": Role("unlabeled", "unlabelled images"),
+        "anchor": Role("labeled", "label embeddings as anchor"),
+        "start": Role("labeled", "start from a supervised network"),
+    }
+    records: ClassVar[Mapping[str, Curve]] = {
+        "anchor": Curve("Cross entropy of similarities with label rows", "nats per pixel"),
+        "entropy_within": Curve("Entropy against own labels", "nats per pixel"),
+        "entropy_across": Curve("Entropy against labels of other domains", "nats per pixel"),
+        "entropy_of_assignment": Curve("Entropy of the mean assignment", "nats"),
+        "largest_score": Curve("Largest similarity", "similarity"),
+        "projection_norm": Curve("Mean length of projected pixels of validation images", "similarity"),
+        "agreement": Curve(
+            "Cells of validation images where label embedding and decoder choose the same class", "share of cells"
+        ),
+    }
 
     def __init__(
         self,

@@ -1,10 +1,11 @@
-"""Configurations as plain values: read from YAML, described from objects, compared."""
+"""Configurations as plain values: read from YAML, merged, described from objects, compared."""
 
 import inspect
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
+from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,9 @@ from warnings import warn
 import yaml
 
 REST = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+
+USER_ERRORS = (ValueError, OSError, FloatingPointError, ImportError)
+"""What is the data's, the call's or the installation's fault; everything else is ours and keeps its traceback."""
 
 Plain = Any
 """None, bool, int, float, str, and lists and string-keyed dictionaries of them."""
@@ -105,67 +109,6 @@ def differences(old: Plain, new: Plain, where: str = "") -> list[str]:
     return [] if old == new else [f"{where}: {old}, now {new}"]
 
 
-MOVED = {
-    "lr": "optimizer.lr",
-    "momentum": "optimizer.momentum",
-    "weight_decay": "optimizer.weight_decay",
-    "power": "optimizer.power",
-    "decay": "optimizer.decay",
-    "clip": "optimizer.clip",
-    "head_lr": "optimizer.head_factor",
-    "schedule": "optimizer.decay_steps",
-    "zero_border": "model.zero_border",
-}
-"""Where options of methods of version 0.1 stand now."""
-AS_BEFORE = {"algorithm": "sgd", "decoder_factor": 1.0, "warmup": 0, "decay_steps": None}
-"""What optimisers of version 0.1 were like without saying so."""
-
-
-def modernized(values: dict[str, Plain], silent: bool = False) -> dict[str, Plain]:
-    """A training's configuration in today's form; a warning shows that form where version 0.1 wrote it otherwise."""
-    method = values.get("method")
-    if not isinstance(method, dict):
-        return values
-    kind = str(method.get("class_path", ""))
-    if "." in kind and not kind.startswith("semiverse."):
-        return values  # a method of somebody else's may well have an option of such a name
-    arguments = dict((method.get("init_args") or {}) if kind else method)
-    sections: dict[str, dict[str, Plain]] = {}
-    for name in [name for name in arguments if name in MOVED]:
-        section, _, key = MOVED[name].partition(".")
-        sections.setdefault(section, {})[key] = arguments.pop(name)
-    rows = arguments.get("rows")
-    moved_rows = _row_source(rows) if isinstance(rows, dict) and "class_path" not in rows else {}
-    if not sections and not moved_rows:
-        return values
-    told: dict[str, Plain] = {**({"method": {"init_args": moved_rows}} if moved_rows else {}), **sections}
-    if not silent:
-        warn(
-            "options of version 0.1 are read, and will be refused from version 0.3 on; write instead:\n"
-            + dump_yaml(told),
-            stacklevel=2,
-        )
-    for section, moved in sections.items():
-        unsaid = AS_BEFORE if section == "optimizer" else {}
-        values = values | {section: {**unsaid, **(values.get(section) or {}), **moved}}
-    arguments |= moved_rows
-    return values | {"method": {"class_path": kind, "init_args": arguments} if kind else arguments}
-
-
-def _row_source(rows: dict[str, Plain]) -> dict[str, Plain]:
-    """Options ``rows`` and ``start`` for what ``rows`` was in version 0.1."""
-    rest = dict(rows)
-    found: dict[str, Plain] = {"start": rest.pop("start")} if "start" in rest else {}
-    source, file = rest.pop("source", "supervised"), rest.pop("file", None)
-    if file is not None:
-        return found | {"rows": {"class_path": "RowsFromFile", "init_args": {"file": file}}}
-    if source == "random":
-        return found | {"rows": {"class_path": "RandomRows", "init_args": {}}}
-    unsaid = {"joint_pca": False, "project_from_pca": False, "pixels": 50_000}
-    usual = all(unsaid.get(key) == value for key, value in rest.items())
-    return found | {"rows": None if usual else {"class_path": "FeatureRows", "init_args": rest}}
-
-
 class _UniqueKeyLoader(yaml.SafeLoader):
     """Refuses a key that stands twice: YAML would silently keep the last, such as the second of two equal domains."""
 
@@ -209,3 +152,109 @@ def load_yaml(text: str) -> Plain:
 def dump_yaml(values: Plain) -> str:
     """Plain values as YAML text, in the order given."""
     return yaml.dump(values, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
+
+
+def read_config(path: Path, silent: bool = False) -> dict[str, Plain]:
+    """Options from a YAML file in today's form; a warning shows it where the file has another, unless ``silent``.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is no YAML, or no mapping.
+    """
+    if not path.is_file():
+        near = get_close_matches(path.name, [other.name for other in path.parent.glob("*.y*ml")], n=1)
+        hint = f"did you mean {path.with_name(near[0])}?" if near else "check the path"
+        raise FileNotFoundError(f"{path}: no such file; expected a YAML file with options: {hint}")
+    try:
+        values = load_yaml(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+    if not isinstance(values, dict):
+        raise ValueError(
+            f"{path}: found {type(values).__name__}; expected options as keys and values: see the examples"
+        )
+    return modernized(values, silent)
+
+
+def merged(old: Plain, new: Plain) -> Plain:
+    """The new value; of two mappings, what either says, and the new one where both do, unless they are two classes."""
+    if not (isinstance(old, dict) and isinstance(new, dict)):
+        return new
+    if "class_path" in new and new["class_path"] != old.get("class_path"):
+        return new
+    return old | {name: merged(old.get(name), value) for name, value in new.items()}
+
+
+MOVED = {
+    "lr": "optimizer.lr",
+    "momentum": "optimizer.momentum",
+    "weight_decay": "optimizer.weight_decay",
+    "power": "optimizer.power",
+    "decay": "optimizer.decay",
+    "clip": "optimizer.clip",
+    "head_lr": "optimizer.head_factor",
+    "schedule": "optimizer.decay_steps",
+    "zero_border": "model.zero_border",
+}
+"""Where options of methods of version 0.1 stand now."""
+AS_BEFORE = {"algorithm": "sgd", "decoder_factor": 1.0, "warmup": 0, "decay_steps": None}
+"""What optimisers of version 0.1 were like without saying so."""
+
+
+FEATURE_ROWS = {"joint_pca": False, "project_from_pca": False, "pixels": 50_000}
+"""What label embeddings of version 0.1 were made by if nothing else was said."""
+
+
+def modernized(values: dict[str, Plain], silent: bool = False) -> dict[str, Plain]:
+    """A training's configuration in today's form, with a warning that shows it if version 0.1 wrote it otherwise."""
+    new, moved = rewritten(values)
+    if moved and not silent:
+        warn(
+            "options of version 0.1 are read, and will be refused from version 0.3 on; write instead:\n"
+            + dump_yaml(moved).rstrip(),
+            stacklevel=2,
+        )
+    return new | {"optimizer": AS_BEFORE | new["optimizer"]} if "optimizer" in moved else new
+
+
+def rewritten(values: dict[str, Plain]) -> tuple[dict[str, Plain], dict[str, Plain]]:
+    """A training's configuration in today's form, and those of its options that stood elsewhere in version 0.1."""
+    method = values.get("method")
+    if not isinstance(method, dict):
+        return values, {}
+    kind = str(method.get("class_path", ""))
+    if "." in kind and not kind.startswith("semiverse."):
+        return values, {}  # a method of somebody else's may well have an option of such a name
+    described = bool(kind) or "init_args" in method
+    arguments = dict((method.get("init_args") or {}) if described else method)
+    moved: dict[str, dict[str, Plain]] = {}
+    rows = arguments.get("rows")
+    if isinstance(rows, dict) and "class_path" not in rows:
+        del arguments["rows"]
+        moved_rows = _row_source(rows)
+        arguments |= moved_rows
+        moved["method"] = {"init_args": moved_rows}
+    for name in [name for name in arguments if name in MOVED]:
+        section, _, key = MOVED[name].partition(".")
+        value = arguments.pop(name)  # as text if a command line gave it
+        moved.setdefault(section, {})[key] = load_yaml(value) if isinstance(value, str) else value
+    if not moved:
+        return values, {}
+    sections = {name: (values.get(name) or {}) | moved[name] for name in moved if name != "method"}
+    rest = {key: value for key, value in method.items() if key == "class_path"}
+    rest |= {"init_args": arguments} if described and arguments else arguments
+    return values | sections | {"method": rest or None}, moved
+
+
+def _row_source(rows: dict[str, Plain]) -> dict[str, Plain]:
+    """Options ``rows`` and ``start`` for what ``rows`` was in version 0.1."""
+    rest = dict(rows)
+    found: dict[str, Plain] = {"start": rest.pop("start")} if "start" in rest else {}
+    source, file = rest.pop("source", "supervised"), rest.pop("file", None)
+    if file is not None:
+        return found | {"rows": {"class_path": "RowsFromFile", "init_args": {"file": file}}}
+    if source == "random":
+        return found | {"rows": {"class_path": "RandomRows"}}
+    if any(FEATURE_ROWS.get(name) != value for name, value in rest.items()):
+        return found | {"rows": {"class_path": "FeatureRows", "init_args": rest}}
+    return found | {"rows": None} if rest or not found else found
