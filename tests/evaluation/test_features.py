@@ -6,8 +6,9 @@ import torch
 import torch.nn.functional as F
 
 from semiverse.data import Sample
+from semiverse.embeddings.estimate import ClassSums
 from semiverse.evaluation.details import Details, ObservedPredictor
-from semiverse.evaluation.features import ClassCentroids, FeatureSample, similarity
+from semiverse.evaluation.features import FeatureSample, similarity
 from semiverse.inference.predictor import Predictor
 from semiverse.labels import IGNORE, LabelSpace
 from semiverse.models import ModelConfig, SegmentationModel
@@ -110,14 +111,13 @@ def test_every_pixel_is_as_likely_to_be_drawn():
 
 
 def test_centroids_of_several_images_weigh_pixels_alike():
-    centroids = ClassCentroids(channels=1, num_classes=3)
-    centroids.add(torch.full((1, 1, 2, 2), 1.0), torch.zeros(4, 4, dtype=torch.uint8))
+    centroids = ClassSums(channels=1, num_classes=3)
+    centroids.add(torch.full((1, 1, 2, 2), 1.0), torch.zeros(1, 4, 4, dtype=torch.uint8))
     mask = torch.full((4, 4), IGNORE, dtype=torch.uint8)
     mask[0], mask[1] = 0, 2
-    centroids.add(torch.full((1, 1, 2, 2), 6.0), mask)
-    present, means = centroids.means()
-    assert present.tolist() == [0, 2]
-    assert means[:, 0].tolist() == pytest.approx([(16 * 1 + 4 * 6) / 20, 6])
+    centroids.add(torch.full((1, 1, 2, 2), 6.0), mask[None])
+    assert centroids.pixels.tolist() == [20, 0, 4]
+    assert centroids.means()[:, 0].tolist() == pytest.approx([(16 * 1 + 4 * 6) / 20, 0, 6])
 
 
 def test_similarity_equals_cosines_worked_out_by_hand():

@@ -14,8 +14,8 @@ from semiverse.losses import (
     effective_latent_classes,
     entropy,
     latent_given_class,
-    update_co_occurrence,
 )
+from semiverse.models.latent_branch import LatentBranch
 from semiverse.upsampling import ScoreMap, Upsampling
 from tests.losses.maps import random, random_mask, upsampled
 
@@ -78,6 +78,10 @@ def plain_consistency(semantic, latent, probabilities, size, align_corners=False
 
 def a_mapping(classes, latents, seed=7):
     return random(classes, latents, seed=seed).softmax(1)
+
+
+def a_branch(classes, latents):
+    return LatentBranch({"x": latents}, {"x": classes}, lambda count: torch.nn.Conv2d(1, count, 1))
 
 
 def one_hot_scores(labels, channels):
@@ -233,17 +237,19 @@ def test_joint_probabilities_sum_to_one_and_their_rows_to_the_shares_of_the_clas
 
 
 def test_moving_average_of_two_batches_is_the_hand_computed_one():
-    first, second = torch.tensor([[4.0, 0.0], [0.0, 4.0]]), torch.tensor([[2.0, 2.0], [0.0, 4.0]])
-    average = update_co_occurrence(update_co_occurrence(torch.zeros(2, 2), first, 0.1), second, 0.1)
-    torch.testing.assert_close(average, torch.tensor([[0.56, 0.2], [0.0, 0.76]]))
+    branch = a_branch(2, 2)
+    branch.note("x", torch.tensor([[4.0, 0.0], [0.0, 4.0]]), 0.1)
+    branch.note("x", torch.tensor([[2.0, 2.0], [0.0, 4.0]]), 0.1)
+    torch.testing.assert_close(branch.co_occurrence("x"), torch.tensor([[0.56, 0.2], [0.0, 0.76]]))
     expected = torch.tensor([[0.736842, 0.263158], [0.0, 1.0]])
-    torch.testing.assert_close(latent_given_class(average), expected, atol=1e-6, rtol=0)
+    torch.testing.assert_close(branch.latent_given_class("x"), expected, atol=1e-6, rtol=0)
 
 
 def test_after_the_first_batch_the_rate_does_not_matter():
-    counts = random(3, 4).exp()
-    tables = [latent_given_class(update_co_occurrence(torch.zeros(3, 4).double(), counts, a)) for a in (0.001, 0.5)]
-    torch.testing.assert_close(*tables)
+    counts, branches = random(3, 4).exp(), [a_branch(3, 4).double() for _ in range(2)]
+    for branch, rate in zip(branches, (0.001, 0.5), strict=True):
+        branch.note("x", counts, rate)
+    torch.testing.assert_close(*(branch.latent_given_class("x") for branch in branches))
 
 
 def test_latent_classes_given_a_class_sum_to_one_and_are_uniform_for_what_was_never_seen():

@@ -12,6 +12,7 @@ from semiverse.clustering.network import Network, cross_entropy
 from semiverse.clustering.results import Clusters, Reason, by_size
 from semiverse.clustering.settings import Settings
 from semiverse.clustering.superpixels import superpixels
+from semiverse.inference.predictor import usable_device
 from semiverse.upsampling import ScoreMap, argmax_with_confidence
 
 
@@ -78,7 +79,7 @@ def segment(
             f"the image has shape {tuple(image.shape)} and type {image.dtype}; expected (3, H, W), torch.uint8: "
             "convert it, or read the file by semiverse.data.images.read_image"
         )
-    place = _device(device)
+    place = usable_device(device)
     pixels = _working(image.cpu(), settings)
     regions = superpixels(pixels, settings.superpixels, settings.segments, settings.compactness)
     refine = Refinement(regions.flatten().to(place), settings.channels)
@@ -136,13 +137,3 @@ def _working(image: Tensor, settings: Settings) -> Tensor:
         size = [max(1, round(height * factor)), max(1, round(width * factor))]
         image = tv.resize(image, size, InterpolationMode.BILINEAR, antialias=True)
     return image.flip(0) if settings.bgr else image
-
-
-def _device(name: str) -> torch.device:
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        return torch.empty(0, device=name).device
-    except (RuntimeError, AssertionError) as error:
-        first = str(error).splitlines()[0]
-        raise ValueError(f"device {name!r} cannot be used ({first}); expected auto, cpu or cuda: correct it") from error

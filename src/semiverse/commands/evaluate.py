@@ -3,22 +3,16 @@
 import json
 import sys
 import time
-import warnings
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from semiverse.evaluation.confusion import ConfusionMatrix, Scores, Variant, miou
+from semiverse.evaluation.confusion import Variant
 from semiverse.evaluation.details import Details, ObservedPredictor
-from semiverse.evaluation.score import by_class, counts, number
+from semiverse.evaluation.score import Evaluation, scorable, score, table
 from semiverse.files import write_atomically
-from semiverse.inference.images import ahead
 from semiverse.inference.predictor import Predictor
 from semiverse.mixture import DomainMixture
 from semiverse.models import SegmentationModel
-from semiverse.progress import progress
-
-Evaluation = dict[str, Any]
 
 
 def evaluate(
@@ -64,7 +58,7 @@ def evaluate(
     predictor_type = ObservedPredictor if details else Predictor
     predictor = predictor_type(model, via, window, resize=full_resolution, device=device)
     detailed = Details(predictor) if isinstance(predictor, ObservedPredictor) else None
-    names = _scorable(data, split) if domain is None else [domain]
+    names = scorable(data, split) if domain is None else [domain]
     unknown = [name for name in names if name not in data.domains]
     if unknown:
         raise ValueError(
@@ -74,11 +68,12 @@ def evaluate(
     if set(classes or ()) - known:
         listed = ", ".join(sorted(set(classes or ()) - known))
         raise ValueError(f"there is no class {listed}; expected some of {', '.join(sorted(known))}: correct --classes")
-    results = {
-        name: _score(predictor, data, name, split, variant, full_resolution, detailed)
-        | {"via": via, "variant": variant}
-        for name in names
-    }
+    results = {}
+    for name in names:
+        results[name] = score(
+            predictor, data, name, split, variant, full_resolution, detailed.add if detailed else None
+        )
+        results[name] |= (detailed.of(name) if detailed else {}) | {"via": via, "variant": variant}
     evaluation = {
         "domains": results,
         "sum_miou": sum(result["miou"] or 0.0 for result in results.values()),
@@ -94,74 +89,3 @@ def evaluate(
         write_atomically(file.with_name("features.npz"), detailed.features())
     write_atomically(file, json.dumps(evaluation, indent=2) + "\n")
     return evaluation
-
-
-def _scorable(data: DomainMixture, split: str | None) -> list[str]:
-    """Domains that have masks to score against; all of them where none has."""
-    with_masks = [
-        name
-        for name, domain in data.domains.items()
-        if any(record.mask is not None for record in domain.dataset.subset(split or domain.val))
-    ]
-    for name in data.domains if with_masks else ():
-        if name not in with_masks:
-            warnings.warn(f"domain {name} has no masks and is not scored", stacklevel=2)
-    return with_masks or list(data.domains)
-
-
-def _score(
-    predictor: Predictor,
-    data: DomainMixture,
-    name: str,
-    split: str | None,
-    variant: Variant,
-    full_resolution: bool,
-    detailed: Details | None,
-) -> dict[str, Any]:
-    """Scores of one domain, and its details where they are wanted."""
-    samples = data.evaluation(name, split, full_resolution)
-    space = data.label_spaces[name]
-    known = predictor.model.label_spaces.get(name)
-    if known != space:
-        raise ValueError(
-            f"domain {name}: the data has the classes {', '.join(space.classes)}, the model "
-            f"{', '.join(known.classes) if known else 'no such domain'}; expected the same: check data.domains.{name}"
-        )
-    confusion = ConfusionMatrix(len(space))
-    read = ahead(samples.__getitem__, range(len(samples)))
-    for sample in progress(read, f"scoring {name}", len(samples), "images"):
-        found = predictor(sample.image, name)
-        confusion.update(found.mask[None], sample.mask[None])
-        if detailed:
-            detailed.add(name, sample, found)
-    if not confusion.matrix.any():
-        raise ValueError(
-            f"domain {name}: no image of split {split or data.domains[name].val!r} has a labelled pixel; expected "
-            "masks to score against: choose another --split"
-        )
-    scores: Scores = confusion.compute()
-    return {
-        "images": len(samples),
-        "miou": number(miou(confusion.matrix, variant)),
-        "pixel_accuracy": number(scores.pixel_accuracy),
-        "iou": by_class(space.classes, scores.iou.tolist()),
-        "confusion": counts(confusion.matrix, space.classes, space.classes),
-        "split": split or data.domains[name].val,
-        "full_resolution": full_resolution,
-        **(detailed.of(name) if detailed else {}),
-    }
-
-
-def table(evaluation: Evaluation, classes: Sequence[str] | None = None) -> str:
-    """Scores as text: a line a domain, then a line a class; of ``classes`` alone, where they are given."""
-    lines = [f"{'domain':<20} {'images':>6} {'mIoU':>6} {'pixels':>6}"]
-    for name, result in evaluation["domains"].items():
-        scores = f"{_percent(result['miou'])} {_percent(result['pixel_accuracy'])}"
-        lines.append(f"{name:<20} {result['images']:>6} {scores}")
-        shown = {title: value for title, value in result["iou"].items() if classes is None or title in classes}
-        lines += [f"  {title:<25} {_percent(value)}" for title, value in shown.items()]
-    return "\n".join([*lines, f"{'sum of mIoU':<27} {_percent(evaluation['sum_miou'])}"])
-
-
-def _percent(value: float | None) -> str:
-    return "     -" if value is None else f"{100 * value:6.2f}"

@@ -73,6 +73,35 @@ def _class_weights(features: Tensor, mask: Tensor, num_classes: int, upsampling:
     return weights
 
 
+class ClassSums:
+    """What ``class_sums`` finds, added up over images, on the CPU in double precision.
+
+    Args:
+        channels: D.
+        num_classes: C.
+        upsampling: Of the features.
+
+    Attributes:
+        sums: (C, D) float64.
+        pixels: (C,) int64.
+    """
+
+    def __init__(self, channels: int, num_classes: int, upsampling: Upsampling = Upsampling()) -> None:
+        self.sums = torch.zeros(num_classes, channels, dtype=torch.float64)
+        self.pixels = torch.zeros(num_classes, dtype=torch.int64)
+        self.upsampling = upsampling
+
+    def add(self, features: Tensor, mask: Tensor) -> None:
+        """Count features, (N, D, h, w), under train ids or ``IGNORE``, (N, H, W)."""
+        sums, pixels = class_sums(features, mask.to(features.device), len(self.pixels), self.upsampling)
+        self.sums += sums.cpu()
+        self.pixels += pixels.cpu()
+
+    def means(self) -> Tensor:
+        """Mean of every class, (C, D) float64; zero for a class without pixels."""
+        return self.sums / self.pixels.clamp(min=1)[:, None]
+
+
 def label_embeddings(
     batches: Batches,
     num_classes: int,
@@ -105,9 +134,8 @@ def label_embeddings(
     totals = _totals(batches, num_classes, projection, upsampling)
     if isinstance(projection, int):
         projection = totals.pca.fit(projection)
-    present = totals.pixels > 0
-    means = totals.sums / totals.pixels.clamp(min=1)[:, None]
-    rows = projection(means)[:, None].repeat(1, centroids, 1).float()
+    present = totals.of_classes.pixels > 0
+    rows = projection(totals.of_classes.means())[:, None].repeat(1, centroids, 1).float()
     rows[~present] = 0
     if centroids > 1:
         sample = _sample_cells(batches, projection, totals.cells.clamp(max=pixels_per_class), totals.cells, seed)
@@ -118,11 +146,10 @@ def label_embeddings(
 
 
 class _Totals(NamedTuple):
-    """What one pass over the labelled images gathers: (C, D) sums, (C,) pixels and (C,) cells of each class."""
+    """What one pass over the labelled images gathers; ``cells`` are the numbers of cells of each class, (C,)."""
 
     pca: StreamingPCA
-    sums: Tensor
-    pixels: Tensor
+    of_classes: ClassSums
     cells: Tensor
 
 
@@ -132,14 +159,11 @@ def _totals(batches: Batches, num_classes: int, projection: int | Projection, up
         if totals is None:
             if isinstance(projection, int):
                 check_dimension(projection, features.shape[1])
-            none = torch.zeros(num_classes, dtype=torch.int64)
-            sums = torch.zeros(num_classes, features.shape[1], dtype=torch.float64)
-            totals = _Totals(StreamingPCA(features.shape[1]), sums, none, none.clone())
+            channels, none = features.shape[1], torch.zeros(num_classes, dtype=torch.int64)
+            totals = _Totals(StreamingPCA(channels), ClassSums(channels, num_classes, upsampling), none)
         if isinstance(projection, int):
             totals.pca.update(features)
-        sums, pixels = class_sums(features, mask, num_classes, upsampling)
-        totals.sums.add_(sums.cpu())
-        totals.pixels.add_(pixels.cpu())
+        totals.of_classes.add(features, mask)
         totals.cells.add_(torch.bincount(_cell_labels(mask, features), minlength=IGNORE + 1)[:num_classes])
     if totals is None:
         raise ValueError("label embeddings were asked of no image; expected at least one batch: label some images")

@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from semiverse.evaluation.confusion import check_shapes, clamped
+
 DIAGONALS = 0.02
 """Width of a boundary as a share of the image's diagonal; the paper's choice (section 4.3)."""
 
@@ -43,12 +45,8 @@ def boundary_counts(prediction: Tensor, mask: Tensor, num_classes: int, width: i
     Raises:
         ValueError: If the two have different shapes.
     """
-    if prediction.shape != mask.shape:
-        raise ValueError(
-            f"the prediction has shape {tuple(prediction.shape)} and the mask {tuple(mask.shape)}; "
-            "bring the prediction to the mask's size first"
-        )
-    maps = torch.stack([_no_class_as_last(prediction, num_classes), _no_class_as_last(mask, num_classes)])
+    check_shapes(prediction, mask)
+    maps = torch.stack([clamped(classes, num_classes).to(torch.int16) for classes in (prediction, mask)])
     near = _near_contour(maps, maps[1] < num_classes, width)
     maps = maps.where(near, num_classes)
     found, true = maps
@@ -57,11 +55,6 @@ def boundary_counts(prediction: Tensor, mask: Tensor, num_classes: int, width: i
         for classes in (true.where(found == true, num_classes), found, true)
     )
     return torch.stack([intersection, found_pixels + true_pixels - intersection])
-
-
-def _no_class_as_last(classes: Tensor, num_classes: int) -> Tensor:
-    """The map with everything outside [0, C) set to C, int16."""
-    return classes.long().where((classes >= 0) & (classes < num_classes), num_classes).to(torch.int16)
 
 
 def boundary_iou(counts: Tensor) -> Tensor:

@@ -54,11 +54,6 @@ class ConfusionMatrix(torchmetrics.Metric):
         Raises:
             ValueError: If the two have different shapes.
         """
-        if prediction.shape != mask.shape:
-            raise ValueError(
-                f"the prediction has shape {tuple(prediction.shape)} and the mask {tuple(mask.shape)}; "
-                "bring the prediction to the mask's size first"
-            )
         self.matrix += confusion(prediction, mask, self.num_classes)
 
     def compute(self) -> Scores:
@@ -72,15 +67,25 @@ def confusion(prediction: Tensor, mask: Tensor, num_classes: int) -> Tensor:
     Both maps are clamped so that everything outside [0, C) becomes C. What the mask does not label is counted too, in
     a last row that is dropped: cheaper than taking those pixels out.
     """
+    check_shapes(prediction, mask)
     bins = num_classes + 1
     key_type = torch.int16 if bins * bins <= torch.iinfo(torch.int16).max else torch.int32
-    key = _clamped(mask, num_classes).to(key_type).mul_(bins)
-    key += _clamped(prediction, num_classes)
+    key = clamped(mask, num_classes).to(key_type).mul_(bins)
+    key += clamped(prediction, num_classes)
     counts = torch.bincount(key.flatten(), minlength=bins * bins)
     return counts.view(bins, bins)[:num_classes]
 
 
-def _clamped(classes: Tensor, num_classes: int) -> Tensor:
+def check_shapes(prediction: Tensor, mask: Tensor) -> None:
+    """Refuse to compare maps of different shapes."""
+    if prediction.shape != mask.shape:
+        raise ValueError(
+            f"the prediction has shape {tuple(prediction.shape)} and the mask {tuple(mask.shape)}; "
+            "bring the prediction to the mask's size first"
+        )
+
+
+def clamped(classes: Tensor, num_classes: int) -> Tensor:
     """The map with everything outside [0, C) set to C."""
     if classes.dtype != torch.uint8:
         classes = classes.masked_fill(classes < 0, num_classes)

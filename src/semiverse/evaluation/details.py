@@ -9,10 +9,11 @@ import torch
 from torch import Tensor
 
 from semiverse.data import Sample
+from semiverse.embeddings.estimate import ClassSums
 from semiverse.evaluation.boundary import boundary_counts, boundary_iou, boundary_width
 from semiverse.evaluation.calibration import BINS, calibration, calibration_sums
 from semiverse.evaluation.confusion import confusion, miou
-from semiverse.evaluation.features import ClassCentroids, FeatureSample, similarity
+from semiverse.evaluation.features import FeatureSample, similarity
 from semiverse.evaluation.score import by_class, counts, number
 from semiverse.inference.predictor import Predictor, Segmentation
 from semiverse.upsampling import ScoreMap, argmax
@@ -78,10 +79,10 @@ class Details:
     def across(self) -> dict[str, Any]:
         """How alike the classes of different domains are; nothing to compare where networks are separate."""
         centroids = {
-            (name, one.labels.classes[label]): mean
+            (name, title): mean
             for name, one in self.domains.items()
-            for label, mean in zip(*one.centroids.means(), strict=True)
-            if not self.predictor.model.config.separate
+            for title, mean, pixels in zip(one.labels.classes, one.centroids.means(), one.centroids.pixels, strict=True)
+            if pixels and not self.predictor.model.config.separate
         }
         pairs, same_name = similarity(centroids)
         return {
@@ -128,7 +129,7 @@ class DomainDetails:
             for other, space in spaces.items()
             if other != domain
         }
-        self.centroids = ClassCentroids(channels, classes)
+        self.centroids = ClassSums(channels, classes, predictor.model.upsampling)
         self.sample = FeatureSample(channels, classes)
 
     @torch.inference_mode()
@@ -142,7 +143,7 @@ class DomainDetails:
         self.calibration += calibration_sums(found.mask, found.confidence, mask, classes)
         for other, matrix in self.seen_as.items():
             matrix += self._seen_as(other, mask)
-        self.centroids.add(self.predictor.features, mask, self.predictor.model.upsampling)
+        self.centroids.add(self.predictor.features, mask[None])
         self.sample.add(self.predictor.features, mask)
 
     def _seen_as(self, other: str, mask: Tensor) -> Tensor:

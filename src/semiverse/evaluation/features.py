@@ -7,8 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from semiverse.embeddings.estimate import class_sums
-from semiverse.upsampling import Upsampling, full_precision
+from semiverse.upsampling import full_precision
 
 PER_CLASS = 200
 PER_IMAGE = 20
@@ -64,30 +63,6 @@ def _first_of_each(classes: Tensor, most: int) -> Tensor:
     ordered = classes[order]
     place = torch.arange(len(order)) - torch.searchsorted(ordered, ordered)
     return order[place < most]
-
-
-class ClassCentroids:
-    """Mean features of every class, over its pixels at the resolution of the masks.
-
-    Args:
-        channels: D.
-        num_classes: C.
-    """
-
-    def __init__(self, channels: int, num_classes: int) -> None:
-        self.sums = torch.zeros(num_classes, channels, dtype=torch.float64)
-        self.pixels = torch.zeros(num_classes, dtype=torch.int64)
-
-    def add(self, features: Tensor, mask: Tensor, upsampling: Upsampling = Upsampling()) -> None:
-        """Count one image: features, (1, D, h, w), and train ids or ``IGNORE``, (H, W) uint8."""
-        sums, pixels = class_sums(features, mask[None].to(features.device), len(self.pixels), upsampling)
-        self.sums += sums.cpu()
-        self.pixels += pixels.cpu()
-
-    def means(self) -> tuple[Tensor, Tensor]:
-        """Ids of the classes that have pixels, (R,) int64, and their means, (R, D) float64."""
-        (present,) = torch.where(self.pixels > 0)
-        return present, self.sums[present] / self.pixels[present, None]
 
 
 class Similarity(NamedTuple):

@@ -21,6 +21,18 @@ from semiverse.models import SegmentationModel
 from semiverse.progress import progress
 
 
+def image_files(places: Sequence[Path]) -> Iterator[tuple[str, Path]]:
+    """Image files with their names: the stem of a file, and the path in it of what is in a folder.
+
+    Raises:
+        FileNotFoundError: If a place does not exist or a folder has no image.
+    """
+    for place in places:
+        if not place.exists():
+            raise FileNotFoundError(f"{place}: no such file or folder; expected images: check the path")
+        yield from list_images(place).items() if place.is_dir() else [(place.stem, place)]
+
+
 def find_images(places: Sequence[Path]) -> dict[str, Path]:
     """Image files by stem, from files and folders.
 
@@ -29,16 +41,13 @@ def find_images(places: Sequence[Path]) -> dict[str, Path]:
         ValueError: If two images have the same stem, so that their results would overwrite each other.
     """
     found: dict[str, Path] = {}
-    for place in places:
-        if not place.exists():
-            raise FileNotFoundError(f"{place}: no such file or folder; expected images: check the path")
-        for path in list_images(place).values() if place.is_dir() else [place]:
-            if path.stem in found:
-                raise ValueError(
-                    f"{found[path.stem]} and {path} have one name; expected different ones, as their results would "
-                    "overwrite each other: name them apart"
-                )
-            found[path.stem] = path
+    for _, path in image_files(places):
+        if path.stem in found:
+            raise ValueError(
+                f"{found[path.stem]} and {path} have one name; expected different ones, as their results would "
+                "overwrite each other: name them apart"
+            )
+        found[path.stem] = path
     return found
 
 

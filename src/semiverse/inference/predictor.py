@@ -42,6 +42,21 @@ class Segmentation(NamedTuple):
         return self._replace(mask=shown[self.mask.long()])
 
 
+def usable_device(name: str) -> torch.device:
+    """The device of this name; ``auto``: a GPU if there is one.
+
+    Raises:
+        ValueError: If it does not exist.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        return torch.empty(0, device=name).device
+    except (RuntimeError, AssertionError) as error:
+        first = str(error).splitlines()[0]
+        raise ValueError(f"device {name!r} cannot be used ({first}); expected auto, cpu or cuda: correct it") from error
+
+
 class Predictor:
     """A model made ready for images of any size.
 
@@ -73,16 +88,9 @@ class Predictor:
             )
         if window is not None and (min(window) < CONTEXT or window[0] % CONTEXT or window[1] % CONTEXT):
             raise ValueError(f"window is {list(window)}; expected multiples of {CONTEXT} pixels: try [512, 512]")
-        if device == "auto":
-            device = "cuda" if torch.cuda.is_available() else "cpu"
-        try:
-            self.model = model.eval().to(device)
-        except (RuntimeError, AssertionError) as error:
-            first = str(error).splitlines()[0]
-            raise ValueError(
-                f"device {device!r} cannot be used ({first}); expected auto, cpu or cuda: correct it"
-            ) from error
-        self.via, self.window, self.resize, self.device = via, window, resize, device
+        self.device = usable_device(device)
+        self.model = model.eval().to(self.device)
+        self.via, self.window, self.resize = via, window, resize
 
     @torch.inference_mode()
     def __call__(self, image: Tensor, domain: str, labels: str | None = None) -> Segmentation:

@@ -10,11 +10,11 @@ from PIL import Image
 from torch import Tensor
 
 from semiverse.configuration import describe
-from semiverse.data import SegmentationDataset, list_images
+from semiverse.data import SegmentationDataset
 from semiverse.data.images import IMAGE_EXTENSIONS, read_image
 from semiverse.datasets import Remapped
 from semiverse.files import write_atomically
-from semiverse.inference.images import encode_mask, encoded
+from semiverse.inference.images import encode_mask, encoded, image_files
 from semiverse.inference.predictor import Segmentation
 from semiverse.labels import IGNORE, LabelSpace
 from semiverse.mixture import DomainMixture
@@ -43,14 +43,8 @@ def given_images(places: Sequence[Path]) -> list[Source]:
         FileNotFoundError: If a place does not exist or a folder has no image.
         ValueError: If two images have one name.
     """
-    sources: list[Source] = []
-    for place in places:
-        if not place.exists():
-            raise FileNotFoundError(f"{place}: no such file or folder; expected images: check the path")
-        # A dataset does not see hidden files.
-        files = list_images(place) if place.is_dir() else {place.stem.lstrip("."): place}
-        sources += [Source(name, path, read_image) for name, path in files.items()]
-    return _distinct(sources)
+    # A dataset does not see hidden files.
+    return _distinct([Source(name.lstrip("."), path, read_image) for name, path in image_files(places)])
 
 
 def unlabeled_images(data: DomainMixture | None, name: str) -> list[Source]:

@@ -4,9 +4,8 @@ The scores are upsampled strip by strip (``upsampling``), and each strip's gradi
 back to the cells at once. The backward pass then only scales a map of the size of the scores.
 """
 
-from semiverse.losses.adversarial import FAKE, REAL, adversarial_loss, one_hot_map
+from semiverse.losses.adversarial import FAKE, REAL, adversarial_loss, one_hot_map, pseudo_labels
 from semiverse.losses.cross_entropy import cross_entropy
-from semiverse.losses.divergence import symmetric_divergence
 from semiverse.losses.entropy import assignment_entropy, entropy
 from semiverse.losses.latent import (
     Branch,
@@ -15,9 +14,8 @@ from semiverse.losses.latent import (
     consistency,
     effective_latent_classes,
     latent_given_class,
-    update_co_occurrence,
+    symmetric_divergence,
 )
-from semiverse.losses.pseudo_labels import pseudo_labels
 
 __all__ = [
     "FAKE",
@@ -35,5 +33,4 @@ __all__ = [
     "one_hot_map",
     "pseudo_labels",
     "symmetric_divergence",
-    "update_co_occurrence",
 ]

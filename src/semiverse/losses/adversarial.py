@@ -1,4 +1,4 @@
-"""What a discriminator is trained with, and what is trained against it.
+"""What a discriminator is trained with, what is trained against it, and labels where it trusts a prediction.
 
 Hung et al., "Adversarial Learning for Semi-Supervised Semantic Segmentation", BMVC 2018: section 3.
 """
@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from semiverse.labels import IGNORE
-from semiverse.upsampling import full_precision
+from semiverse.upsampling import ScoreMap, argmax, full_precision
 
 REAL, FAKE = 1.0, 0.0
 """What a discriminator says of maps of labels, and of predictions."""
@@ -51,3 +51,19 @@ def adversarial_loss(
 def one_hot_map(mask: Tensor, classes: int) -> Tensor:
     """Labels as the map of a perfect prediction: (N, H, W) → (N, C, H, W) float32 in {0, 1}, zero where ignored."""
     return (mask[:, None] == torch.arange(classes, device=mask.device)[:, None, None]).float()
+
+
+def pseudo_labels(scores: ScoreMap, judgement: ScoreMap, size: tuple[int, int], threshold: float) -> Tensor:
+    """Predictions where a discriminator takes them for labels, ``IGNORE`` elsewhere.
+
+    Args:
+        scores: Logits of the classes, (N, C, h, w).
+        judgement: Logits of the discriminator, (N, 1, h', w').
+        size: Height and width wanted, (H, W).
+        threshold: Least confidence of the discriminator, in [0, 1]; 0.2 in the paper.
+
+    Returns:
+        Train ids or ``IGNORE``, (N, H, W) uint8, without gradient.
+    """
+    confidence = judgement.detach().at(size)[:, 0].sigmoid()
+    return argmax(scores, size).masked_fill_(~(confidence >= threshold), IGNORE)

@@ -58,20 +58,6 @@ def co_occurrence(scores: ScoreMap, mask: Tensor, classes: int) -> Tensor:
     return summed(scores.detach(), mask.shape[-2:], partial(_count, mask=mask, classes=classes))
 
 
-def update_co_occurrence(average: Tensor, counts: Tensor, rate: float) -> Tensor:
-    """Moving average of co-occurrences, (1 - rate) average + rate counts (Eq. 8).
-
-    Args:
-        average: The average so far, (C, L); zero at the start.
-        counts: Co-occurrence of a labelled batch, (C, L).
-        rate: Weight of the batch in [0, 1]; batch size / number of labelled images in the paper, section 3.2.
-
-    Returns:
-        The new average, (C, L), without gradient. Its scale has no meaning: it cancels in ``latent_given_class``.
-    """
-    return torch.lerp(average, counts.detach().to(average), rate)
-
-
 def latent_given_class(occurrence: Tensor) -> Tensor:
     """P(l|c) of a co-occurrence, (C, L) → (C, L): rows sum to 1 (Eq. 9); a class never seen has 1 / L everywhere."""
     total = occurrence.sum(dim=1, keepdim=True)
@@ -118,6 +104,31 @@ def consistency(
     return summed(scores, size, disagreement)[0] / (len(scores.values) * size[0] * size[1])
 
 
+def symmetric_divergence(first: ScoreMap, second: ScoreMap, size: tuple[int, int]) -> Tensor:
+    """KL(S_1 || S_2) + KL(S_2 || S_1), averaged over all pixels; both branches get its gradient.
+
+    The ablation of Sawatzky et al. in which a second semantic branch replaces the latent one.
+
+    Args:
+        first: Logits of one branch, (N, C, h, w), finite.
+        second: Logits of the other, (N, C, h, w), finite.
+        size: Height and width at which they are compared, (H, W).
+
+    Returns:
+        Scalar, at least 0 and 0 where both are alike; float32, or float64 for float64 logits.
+
+    Raises:
+        ValueError: If the shapes differ.
+    """
+    one, two = tuple(first.values.shape), tuple(second.values.shape)
+    if one != two:
+        raise ValueError(
+            f"two branches have logits of shape {one} and {two}; expected the same classes and cells: give logits of "
+            "branches alike"
+        )
+    return summed(side_by_side(first, second), size, _divergence)[0] / (one[0] * size[0] * size[1])
+
+
 def _one_hot(strip: Strip, mask: Tensor, classes: int) -> Tensor:
     """Labels of the strip's pixels, (images, C, pixels), in the type of its values; zero where ignored."""
     labels = mask[strip.images, strip.rows].flatten(1)[:, None]
@@ -158,3 +169,17 @@ def _disagreement(strip: Strip, mapping: Tensor) -> Tensor:
 def _mapped(matrix: Tensor, maps: Tensor) -> Tensor:
     """A matrix (A, B) applied to the channels of every pixel: (N, B, pixels) → (N, A, pixels)."""
     return torch.bmm(matrix.expand(len(maps), -1, -1), maps)
+
+
+def _divergence(strip: Strip) -> Tensor:
+    """Summed Σ (p - q)(log p - log q), for values (images, 2 C, rows, W).
+
+    The gradient of the first branch is p (log p - log q - KL(p || q)) + p - q, that of the second its mirror image.
+    """
+    first, second = strip.values.chunk(2, dim=1)
+    log_p, log_q = first.log_softmax(dim=1), second.log_softmax(dim=1)
+    p, q, ratio = log_p.exp(), log_q.exp(), log_p - log_q
+    forward, backward = (p * ratio).sum(dim=1, keepdim=True), -(q * ratio).sum(dim=1, keepdim=True)
+    first.copy_(p * (ratio - forward) + p - q)
+    second.copy_(q * (-ratio - backward) + q - p)
+    return (forward + backward).sum()[None]

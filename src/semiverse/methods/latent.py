@@ -27,7 +27,6 @@ from semiverse.methods.declarations import Curve, Role
 from semiverse.methods.method import Method, Opponent, labeled_pixels
 from semiverse.mixture import DomainMixture, Draws, TrainBatch
 from semiverse.models import SegmentationModel
-from semiverse.models.latent_branch import CoOccurrences
 from semiverse.upsampling import ScoreMap
 
 IN_USE = "Latent classes that some class predicts with a probability above 0.1, and above 0.9"
@@ -115,7 +114,6 @@ class Latent(Method):
         self.latent_branch = model.add_latent_branch(sizes)
         self.rates: dict[str, float] = {}
         """Weight of a batch in the moving average of co-occurrences, by domain."""
-        self.occurrences = CoOccurrences(self.latent_branch)
 
     def attach(self, data: DomainMixture, total_steps: int) -> None:
         """Count the images of which a batch is a share in the moving averages."""
@@ -161,7 +159,7 @@ class Latent(Method):
             counts = co_occurrence(latent, sample.mask, classes)
             mask = grouped(sample.mask, self.group_tables[space])
             loss = cross_entropy(latent, mask, total=labeled_pixels(mask))
-        self.occurrences.add(space, counts, self.rates[domain])
+        self.latent_branch.note(space, counts, self.rates[domain])
         self.means.add(f"{domain}/latent", loss)
         return loss
 
@@ -183,7 +181,7 @@ class Latent(Method):
         if self.branch == "twin":
             loss = symmetric_divergence(logits, latent, size)
         else:
-            given = self.occurrences.latent_given_class(self.model.space_key(domain))
+            given = self.latent_branch.latent_given_class(self.model.space_key(domain))
             loss = consistency(logits, latent, given, size, self.gradient)
         self.means.add(f"{domain}/consistency", loss)
         return loss
@@ -191,7 +189,7 @@ class Latent(Method):
     def measures(self) -> dict[str, float]:
         """How many latent classes are in use (Table 4)."""
         return {
-            f"{space}/effective_latent_classes_{threshold}": float(self.occurrences.effective(space, threshold))
+            f"{space}/effective_latent_classes_{threshold}": float(self.latent_branch.effective(space, threshold))
             for space in self.latent_branch.outputs
             for threshold in (0.1, 0.9)
         }

@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from semiverse.distributed import process_count
+
 
 class DomainBatchNorm2d(nn.Module):
     """Batch normalisation whose running mean and variance have one row a group.
@@ -52,7 +54,7 @@ class DomainBatchNorm2d(nn.Module):
         Raises:
             ValueError: If there is only one value a channel in training, which has no variance.
         """
-        if self.training and _world_size() > 1:
+        if self.training and process_count() > 1:
             out = self._normalize_jointly(x)
         else:
             if self.training and x.numel() == x.shape[1]:
@@ -116,8 +118,3 @@ def select_group(module: nn.Module, group: int) -> None:
     for child in module.modules():
         if isinstance(child, DomainBatchNorm2d):
             child.group = group
-
-
-def _world_size() -> int:
-    distributed = torch.distributed.is_available() and torch.distributed.is_initialized()
-    return torch.distributed.get_world_size() if distributed else 1

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Self, get_args
+from typing import Any, Literal, NamedTuple, Self, get_args, get_origin
 
 from torch import Tensor, nn, tensor
 
@@ -96,18 +96,11 @@ class ModelConfig:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "weights", None if self.weights is None else Path(self.weights))
-        choices = {
-            "decoder": DecoderName,
-            "output_stride": Stride,
-            "batch_norm": Statistics,
-            "input": InputName,
-            "aspp_branches": Branches,
-        }
-        for name, kind in choices.items():
-            value = getattr(self, name)
-            if value not in get_args(kind):
-                listed = ", ".join(map(str, get_args(kind)))
-                raise ValueError(f"model has {name} {value!r}; expected one of {listed}: choose one of them")
+        for field in fields(self):
+            value, choices = getattr(self, field.name), get_args(field.type)
+            if get_origin(field.type) is Literal and value not in choices:
+                listed = ", ".join(map(str, choices))
+                raise ValueError(f"model has {field.name} {value!r}; expected one of {listed}: choose one of them")
 
         if not self.normalize_images and self.input != "encoder":
             raise ValueError(

@@ -130,11 +130,20 @@ def _build_timm(name: str, output_stride: int, pretrained: bool) -> TimmEncoder:
             f"encoder {name!r} takes images of one fixed size only; expected an encoder for any size: use a "
             "convolutional one, such as 'resnet50' or 'convnext_tiny'"
         )
-    try:
-        network = timm.create_model(name, features_only=True, pretrained=pretrained, output_stride=output_stride)
-    except (TypeError, ValueError, NotImplementedError, AssertionError, RuntimeError) as error:
-        # Some networks have no such argument at all; they are fine when this is their own stride anyway.
-        network = _natural(timm, name, pretrained, error)
+    # Some networks have no such argument at all; they are fine when this is their own stride anyway.
+    attempts: list[dict[str, Any]] = [{"output_stride": output_stride}, {}]
+    failure: Exception | None = None
+    for options in attempts:
+        try:
+            network = timm.create_model(name, features_only=True, pretrained=pretrained, **options)
+            break
+        except (TypeError, ValueError, NotImplementedError, AssertionError, RuntimeError) as error:
+            failure = error
+    else:
+        raise ValueError(
+            f"encoder {name!r} cannot be built as an encoder by timm ({failure}); expected a network that gives maps "
+            "of features (features_only): use another encoder"
+        ) from failure
     encoder = TimmEncoder(network)
     if encoder.strides[-1] != output_stride:
         raise ValueError(
@@ -142,17 +151,6 @@ def _build_timm(name: str, output_stride: int, pretrained: bool) -> TimmEncoder:
             f"change it: use output_stride {encoder.strides[-1]} or another encoder"
         )
     return encoder
-
-
-def _natural(timm: Any, name: str, pretrained: bool, error: Exception) -> nn.Module:  # noqa: ANN401  (a module)
-    """The network with the stride that it has by itself."""
-    try:
-        return cast(nn.Module, timm.create_model(name, features_only=True, pretrained=pretrained))
-    except (TypeError, ValueError, NotImplementedError, AssertionError, RuntimeError):
-        raise ValueError(
-            f"encoder {name!r} cannot be built as an encoder by timm ({error}); expected a network that gives maps of "
-            "features (features_only): use another encoder"
-        ) from error
 
 
 def _unknown(name: str, known: Sequence[str]) -> ValueError:

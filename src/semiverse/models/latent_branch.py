@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.distributed import all_reduce
 
 from semiverse.distributed import process_count
-from semiverse.losses import effective_latent_classes, latent_given_class, update_co_occurrence
+from semiverse.losses import effective_latent_classes, latent_given_class
 from semiverse.upsampling import ScoreMap, Upsampling
 
 
@@ -45,30 +45,25 @@ class LatentBranch(nn.Module):
         """How often classes and latent classes met in training, a moving average, (C, L); zero before (Eq. 8)."""
         return self.get_buffer(f"co_occurrence_{space}")
 
-
-class CoOccurrences:
-    """Moving averages of the co-occurrences of each label space, which the branch keeps.
-
-    Args:
-        branch: Whose.
-    """
-
-    def __init__(self, branch: LatentBranch) -> None:
-        self.branch = branch
-
     @torch.no_grad()
-    def add(self, space: str, counts: Tensor, rate: float) -> None:
-        """Move the average by the co-occurrences of a batch, (C, L), of which this process has a share (Eq. 8)."""
+    def note(self, space: str, counts: Tensor, rate: float) -> None:
+        """Move the average to (1 - rate) average + rate counts (Eq. 8); its scale cancels in ``latent_given_class``.
+
+        Args:
+            space: Key of the label space.
+            counts: Co-occurrence of a batch, (C, L), of which this process has a share.
+            rate: Weight of the batch in [0, 1]; batch size / number of labelled images in the paper, section 3.2.
+        """
         if process_count() > 1:
             all_reduce(counts)
-        average = self.branch.co_occurrence(space)
-        average.copy_(update_co_occurrence(average, counts, rate))
+        average = self.co_occurrence(space)
+        average.lerp_(counts.to(average), rate)
 
     def latent_given_class(self, space: str) -> Tensor:
         """P(l|c), (C, L), rows sum to 1 (Eq. 9)."""
-        return latent_given_class(self.branch.co_occurrence(space))
+        return latent_given_class(self.co_occurrence(space))
 
     def effective(self, space: str, threshold: float) -> int:
         """Latent classes l with P(l|c) above the threshold for a class that was seen (Table 4)."""
-        seen = self.branch.co_occurrence(space).sum(dim=1, keepdim=True) > 0
+        seen = self.co_occurrence(space).sum(dim=1, keepdim=True) > 0
         return effective_latent_classes(self.latent_given_class(space) * seen, threshold)

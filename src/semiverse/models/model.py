@@ -25,44 +25,6 @@ from semiverse.upsampling import ScoreMap, Upsampling
 log = logging.getLogger(__name__)
 
 
-def start_from_weights(
-    model: nn.Module, weights: Path, label_spaces: Mapping[str, LabelSpace], config: ModelConfig, own: Convention
-) -> None:
-    """Take what fits from a saved model; or heads from a published file, whose trunk the networks already have.
-
-    Args:
-        model: The model, whose ``heads`` have the names of domains; changed in place.
-        weights: A saved model or a run, or a published file.
-        label_spaces: Label space of each domain.
-        config: The model's configuration.
-        own: How its encoder wants images, where the configuration does not say otherwise.
-
-    Raises:
-        ValueError: If the saved model takes colour channels in another order.
-    """
-    heads = cast(nn.ModuleDict, model.heads)
-    if not weights.is_dir():
-        for name, head in heads.items():
-            if isinstance(head, SummedAspp):
-                log.info("head of %s: %s", name, load_head(head, weights))
-        return
-    folder = find_model(weights)
-    saved = ModelConfig.from_values(read_config(folder))
-    if saved.convention(own).bgr != config.convention(own).bgr:
-        raise ValueError(
-            f"the model in {weights} has input {saved.input!r}, the new one {config.input!r}, with channels "
-            "in another order; expected the same: set input to that of the saved model"
-        )
-    log.info("%s", load_weights(model, folder / WEIGHTS, required="networks."))
-    spaces = read_model(folder).label_spaces
-    for name, head in heads.items():
-        # The saved head of these classes may have the name of another domain.
-        same = next((key for key, space in spaces.items() if space == label_spaces[name]), name)
-        if same != name:
-            taken = load_weights(head, folder / WEIGHTS, part=f"heads.{same}.", required=None)
-            log.info("head of %s: %s", name, taken)
-
-
 class SegmentationModel(nn.Module):
     """One network for several domains, with a head for each label space.
 
@@ -113,7 +75,7 @@ class SegmentationModel(nn.Module):
         self.label_embeddings: LabelEmbeddings | None = None
         self.latent_branch: LatentBranch | None = None
         if config.weights is not None:
-            start_from_weights(self, config.weights, self.label_spaces, config, first.encoder.convention)
+            self._start_from_weights(config.weights, first.encoder.convention)
 
     def add_label_embeddings(
         self,
@@ -236,6 +198,35 @@ class SegmentationModel(nn.Module):
                 "save the model again"
             ) from error
         return model.to(device).eval()
+
+    def _start_from_weights(self, weights: Path, own: Convention) -> None:
+        """Take what fits from a saved model or a run; or heads from a published file, whose trunk is already there.
+
+        ``own`` is how the encoder wants images, where the configuration does not say otherwise.
+
+        Raises:
+            ValueError: If the saved model takes colour channels in another order.
+        """
+        if not weights.is_dir():
+            for name, head in self.heads.items():
+                if isinstance(head, SummedAspp):
+                    log.info("head of %s: %s", name, load_head(head, weights))
+            return
+        folder = find_model(weights)
+        saved = ModelConfig.from_values(read_config(folder))
+        if saved.convention(own).bgr != self.config.convention(own).bgr:
+            raise ValueError(
+                f"the model in {weights} has input {saved.input!r}, the new one {self.config.input!r}, with channels "
+                "in another order; expected the same: set input to that of the saved model"
+            )
+        log.info("%s", load_weights(self, folder / WEIGHTS, required="networks."))
+        spaces = read_model(folder).label_spaces
+        for name, head in self.heads.items():
+            # The saved head of these classes may have the name of another domain.
+            same = next((key for key, space in spaces.items() if space == self.label_spaces[name]), name)
+            if same != name:
+                taken = load_weights(head, folder / WEIGHTS, part=f"heads.{same}.", required=None)
+                log.info("head of %s: %s", name, taken)
 
     def _normalized(self, images: Tensor) -> Tensor:
         scale = 255.0 if images.dtype == torch.uint8 else 1.0
