@@ -10,9 +10,8 @@ import torch
 from torch import Tensor
 
 from semiverse.data.images import read_header, read_image
-from semiverse.data.lists import refuse_changed
 from semiverse.data.masks import look_up, read_indices
-from semiverse.data.pairing import Record, select
+from semiverse.data.pairing import Record, refuse_changed, select
 from semiverse.files import DataProblem, MissingData, as_problem, expand, find_folder
 from semiverse.labels import IGNORE, LabelSpace, merge, transfer_table
 

@@ -1,7 +1,9 @@
 """Which image belongs to which mask: by name, and loudly where one is missing."""
 
+import hashlib
+import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -172,3 +174,32 @@ def _ends(text: str) -> Iterator[str]:
     named = stem if f"{dot}{extension}".lower() in IMAGE_EXTENSIONS else text
     parts = [part for part in named.split("/") if part not in ("", ".")]
     return ("/".join(parts[start:]) for start in range(len(parts)))
+
+
+FACTS = "split.json"
+"""What lists were drawn by, and the digest of each; it lies beside them."""
+
+
+def digest(ids: Iterable[str]) -> str:
+    """SHA-256 over ids in their order, a line each: what ``sha256sum`` says of a file with one id a line."""
+    return hashlib.sha256("".join(f"{name}\n" for name in ids).encode()).hexdigest()
+
+
+def refuse_changed(list_file: Path, ids: Sequence[str]) -> None:
+    """Make sure that a list names what it named when it was drawn, if a ``split.json`` beside it says so.
+
+    Raises:
+        ValueError: If it names other images, or in another order.
+    """
+    try:
+        facts = json.loads((list_file.parent / FACTS).read_text(encoding="utf-8"))
+        recorded = facts["lists"][list_file.name]["sha256"]
+    except (OSError, ValueError, LookupError, TypeError):  # no such file, or somebody else's
+        return
+    if isinstance(recorded, str) and recorded != digest(ids):
+        found = (
+            f"{list_file}: its {len(ids)} images are not those of which {FACTS} beside it keeps the digest (sha256 "
+            f"{recorded[:12]}..., now {digest(ids)[:12]}...)"
+        )
+        remedy = "restore it or draw it again, or give your own list another name"
+        raise DataProblem(found, "the list as it was drawn", remedy, list_file)
