@@ -157,15 +157,11 @@ class SegmentationDataset(ABC):
         if mask.shape != image.shape[1:]:
             remedy = "export the mask again at the image's size"
             if read_header(record.image).lying != read_header(record.mask).lying:
-                remedy = (
-                    "only one of the two has an EXIF tag that turns it upright, so export the mask from the upright "
-                    "image, or remove the tag"
-                )
-            found = (
-                f"{record.mask}: the mask is {mask.shape[1]}x{mask.shape[0]} pixels, its image {record.image} is "
-                f"{image.shape[2]}x{image.shape[1]}"
-            )
-            raise DataProblem(found, "equal sizes", remedy)
+                cause = "only one of the two has an EXIF tag that turns it upright"
+                remedy = f"{cause}, so export the mask from the upright image, or remove the tag"
+            found = f"{record.mask}: the mask is {mask.shape[1]}x{mask.shape[0]} pixels"
+            other = f"its image {record.image} is {image.shape[2]}x{image.shape[1]}"
+            raise DataProblem(f"{found}, {other}", "equal sizes", remedy)
         return image, mask
 
 

@@ -57,11 +57,9 @@ def list_images(folder: Path, suffix: str = "") -> dict[str, Path]:
             raise DataProblem(found, "one image of a name", "remove or rename one")
         files[name] = path
     if not files:
-        raise MissingData(
-            f"{folder}: no image found{f' whose name ends in {suffix}' if suffix else ''}",
-            f"files ending in {', '.join(IMAGE_EXTENSIONS)}",
-            f"check the root{' and the suffix' if suffix else ''}",
-        )
+        found = f"{folder}: no image found{f' whose name ends in {suffix}' if suffix else ''}"
+        remedy = f"check the root{' and the suffix' if suffix else ''}"
+        raise MissingData(found, f"files ending in {', '.join(IMAGE_EXTENSIONS)}", remedy)
     return files
 
 
@@ -81,11 +79,9 @@ def pair(images: Mapping[str, Path], masks: Mapping[str, Path], where: Path) -> 
         similar = {name.lower(): path for name, path in masks.items()}
         twins = [similar[name.lower()] for name in images if name not in masks and name.lower() in similar]
         hint = f" ({twins[0].name} differs in capital letters: rename it)" if twins else ""
-        raise MissingData(
-            f"no mask for {len(missing)} of {len(images)} images, first: {missing[0]}",
-            f"the same file name under {where}{hint}",
-            "add the masks, or list the image as unlabelled",
-        )
+        found = f"no mask for {len(missing)} of {len(images)} images, first: {missing[0]}"
+        remedy = "add the masks, or list the image as unlabelled"
+        raise MissingData(found, f"the same file name under {where}{hint}", remedy)
     return [Record(path, masks[name], name) for name, path in images.items()]
 
 
@@ -112,37 +108,29 @@ def select(
     """
     if not list_file.is_file():
         raise MissingData(f"{list_file}: no such list file", "one image name a line", "correct the path", list_file)
-    lines = [line for line in _lines(list_file) if not line.startswith("#") or line in items]
+    try:
+        given = [line.strip() for line in list_file.read_text(encoding="utf-8-sig").split("\n")]
+    except UnicodeDecodeError as error:
+        found = f"{list_file}: no UTF-8 text ({error})"
+        raise DataProblem(found, "one image name a line", "save it so", list_file) from error
+    lines = [line for line in given if line and (not line.startswith("#") or line in items)]
     if not lines:
         raise DataProblem(f"{list_file}: the list is empty", "one image name a line", "add some", list_file)
     known = _paths(files or {}) | {name: name for name in items}
     names = {line: line if line in items else _named(line, known) for line in lines}
     missing = [line for line, name in names.items() if name is None]
     if missing:
-        found = (
-            f"{list_file}: {len(missing)} of {len(lines)} listed images are not among the {len(items)} {where}, "
-            f"first: {missing[0]!r}"
-        )
+        found = f"{len(missing)} of {len(lines)} listed images are not among the {len(items)} {where}"
+        found = f"{list_file}: {found}, first: {missing[0]!r}"
         raise MissingData(found, "each listed image among them", "correct the list or add the images", list_file)
     chosen: dict[str, Item] = {}
     for line in lines:
         name = str(names[line])
         if name in chosen:
-            raise DataProblem(
-                f"{list_file}: {name!r} is listed more than once", "every image once", "remove the copy", list_file
-            )
+            found = f"{list_file}: {name!r} is listed more than once"
+            raise DataProblem(found, "every image once", "remove the copy", list_file)
         chosen[name] = items[name]
     return chosen
-
-
-def _lines(list_file: Path) -> list[str]:
-    """Lines of a list without blanks around them; empty ones are left out."""
-    try:
-        text = list_file.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        found = f"{list_file}: no UTF-8 text ({error})"
-        raise DataProblem(found, "one image name a line", "save it so", list_file) from error
-    return [line.strip() for line in text.split("\n") if line.strip()]
 
 
 def _paths(files: Mapping[str, Path]) -> dict[str, str]:

@@ -128,10 +128,8 @@ class CropTransform:
 
     def __init__(self, resolution: Resolution, crop: tuple[int, int] | None, augmentation: Augmentation) -> None:
         if crop is None and augmentation.scale != (1.0, 1.0):
-            raise ValueError(
-                f"augmentation scale={augmentation.scale} without a crop; expected a size that all images share: set "
-                "crop, or scale to [1, 1]"
-            )
+            found = f"augmentation scale={augmentation.scale} without a crop"
+            raise ValueError(f"{found}; expected a size that all images share: set crop, or scale to [1, 1]")
         if crop is not None and min(crop) < 1:
             raise ValueError(f"crop={crop}; expected a positive height and width: correct it")
         self.resolution, self.crop, self.augmentation = resolution, crop, augmentation
@@ -149,8 +147,7 @@ class CropTransform:
         if self.crop is None:
             image, mask = resize(image, mask, (height, width))
         else:
-            working = (max(1, round(height * factor)), max(1, round(width * factor)))
-            image, mask = crop(image, mask, working, self.crop, place)
+            image, mask = crop(image, mask, Resolution(factor).of(height, width), self.crop, place)
         if float(torch.rand((), generator=generator)) < self.augmentation.flip:
             image, mask = image.flip(-1), mask.flip(-1)
         image, color = image.contiguous(), self.augmentation.color
@@ -186,10 +183,8 @@ def crop(
         bounds.append(slice(min(low, full - 1), high))
         inner.append(inside)
     image, mask = resize(image[:, bounds[0], bounds[1]], mask[bounds[0], bounds[1]], (inner[0], inner[1]))
-    below, right = size[0] - inner[0], size[1] - inner[1]
-    if below or right:
-        image, mask = pad(image, (0, right, 0, below)), pad(mask, (0, right, 0, below), value=IGNORE)
-    return image, mask
+    outside = (0, size[1] - inner[1], 0, size[0] - inner[0])
+    return (pad(image, outside), pad(mask, outside, value=IGNORE)) if any(outside) else (image, mask)
 
 
 def jitter(image: Tensor, strength: float, generator: torch.Generator) -> Tensor:
