@@ -76,11 +76,9 @@ def stamp_of(code: bytes, *paths: Path) -> bytes | None:
     return digest(code, *stamps) if len(files) == len(paths) else None
 
 
+MAGIC = b"SVC1"
 HEADER = struct.Struct("<4s16s3I")
 """What stands before the pixels of an entry: ``MAGIC``, the stamp of its source, channels, height, width."""
-MAGIC = b"SVC1"
-ABANDONED = 24 * 3600.0
-"""Age in seconds after which a half-written file belongs to nobody any more."""
 
 
 class CachedReader:
@@ -152,7 +150,7 @@ class CachedReader:
             self.folder.mkdir(parents=True, exist_ok=True)
             for partial in self.folder.glob("*.part"):
                 with suppress(FileNotFoundError):  # another process has just finished it
-                    if time.time() - partial.stat().st_mtime > ABANDONED:
+                    if time.time() - partial.stat().st_mtime > 24 * 3600:  # nobody writes for a day
                         partial.unlink()
             free = shutil.disk_usage(self.folder).free
         except OSError as error:

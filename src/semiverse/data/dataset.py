@@ -114,8 +114,7 @@ class SegmentationDataset(ABC):
             ValueError: If a listed name means two of the records, or stands twice.
         """
         path = self.find_list(list_file)
-        by_id = {record.id: record for record in records}
-        files = {record.id: record.image for record in records}
+        by_id, files = {record.id: record for record in records}, {record.id: record.image for record in records}
         chosen = select(path, by_id, f"images of {type(self).__name__} at {self.root}", files)
         for record in records:
             if record.id in chosen and chosen[record.id].image != record.image:

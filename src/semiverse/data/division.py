@@ -282,14 +282,6 @@ def divide(
     masks nearer to what was asked for (if none does, the smallest group goes), and takes its images without mask with
     it; so the number is met only roughly.
 
-    Args:
-        records: The images.
-        val_share: Share f of validation, or its number of images.
-        seed: Of the draw.
-        groups: Regular expression whose first group, or whole match, in the id of an image names its group: its drive,
-            its scene.
-        classes: Train ids that occur in each image; None: draw without regard to them.
-
     Returns:
         Training and validation, both in the given order.
 
@@ -305,30 +297,20 @@ def divide(
         grouped = "" if groups is None else f" in {len(units)} groups"
         found = f"val is {val_share} of {sum(sizes)} images with masks{grouped}"
         raise DataProblem(found, "some for validation and some for training", "change val, or the groups")
-    chosen = _take(_validation_order(len(units), seed, _shown_by(units, classes)), sizes, target)
-    val = {index for i in chosen for index in units[i]}
-    return [r for i, r in enumerate(records) if i not in val], [r for i, r in enumerate(records) if i in val]
-
-
-def _validation_order(count: int, seed: int, shown: Sequence[frozenset[int]] | None) -> list[int]:
-    """The order in which units go to validation; those that training needs to see every class come last."""
-    order = labeling_order(count, seed, shown)
-    if shown is None:
-        return order
-    seen = list(accumulate((shown[unit] for unit in order), frozenset.union, initial=frozenset[int]()))
-    needed = seen.index(seen[-1])
-    rest = order[needed:]
-    again = labeling_order(len(rest), seed, [shown[unit] for unit in rest])
-    return [rest[i] for i in again] + order[:needed][::-1]
-
-
-def _take(order: Sequence[int], sizes: Sequence[int], target: int) -> list[int]:
-    """Units whose sizes sum up to about the target, but not to all there is."""
-    taken: list[int] = []
-    count = 0
+    shown = _shown_by(units, classes)
+    order = labeling_order(len(units), seed, shown)
+    if shown is not None:  # what training needs to see every class comes last
+        seen = list(accumulate((shown[unit] for unit in order), frozenset.union, initial=frozenset[int]()))
+        needed = seen.index(seen[-1])
+        rest = order[needed:]
+        again = labeling_order(len(rest), seed, [shown[unit] for unit in rest])
+        order = [rest[i] for i in again] + order[:needed][::-1]
+    taken, count = list[int](), 0
     for unit in order:
         grown = count + sizes[unit]
         if abs(grown - target) < abs(count - target) and grown < sum(sizes):
             taken.append(unit)
             count = grown
-    return taken or [min((unit for unit in order if sizes[unit]), key=lambda unit: sizes[unit])]
+    taken = taken or [min((unit for unit in order if sizes[unit]), key=lambda unit: sizes[unit])]
+    val = {index for unit in taken for index in units[unit]}
+    return [r for i, r in enumerate(records) if i not in val], [r for i, r in enumerate(records) if i in val]

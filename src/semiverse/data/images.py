@@ -61,8 +61,7 @@ def read_image(path: Path) -> Tensor:
     return torch.from_numpy(pixels).permute(2, 0, 1)
 
 
-THUMBNAIL = (16, 18)
-"""Rows and columns: twice those of a 64-bit difference hash."""
+THUMBNAIL = (16, 18)  # rows and columns: twice those of a 64-bit difference hash
 
 
 @dataclass(frozen=True)

@@ -124,13 +124,6 @@ def read_colors(
 def read_binary(path: Path, others: Others = "refuse") -> Tensor:
     """A mask of two classes: black is the first, white (or the value 1) the second, in grey, palette or colours.
 
-    Args:
-        path: The file.
-        others: What becomes of further values.
-
-    Returns:
-        0, 1 or ``IGNORE``, (H, W) uint8.
-
     Raises:
         FileNotFoundError: If there is no such file.
         ValueError: If the file is a JPEG, or holds another value, or 1 beside 255, which then means something else.
@@ -265,15 +258,7 @@ class MaskCoding:
 
 
 def look_up(table: np.ndarray, ids: np.ndarray) -> np.ndarray:
-    """``table[ids]``, for bytes several times faster.
-
-    Args:
-        table: (256,) uint8, or longer for ids of 16 bits.
-        ids: Any shape, uint8 or uint16.
-
-    Returns:
-        Values of the table, uint8, in the shape of ``ids``.
-    """
+    """``table[ids]``, of a uint8 table for every possible id, uint8 or uint16; for bytes several times faster."""
     if ids.dtype != np.uint8:
         return np.asarray(table[ids])
     mapped = bytearray(np.ascontiguousarray(ids)).translate(table[:256].tobytes())

@@ -11,6 +11,7 @@ from semiverse.data.images import IMAGE_EXTENSIONS
 from semiverse.files import DataProblem, MissingData
 
 Item = TypeVar("Item")
+FACTS = "split.json"  # what lists were drawn by, and the digest of each; it lies beside them
 
 
 class Record(NamedTuple):
@@ -162,10 +163,6 @@ def _ends(text: str) -> Iterator[str]:
     named = stem if f"{dot}{extension}".lower() in IMAGE_EXTENSIONS else text
     parts = [part for part in named.split("/") if part not in ("", ".")]
     return ("/".join(parts[start:]) for start in range(len(parts)))
-
-
-FACTS = "split.json"
-"""What lists were drawn by, and the digest of each; it lies beside them."""
 
 
 def digest(ids: Iterable[str]) -> str:

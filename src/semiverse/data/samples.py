@@ -165,14 +165,9 @@ def resize(image: Tensor, mask: Tensor, size: tuple[int, int]) -> tuple[Tensor, 
 def crop(
     image: Tensor, mask: Tensor, working: tuple[int, int], size: tuple[int, int], place: list[float]
 ) -> tuple[Tensor, Tensor]:
-    """A window of an image as it would be at ``working`` size, without resizing the rest of it.
+    """A window (``size``) of image (3, H, W) and mask (H, W) as they would be at ``working`` size; only it is resized.
 
-    Args:
-        image: (3, H, W) uint8.
-        mask: (H, W) uint8.
-        working: (height, width) that the whole image would be brought to.
-        size: (height, width) of the window in that frame; what lies outside is black and ``IGNORE``.
-        place: Where the window lies, vertical and horizontal, each in [0, 1].
+    It lies at ``place``, vertical and horizontal, each in [0, 1]; what is outside the image is black and ``IGNORE``.
     """
     bounds, inner = [], []
     for whole, full, window, where in zip(working, mask.shape, size, place, strict=True):

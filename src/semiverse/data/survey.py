@@ -117,10 +117,8 @@ def survey(
     return [next(rest) if content is None else content for content in known]
 
 
-FORMAT = 1
-"""Raise it whenever the same file would be described in another way."""
-SETTLED = 2.0
-"""Seconds after which a file may be remembered: younger ones may change again within the clock's own tick."""
+FORMAT = 1  # raise it whenever the same file would be described in another way
+SETTLED = 2.0  # seconds after which a file may be kept: younger ones may change again within the clock's own tick
 
 
 class _Cache:
@@ -143,7 +141,7 @@ class _Cache:
         """What is known of a record whose files have not changed; None otherwise."""
         try:
             entry = self._known[_key(record)]
-            if entry["stamp"] != self._stamp(record):
+            if bytes.fromhex(entry["stamp"]) != stamp_of(self._code, *_paths(record)):
                 return None
             header, digest, thumbnail = entry["image"]
             headers = [part and Header(part[0], part[1], tuple(part[2]), part[3]) for part in (header, entry["mask"])]
@@ -160,13 +158,13 @@ class _Cache:
         for record, content in zip(records, contents, strict=True):
             if self.path is None or content.problem or content.image is None:
                 continue
-            stamp = self._stamp(record)
+            stamp = stamp_of(self._code, *_paths(record))
             files = [file for path in _paths(record) if (file := find_file(path)) is not None]
             if stamp is None or time.time() - max(file.st_mtime for file in files) <= SETTLED:
                 continue
             image = content.image
             new[_key(record)] = {
-                "stamp": stamp,
+                "stamp": stamp.hex(),
                 "size": content.size,
                 "pixels": None if content.pixels is None else content.pixels.tolist(),
                 "image": [astuple(image.header), image.digest, image.thumbnail.tobytes().hex()],
@@ -175,10 +173,6 @@ class _Cache:
         if self.path is not None and new:
             with suppress(OSError):  # a full or read-only disk makes the next check slower, and nothing else
                 write_cached(self.path, json.dumps(self._known | new))
-
-    def _stamp(self, record: Record) -> str | None:
-        stamp = stamp_of(self._code, *_paths(record))
-        return None if stamp is None else stamp.hex()
 
 
 def _paths(record: Record) -> list[Path]:

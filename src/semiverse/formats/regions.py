@@ -17,8 +17,7 @@ from semiverse.data.dataset import Relabeling
 from semiverse.files import DataProblem, write_cached
 from semiverse.labels import IGNORE, LabelSpace
 
-Polygon = Sequence[tuple[float, float]]
-"""Points (x, y) in pixels."""
+Polygon = Sequence[tuple[float, float]]  # points (x, y) in pixels
 
 
 def draw_polygons(size: tuple[int, int], shapes: Iterable[tuple[int, Polygon]], background: int) -> Tensor:
@@ -65,11 +64,7 @@ def drawn_once(file: Path, draw: Callable[[], Tensor]) -> Tensor:
 
 
 Overlap = Literal["order", "small-on-top"]
-"""Which of two regions wins where they overlap: the later one, or the smaller one."""
-
 OtherRegions = Literal["refuse", "ignore", "skip"]
-"""What becomes of regions whose name is no class: the file is refused, their pixels have no label, or they are taken
-for not drawn."""
 
 
 class RegionPainter:
@@ -81,8 +76,9 @@ class RegionPainter:
         mapping: New name of a class, equal names merge; None ignores the class.
         background: Class of pixels in no region, put before the others unless it is one of them; None: those pixels
             have no label.
-        others: What becomes of regions whose name is no class.
-        overlap: Which region wins where they overlap.
+        others: What becomes of regions whose name is no class: the file is refused, their pixels have no label, or they
+            are taken for not drawn.
+        overlap: Which of two regions wins where they overlap: the later one, or the smaller one.
 
     Raises:
         ValueError: If an option has another value, or ``mapping`` names a class that does not exist.
@@ -100,9 +96,8 @@ class RegionPainter:
         for option, value, choices in (("others", others, OtherRegions), ("overlap", overlap, Overlap)):
             if value not in get_args(choices):
                 raise ValueError(f"{option}: {value}; expected {', '.join(get_args(choices))}: choose one")
-        self.classes, self.others, self.overlap = tuple(classes), others, overlap
-        if background is not None and background not in self.classes:
-            self.classes = (background, *self.classes)
+        added = () if background is None or background in classes else (background,)
+        self.classes, self.others, self.overlap = (*added, *classes), others, overlap
         relabeling = Relabeling(LabelSpace(name, self.classes), mapping)
         self.labels = relabeling.labels
         self._ids = {title: relabeling.of_class(title) for title in self.classes}
@@ -123,25 +118,18 @@ class RegionPainter:
         Raises:
             ValueError: If a region has a name that is no class, and ``others`` refuses it.
         """
-        drawn = [(self._id_of(name, where), pixels) for name, pixels in regions if self._is_drawn(name)]
+        drawn = []
+        for name, pixels in regions:
+            if name is not None and name not in self._ids and self.others == "refuse":
+                skip = "or say others: ignore (no label there) or others: skip (as if it was not drawn)"
+                remedy = f"add it to classes, correct the file, {skip}"
+                found = f"{where}: a region is called {name!r}"
+                raise DataProblem(found, f"one of {', '.join(self.classes)}", remedy)
+            if name is None or name in self._ids or self.others != "skip":
+                drawn.append((IGNORE if name is None else self._ids.get(name, IGNORE), pixels))
         if self.overlap == "small-on-top":
             drawn.sort(key=lambda region: -int(np.count_nonzero(region[1])))
         mask = np.full(size, self._background, dtype=np.uint8)
         for train_id, pixels in drawn:
             mask[pixels] = train_id
         return torch.from_numpy(mask)
-
-    def _is_drawn(self, name: str | None) -> bool:
-        return name is None or name in self._ids or self.others != "skip"
-
-    def _id_of(self, name: str | None, where: str) -> int:
-        if name is None:
-            return IGNORE
-        if name not in self._ids and self.others == "refuse":
-            raise DataProblem(
-                f"{where}: a region is called {name!r}",
-                f"one of {', '.join(self.classes)}",
-                "add it to classes, correct the file, or say others: ignore (no label there) or others: skip (as if "
-                "it was not drawn)",
-            )
-        return self._ids.get(name, IGNORE)
