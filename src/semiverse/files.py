@@ -142,10 +142,7 @@ def write_atomically(path: Path, content: str | bytes | memoryview) -> None:
 def write_cached(path: Path, content: str | bytes | memoryview, durable: bool = False) -> None:
     """Write what can be made again, whole or not at all: several processes may do so at once, and it may get lost.
 
-    Args:
-        path: The file.
-        content: What it shall hold.
-        durable: For one process at a time instead: nothing gets lost once this returns.
+    If ``durable``, only one process may do so at a time, and it does not get lost.
 
     Raises:
         OSError: If it cannot be written; who keeps a cache goes on without it.

@@ -125,10 +125,9 @@ class SegmentationDataset(ABC):
     def find_list(self, given: Path) -> Path:
         """Where a list file is: as given, or below the dataset's folder."""
         path = expand(given)
-        if not path.is_file():
-            with suppress(FileNotFoundError):  # a dataset that is rendered has no folder
-                below = self.folder / path
-                return below if below.is_file() else path
+        with suppress(FileNotFoundError):  # a dataset that is rendered has no folder
+            if not path.is_file() and (below := self.folder / path).is_file():
+                return below
         return path
 
     def read_image(self, path: Path) -> Tensor:

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import accumulate
+from itertools import accumulate, groupby
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,9 @@ from semiverse.files import DataProblem
 
 Budget = int | float | str
 """A number of images, or a share of them: a number between 0 and 1, or a fraction such as ``1/8``."""
+
+Shown = Sequence[frozenset[int]] | None
+"""Train ids that each image shows; None: images are drawn without regard to them."""
 
 EXAMPLE = "such as '^[^_]+' for what stands before the first underscore"
 
@@ -76,12 +79,9 @@ def check_pattern(pattern: str) -> None:
 
 
 def group_names(ids: Sequence[str], pattern: str) -> list[str]:
-    """The group of each image: its drive, its scene, its patient.
+    """The group of each image, such as its drive, its scene, its patient.
 
-    Args:
-        ids: Of the images.
-        pattern: Regular expression that is searched in an id; its first group names the group of the image, or the
-            whole match if it has none.
+    It is what the first group of the regular expression matches in the image's id, or the whole if that has no group.
 
     Raises:
         ValueError: If it is no regular expression, or finds nothing in some id.
@@ -96,9 +96,7 @@ def group_names(ids: Sequence[str], pattern: str) -> list[str]:
     return names
 
 
-def labeling_order(
-    count: int, seed: int, classes: Sequence[frozenset[int]] | None = None, groups: Sequence[str] | None = None
-) -> list[int]:
+def labeling_order(count: int, seed: int, classes: Shown = None, groups: Sequence[str] | None = None) -> list[int]:
     """Numbers of images, 0..count-1, as ``in_labeling_order`` puts them; ``groups`` names the group of each."""
     permutation: list[int] = np.random.default_rng(seed).permutation(count).tolist()
     if groups is None:
@@ -108,9 +106,7 @@ def labeling_order(
     return [index for i in order for index in _covering_first(units[i], classes)]
 
 
-def in_labeling_order(
-    records: Sequence[Record], seed: int, classes: Sequence[frozenset[int]] | None, groups: str | None
-) -> list[Record]:
+def in_labeling_order(records: Sequence[Record], seed: int, classes: Shown, groups: str | None) -> list[Record]:
     """Records in the order in which they receive labels; a budget of k images is the first k, so budgets are nested.
 
     The order is a seeded permutation. With ``classes``, images that show a class for the first time come first, the
@@ -143,18 +139,15 @@ def drawing_rule(groups: str | None, cover_classes: bool) -> str:
 
 def _units_of(groups: Sequence[str], order: Sequence[int]) -> list[list[int]]:
     """Numbers of the images of each group, in the order of their names; those of a group in the given order."""
-    members: dict[str, list[int]] = {name: [] for name in sorted(set(groups))}
-    for index in order:
-        members[groups[index]].append(index)
-    return list(members.values())
+    return [list(unit) for _, unit in groupby(sorted(order, key=groups.__getitem__), groups.__getitem__)]
 
 
-def _shown_by(units: Sequence[Sequence[int]], classes: Sequence[frozenset[int]] | None) -> list[frozenset[int]] | None:
+def _shown_by(units: Sequence[Sequence[int]], classes: Shown) -> list[frozenset[int]] | None:
     """Train ids that each unit of images shows."""
     return None if classes is None else [frozenset[int]().union(*(classes[i] for i in unit)) for unit in units]
 
 
-def _covering_first(order: list[int], classes: Sequence[frozenset[int]] | None) -> list[int]:
+def _covering_first(order: list[int], classes: Shown) -> list[int]:
     """The same images, those that show a class for the first time before the others."""
     if classes is None:
         return order
@@ -165,8 +158,7 @@ def _covering_first(order: list[int], classes: Sequence[frozenset[int]] | None) 
         if label not in covered:
             first.append(next(index for index in order if label in classes[index]))
             covered |= classes[first[-1]]
-    taken = set(first)
-    return first + [index for index in order if index not in taken]
+    return list(dict.fromkeys(first + order))
 
 
 @dataclass(frozen=True)
@@ -266,15 +258,12 @@ def shown_classes(records: Sequence[Record], contents: Sequence[Content]) -> dic
 
 
 def divide(
-    records: Sequence[Record],
-    val_share: Budget,
-    seed: int = 0,
-    groups: str | None = None,
-    classes: Sequence[frozenset[int]] | None = None,
+    records: Sequence[Record], val_share: Budget, seed: int = 0, groups: str | None = None, classes: Shown = None
 ) -> tuple[list[Record], list[Record]]:
     """Images for training and for validation; none is in both, and no group either.
 
-    Validation receives int(f * N) of the N images with masks, drawn by the seed; images without mask are for training.
+    Validation receives int(f * N) of the N images with masks, for a share f, drawn by the seed; images without mask are
+    for training.
     With ``classes``, training first receives images that show every class, then validation others that do, the rarest
     class before all, as far as there are enough.
 

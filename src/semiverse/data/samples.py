@@ -1,7 +1,4 @@
-"""Records as samples for a network: read, then image and mask transformed together.
-
-Where a transformed mask has no pixel to show it says ``IGNORE``.
-"""
+"""Records as samples for a network: read, then image and mask transformed together; ``IGNORE`` beyond the image."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

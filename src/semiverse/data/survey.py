@@ -90,26 +90,19 @@ def _refused(dataset: SegmentationDataset, record: Record, problem: DataProblem)
     return Content(record.id, size, None, problem, at, facts, mask)
 
 
-def survey(
-    dataset: SegmentationDataset,
-    records: Sequence[Record],
-    title: str,
-    workers: int | None = None,
-    fresh: bool = False,
-) -> list[Content]:
+def survey(dataset: SegmentationDataset, records: Sequence[Record], title: str, fresh: bool = False) -> list[Content]:
     """Examine records in parallel threads, with a progress bar that appears when it takes over two seconds.
 
     Args:
         dataset: Where the records are from.
         records: What to examine.
         title: What they are, for the progress bar.
-        workers: Threads; None: one a processor.
         fresh: Read every file, also those that have not changed since they were last found in order.
     """
     cache = _Cache(dataset, fresh)
     known = [cache.find(record) for record in records]
     missing = [record for record, content in zip(records, known, strict=True) if content is None]
-    with ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         found = pool.map(partial(examine, dataset), missing)
         new = list(tqdm(found, total=len(missing), desc=f"reading {title}", delay=2, leave=False))
     cache.keep(missing, new)

@@ -12,7 +12,6 @@ from PIL import Image, ImageDraw
 
 from semiverse.files import DataProblem, read_json, value_of
 
-LINE_WIDTH, POINT_RADIUS = 10, 5  # in pixels, as in Labelme's shape_to_mask
 LEAST_POINTS = {"polygon": 3, "rectangle": 2, "circle": 2, "line": 2, "linestrip": 2, "point": 1, "mask": 1}
 """Points that a shape needs, by its type."""
 
@@ -77,7 +76,7 @@ def _shape(entry: object, where: str) -> Shape:
 
 
 def pixels_of(shape: Shape, size: tuple[int, int]) -> np.ndarray:
-    """The pixels that a shape covers, (H, W) bool, drawn as Labelme does.
+    """The pixels that a shape covers, (H, W) bool, drawn as Labelme's ``shape_to_mask`` does.
 
     Args:
         shape: The shape; parts outside the image are cut off.
@@ -94,10 +93,10 @@ def pixels_of(shape: Shape, size: tuple[int, int]) -> np.ndarray:
         case "circle":
             pen.circle(shape.points[0], math.dist(shape.points[0], shape.points[1]), fill=1)
         case "point":
-            pen.circle(shape.points[0], POINT_RADIUS, fill=1)
+            pen.circle(shape.points[0], 5, fill=1)
         case "mask" if shape.brushed is not None:
             left, top = map(int, shape.points[0])
             image.paste(Image.fromarray(shape.brushed), (left, top))  # cuts off what lies outside
         case _:
-            pen.line(shape.points, fill=1, width=LINE_WIDTH)
+            pen.line(shape.points, fill=1, width=10)
     return np.array(image)

@@ -102,15 +102,12 @@ def struct_entry(path: Path, variable: str, field: str, number: int) -> np.ndarr
 
 
 def train_ids(values: np.ndarray, table: np.ndarray, path: Path) -> Tensor:
-    """Train ids of raw ids that were read from a MATLAB file.
+    """Train ids, (H, W) uint8, of raw ids that were read from a MATLAB file.
 
     Args:
         values: (H, W), raw ids.
         table: Train id or ``IGNORE`` of each raw id, (number of raw ids,) uint8.
         path: Where the values are from, for the message.
-
-    Returns:
-        (H, W) uint8.
 
     Raises:
         ValueError: If a value has no place in the table.

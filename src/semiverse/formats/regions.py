@@ -21,7 +21,7 @@ Polygon = Sequence[tuple[float, float]]  # points (x, y) in pixels
 
 
 def draw_polygons(size: tuple[int, int], shapes: Iterable[tuple[int, Polygon]], background: int) -> Tensor:
-    """A mask of filled polygons, each painted over those before it.
+    """A mask, (H, W) uint8, of filled polygons, each painted over those before it.
 
     Pillow decides which pixels belong to a border, as it does in the owners' packages of Cityscapes and IDD.
 
@@ -29,9 +29,6 @@ def draw_polygons(size: tuple[int, int], shapes: Iterable[tuple[int, Polygon]], 
         size: (height, width) in pixels.
         shapes: Value (0..255) and points of each polygon; at least two points, and two make a line.
         background: Value where nothing is painted.
-
-    Returns:
-        (H, W) uint8.
     """
     height, width = size
     image = Image.new("L", (width, height), background)
@@ -42,15 +39,12 @@ def draw_polygons(size: tuple[int, int], shapes: Iterable[tuple[int, Polygon]], 
 
 
 def drawn_once(file: Path, draw: Callable[[], Tensor]) -> Tensor:
-    """A mask from its file in a cache; drawn, and kept there, if it is not there or damaged.
+    """A mask, (H, W) uint8, from its file in a cache; drawn, and kept there, if it is not there or damaged.
 
     Args:
         file: Compressed NumPy (``.npz``, four times as fast to read as a PNG), whose folder is made. Where it cannot be
             written, the mask is drawn every time.
-        draw: Makes the mask, (H, W) uint8.
-
-    Returns:
-        (H, W) uint8.
+        draw: Makes the mask.
     """
     damage = (ValueError, EOFError, KeyError, BadZipFile, zlib.error)
     with suppress(OSError, *damage), file.open("rb") as stream, np.load(stream) as content:
@@ -104,16 +98,13 @@ class RegionPainter:
         self._background = IGNORE if background is None else self._ids[background]
 
     def paint(self, size: tuple[int, int], regions: Iterable[tuple[str | None, np.ndarray]], where: str) -> Tensor:
-        """A mask in which every pixel has the class of the region on top.
+        """A mask, (H, W) uint8, in which every pixel has the train id of the region on top, or ``IGNORE``.
 
         Args:
             size: (height, width).
             regions: Name and pixels, (H, W) bool, of each region, in the order in which they were drawn; None as name:
                 no label there.
             where: What the regions are from, for the message.
-
-        Returns:
-            Train ids or ``IGNORE``, (H, W) uint8.
 
         Raises:
             ValueError: If a region has a name that is no class, and ``others`` refuses it.
