@@ -75,18 +75,13 @@ def find_folder(path: Path, owner: str) -> Path:
         FileNotFoundError: If neither place exists; the message names both.
     """
     given = expand(path)
-    candidates = [given]
-    if not given.is_absolute() and not given.exists():
-        candidates.append(data_root() / given)
+    candidates = [given] if given.is_absolute() or given.exists() else [given, data_root() / given]
     for candidate in candidates:
         if candidate.is_dir():
             return candidate
     places = " nor ".join(str(candidate.absolute()) for candidate in candidates)
-    raise MissingData(
-        f"{owner}: no folder {places}",
-        "the images there",
-        "correct the path, or set SEMIVERSE_DATA to the folder that holds your datasets",
-    )
+    remedy = "correct the path, or set SEMIVERSE_DATA to the folder that holds your datasets"
+    raise MissingData(f"{owner}: no folder {places}", "the images there", remedy)
 
 
 def read_json(path: Path, wanted: str) -> dict[str, Any]:
@@ -107,11 +102,8 @@ def read_json(path: Path, wanted: str) -> dict[str, Any]:
     except ValueError as error:  # no UTF-8, or no JSON
         raise DataProblem(f"{path}: not readable as JSON ({error})", wanted, "export or download it again") from error
     if not isinstance(content, dict):
-        raise DataProblem(
-            f"{path}: found a {type(content).__name__} in this JSON",
-            f"an object with {wanted}",
-            "is it another kind of file? Export it again",
-        )
+        found = f"{path}: found a {type(content).__name__} in this JSON"
+        raise DataProblem(found, f"an object with {wanted}", "is it another kind of file? Export it again")
     return content
 
 
@@ -129,13 +121,9 @@ def value_of(entry: object, name: str, kind: type | tuple[type, ...], where: str
     """
     value = entry.get(name) if isinstance(entry, dict) else None
     if not isinstance(value, kind):
-        kinds = kind if isinstance(kind, tuple) else (kind,)
         found = "no" if value is None else f"a {type(value).__name__} as"
-        raise DataProblem(
-            f"{where} has {found} {name!r}",
-            " or ".join(each.__name__ for each in kinds),
-            "correct the file, or export it again",
-        )
+        expected = " or ".join(each.__name__ for each in (kind if isinstance(kind, tuple) else (kind,)))
+        raise DataProblem(f"{where} has {found} {name!r}", expected, "correct the file, or export it again")
     return value
 
 
@@ -146,23 +134,21 @@ def write_atomically(path: Path, content: str | bytes | memoryview) -> None:
         OSError: If it cannot be written.
     """
     try:
-        _replace(path, content, ".part", durable=True)
+        write_cached(path, content, durable=True)
     except OSError as error:
         raise OSError(f"{path} cannot be written ({error.strerror}); {FULL_DISK}") from error
 
 
-def write_cached(path: Path, content: str | bytes | memoryview) -> None:
+def write_cached(path: Path, content: str | bytes | memoryview, durable: bool = False) -> None:
     """Write what can be made again, whole or not at all: several processes may do so at once, and it may get lost.
+
+    If ``durable``, only one process may do so at a time, and it does not get lost.
 
     Raises:
         OSError: If it cannot be written; who keeps a cache goes on without it.
     """
-    _replace(path, content, f".{uuid4().hex}.part", durable=False)
-
-
-def _replace(path: Path, content: str | bytes | memoryview, ending: str, durable: bool) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}{ending}")
+    partial = path.with_name(f".{path.name}.part" if durable else f".{path.name}.{uuid4().hex}.part")
     try:
         with partial.open("wb") as file:
             file.write(content.encode("utf-8") if isinstance(content, str) else content)

@@ -36,26 +36,19 @@ class LabelSpace:
     def __post_init__(self) -> None:
         object.__setattr__(self, "classes", tuple(self.classes))
         object.__setattr__(self, "palette", tuple(tuple(color) for color in self.palette))
+        space, has = f"label space {self.name!r}", f"label space {self.name!r} has {len(self.classes)} classes"
         if not 1 <= len(self.classes) <= IGNORE:
-            raise ValueError(
-                f"label space {self.name!r} has {len(self.classes)} classes; expected 1 to {IGNORE}, "
-                f"because {IGNORE} means 'no label': merge or drop classes"
-            )
+            raise ValueError(f"{has}; expected 1 to {IGNORE}, because {IGNORE} means 'no label': merge or drop classes")
         twice = sorted({name for name in self.classes if self.classes.count(name) > 1})
         if twice:
-            raise ValueError(f"label space {self.name!r} names {twice} more than once; every class needs its own name")
+            raise ValueError(f"{space} names {twice} more than once; every class needs its own name")
         if not self.palette:
             object.__setattr__(self, "palette", distinct_colors(len(self.classes)))
         if len(self.palette) != len(self.classes):
-            raise ValueError(
-                f"label space {self.name!r} has {len(self.classes)} classes but {len(self.palette)} colours; "
-                "give one colour a class, or none at all"
-            )
+            raise ValueError(f"{has} but {len(self.palette)} colours; give one colour a class, or none at all")
         wrong = [color for color in self.palette if len(color) != 3 or not all(0 <= part <= 255 for part in color)]
         if wrong:
-            raise ValueError(
-                f"label space {self.name!r} has the colour {wrong[0]}; expected red, green, blue in 0..255: correct it"
-            )
+            raise ValueError(f"{space} has the colour {wrong[0]}; expected red, green, blue in 0..255: correct it")
 
     def __len__(self) -> int:
         return len(self.classes)
@@ -79,17 +72,15 @@ class LabelSpace:
 
 def distinct_colors(count: int) -> tuple[Color, ...]:
     """Colours that are easy to tell apart: hues a golden angle apart, in three brightness steps."""
-    golden = 0.618034
-    hsv = [((0.02 + i * golden) % 1.0, 0.55 + 0.35 * (i % 2), 0.95 - 0.22 * (i % 3)) for i in range(count)]
-    red_green_blue = [colorsys.hsv_to_rgb(*color) for color in hsv]
-    return tuple((round(255 * r), round(255 * g), round(255 * b)) for r, g, b in red_green_blue)
+    hsv = [((0.02 + i * 0.618034) % 1.0, 0.55 + 0.35 * (i % 2), 0.95 - 0.22 * (i % 3)) for i in range(count)]
+    rgb = (colorsys.hsv_to_rgb(*color) for color in hsv)
+    return tuple((round(255 * red), round(255 * green), round(255 * blue)) for red, green, blue in rgb)
 
 
 def lookup_table(mapping: Mapping[int, int]) -> np.ndarray:
     """256-entry uint8 table of a raw id → train id mapping; raw ids that are not named become ``IGNORE``."""
     table = np.full(256, IGNORE, dtype=np.uint8)
-    for raw, train in mapping.items():
-        table[raw] = train
+    table[list(mapping)] = list(mapping.values())
     return table
 
 

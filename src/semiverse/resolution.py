@@ -24,9 +24,8 @@ class Resolution:
         if self.scale <= 0 or (self.size is not None and min(self.size) < 1):
             raise ValueError(f"resolution scale={self.scale}, size={self.size}; expected both positive: correct them")
         if self.size is not None and self.scale != 1.0:
-            raise ValueError(
-                f"resolution has scale={self.scale} and size={self.size}; expected one of them: leave one out"
-            )
+            found = f"resolution has scale={self.scale} and size={self.size}"
+            raise ValueError(f"{found}; expected one of them: leave one out")
 
     def of(self, height: int, width: int) -> tuple[int, int]:
         """Working (height, width) of an image of this size; at least one pixel."""

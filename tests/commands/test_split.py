@@ -9,7 +9,8 @@ import pytest
 
 from semiverse.cli.main import main
 from semiverse.configuration import dump_yaml
-from semiverse.data import digest, group_names, select
+from semiverse.data import digest, select
+from semiverse.data.division import group_names
 from semiverse.datasets import Folder
 from semiverse.mixture import Domain, DomainMixture
 from tests.fakes import write_mask, write_photo

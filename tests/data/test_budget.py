@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from semiverse.data import budget_size, group_names, labeling_order, share_of
+from semiverse.data.division import budget_size, group_names, labeling_order, share_of
 
 
 def random_classes(count, seed, classes=12):

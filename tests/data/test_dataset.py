@@ -139,6 +139,6 @@ def test_the_same_draw_gives_the_same_sample(minimal):
         return torch.randint(0, 256, image.shape, generator=generator, dtype=torch.uint8), mask
 
     split = Split(minimal, minimal.subset("train"), noisy)
-    first, again, other = (split.draw(0, torch.Generator().manual_seed(seed)).image for seed in (1, 1, 2))
+    first, again, other = (split.draw(0, torch.Generator().manual_seed(seed))[0].image for seed in (1, 1, 2))
     assert torch.equal(first, again)
     assert not torch.equal(first, other)

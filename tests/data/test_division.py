@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from semiverse.data import Record, digest, divide, group_names, refuse_changed
+from semiverse.data import Record, digest, refuse_changed
+from semiverse.data.division import divide, group_names
 from semiverse.data.lists import list_facts, pairs_text
 from semiverse.labels import LabelSpace
 

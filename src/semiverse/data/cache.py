@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import math
 import mmap
 import os
 import random
@@ -14,7 +15,6 @@ from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
 from stat import S_ISDIR
-from typing import Literal
 from warnings import warn
 
 import torch
@@ -67,27 +67,18 @@ def code_of(dataset: SegmentationDataset) -> bytes:
 
 
 def stamp_of(code: bytes, *paths: Path) -> bytes | None:
-    """What a result has to carry to count: size and time of its files, and the code that read them.
+    """What a result has to carry to count: size and time of its files, and the code (``code_of``) that read them.
 
     None for what is no file, such as rendered images: it is not kept.
-
-    Args:
-        code: Of the dataset, see ``code_of``.
-        paths: What was read.
     """
     files = [file for file in map(find_file, paths) if file is not None]
-    if len(files) < len(paths):
-        return None
-    return digest(code, *(f"{file.st_size} {file.st_mtime_ns}" for file in files))
+    stamps = (f"{file.st_size} {file.st_mtime_ns}" for file in files)
+    return digest(code, *stamps) if len(files) == len(paths) else None
 
 
-Kind = Literal["image", "mask"]
-
+MAGIC = b"SVC1"
 HEADER = struct.Struct("<4s16s3I")
 """What stands before the pixels of an entry: ``MAGIC``, the stamp of its source, channels, height, width."""
-MAGIC = b"SVC1"
-ABANDONED = 24 * 3600.0
-"""Age in seconds after which a half-written file belongs to nobody any more."""
 
 
 class CachedReader:
@@ -119,12 +110,7 @@ class CachedReader:
         Raises:
             ValueError: If they have to be read from their files, and cannot.
         """
-        image = self._find(record.image, "image")
-        mask = None if image is None else self._find_mask(record, image)
-        if image is None or mask is None:
-            image, mask = self.dataset.read(record)
-            return resize(image, mask, self.resolution.of(*mask.shape))
-        return image, mask
+        return self._find(record) or self._make(record)
 
     def build(self, records: Sequence[Record], title: str) -> None:
         """Add the entries that are missing, after saying how many, how large and where; then ``read`` is quick.
@@ -139,7 +125,7 @@ class CachedReader:
         Raises:
             ValueError: If an image or mask cannot be read.
         """
-        missing = [record for record in records if find_file(record.image) is not None and not self._holds(record)]
+        missing = [record for record in records if find_file(record.image) is not None and self._find(record) is None]
         if not missing:
             return
         _, mask = self.read(missing[0])
@@ -147,7 +133,13 @@ class CachedReader:
         print(f"cache: adding {len(missing)} images of {title}, about {size / 2**20:.0f} MiB, in {self.folder}")
         try:
             self._make_room(size)
-            self._add_all(random.sample(missing, len(missing)), title)
+            with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+                try:
+                    added = pool.map(self._add, random.sample(missing, len(missing)))
+                    list(progress(added, f"caching {title}", len(missing), "images"))
+                except BaseException:  # Ctrl-C does not wait for the rest
+                    pool.shutdown(cancel_futures=True)
+                    raise
         except _NotWritten as error:
             warn(
                 f"the cache in {self.folder} is not complete ({error}); expected about {size / 2**20:.0f} MiB of free "
@@ -162,7 +154,7 @@ class CachedReader:
             self.folder.mkdir(parents=True, exist_ok=True)
             for partial in self.folder.glob("*.part"):
                 with suppress(FileNotFoundError):  # another process has just finished it
-                    if time.time() - partial.stat().st_mtime > ABANDONED:
+                    if time.time() - partial.stat().st_mtime > 24 * 3600:  # nobody writes for a day
                         partial.unlink()
             free = shutil.disk_usage(self.folder).free
         except OSError as error:
@@ -170,64 +162,49 @@ class CachedReader:
         if free < size:
             raise _NotWritten(f"{free / 2**20:.0f} MiB are free")
 
-    def _add_all(self, records: Sequence[Record], title: str) -> None:
-        with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-            try:
-                added = pool.map(self._add, records)
-                for _ in progress(added, f"caching {title}", len(records), "images"):
-                    pass
-            except BaseException:
-                pool.shutdown(cancel_futures=True)
-                raise
+    def _make(self, record: Record) -> tuple[Tensor, Tensor]:
+        image, mask = self.dataset.read(record)
+        return resize(image, mask, self.resolution.of(*mask.shape))
 
     def _add(self, record: Record) -> None:
-        if self._holds(record):  # by now, from another process
+        if self._find(record) is not None:  # by now, from another process
             return
         # From before reading: a file that changes meanwhile is then outdated.
         stamps = [None if path is None else stamp_of(self._code, path) for path in (record.image, record.mask)]
-        image, mask = self.dataset.read(record)
-        image, mask = resize(image, mask, self.resolution.of(*mask.shape))
-        self._write(self._entry(record.image, "image"), stamps[0], image)
-        if record.mask is not None:
-            self._write(self._entry(record.mask, "mask"), stamps[1], mask[None])
+        image, mask = self._make(record)
+        for path, stamp, kind, values in zip(record[:2], stamps, ("image", "mask"), (image, mask[None]), strict=True):
+            if path is not None and stamp is not None:
+                header = HEADER.pack(MAGIC, stamp, *values.shape)
+                try:
+                    write_cached(self._place(path, kind), header + values.contiguous().numpy().tobytes())
+                except OSError as error:
+                    raise _NotWritten(error.strerror) from error
 
-    def _write(self, entry: Path, stamp: bytes | None, values: Tensor) -> None:
-        if stamp is None:
-            return
-        try:
-            write_cached(entry, HEADER.pack(MAGIC, stamp, *values.shape) + values.contiguous().numpy().tobytes())
-        except OSError as error:
-            raise _NotWritten(error.strerror) from error
+    def _find(self, record: Record) -> tuple[Tensor, Tensor] | None:
+        """Image and mask of a record, as ``read`` gives them; None if the cache does not have both."""
+        image = self._entry(record.image, "image")
+        if image is None or record.mask is None:
+            return image if image is None else (image, torch.full(image.shape[1:], IGNORE, dtype=torch.uint8))
+        mask = self._entry(record.mask, "mask")
+        return None if mask is None else (image, mask[0])
 
-    def _holds(self, record: Record) -> bool:
-        image = self._find(record.image, "image")
-        return image is not None and self._find_mask(record, image) is not None
-
-    def _find_mask(self, record: Record, image: Tensor) -> Tensor | None:
-        """The mask at the size of the image; None if the cache does not have it."""
-        if record.mask is None:
-            return torch.full(image.shape[1:], IGNORE, dtype=torch.uint8)
-        mask = self._find(record.mask, "mask")
-        return None if mask is None else mask[0]
-
-    def _find(self, path: Path, kind: Kind) -> Tensor | None:
+    def _entry(self, path: Path, kind: str) -> Tensor | None:
         """The entry of a file, (channels, h, w) uint8; None if there is none, it is outdated or not whole."""
         stamp = stamp_of(self._code, path)
         try:
-            with self._entry(path, kind).open("rb") as file:
+            with self._place(path, kind).open("rb") as file:
                 # Copied where it is written to: nobody can change an entry through a tensor.
                 content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
         except (OSError, ValueError):  # missing, or empty
             return None
-        if stamp is None or len(content) < HEADER.size:
+        if len(content) < HEADER.size:
             return None
         magic, found, *shape = HEADER.unpack_from(content)
-        pixels = shape[0] * shape[1] * shape[2]
-        if (magic, found) != (MAGIC, stamp) or len(content) != HEADER.size + pixels:
+        if (magic, found) != (MAGIC, stamp) or len(content) != HEADER.size + math.prod(shape):
             return None
         return torch.frombuffer(content, dtype=torch.uint8, offset=HEADER.size).view(shape)
 
-    def _entry(self, path: Path, kind: Kind) -> Path:
+    def _place(self, path: Path, kind: str) -> Path:
         return self.folder / f"{digest(kind, os.path.abspath(path)).hex()}.{kind}"
 
 

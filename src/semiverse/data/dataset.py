@@ -10,9 +10,8 @@ import torch
 from torch import Tensor
 
 from semiverse.data.images import read_header, read_image
-from semiverse.data.lists import refuse_changed
 from semiverse.data.masks import look_up, read_indices
-from semiverse.data.pairing import Record, select
+from semiverse.data.pairing import Record, refuse_changed, select
 from semiverse.files import DataProblem, MissingData, as_problem, expand, find_folder
 from semiverse.labels import IGNORE, LabelSpace, merge, transfer_table
 
@@ -115,8 +114,7 @@ class SegmentationDataset(ABC):
             ValueError: If a listed name means two of the records, or stands twice.
         """
         path = self.find_list(list_file)
-        by_id = {record.id: record for record in records}
-        files = {record.id: record.image for record in records}
+        by_id, files = {record.id: record for record in records}, {record.id: record.image for record in records}
         chosen = select(path, by_id, f"images of {type(self).__name__} at {self.root}", files)
         for record in records:
             if record.id in chosen and chosen[record.id].image != record.image:
@@ -127,10 +125,9 @@ class SegmentationDataset(ABC):
     def find_list(self, given: Path) -> Path:
         """Where a list file is: as given, or below the dataset's folder."""
         path = expand(given)
-        if not path.is_file():
-            with suppress(FileNotFoundError):  # a dataset that is rendered has no folder
-                below = self.folder / path
-                return below if below.is_file() else path
+        with suppress(FileNotFoundError):  # a dataset that is rendered has no folder
+            if not path.is_file() and (below := self.folder / path).is_file():
+                return below
         return path
 
     def read_image(self, path: Path) -> Tensor:
@@ -158,15 +155,11 @@ class SegmentationDataset(ABC):
         if mask.shape != image.shape[1:]:
             remedy = "export the mask again at the image's size"
             if read_header(record.image).lying != read_header(record.mask).lying:
-                remedy = (
-                    "only one of the two has an EXIF tag that turns it upright, so export the mask from the upright "
-                    "image, or remove the tag"
-                )
-            found = (
-                f"{record.mask}: the mask is {mask.shape[1]}x{mask.shape[0]} pixels, its image {record.image} is "
-                f"{image.shape[2]}x{image.shape[1]}"
-            )
-            raise DataProblem(found, "equal sizes", remedy)
+                cause = "only one of the two has an EXIF tag that turns it upright"
+                remedy = f"{cause}, so export the mask from the upright image, or remove the tag"
+            found = f"{record.mask}: the mask is {mask.shape[1]}x{mask.shape[0]} pixels"
+            other = f"its image {record.image} is {image.shape[2]}x{image.shape[1]}"
+            raise DataProblem(f"{found}, {other}", "equal sizes", remedy)
         return image, mask
 
 

@@ -31,13 +31,11 @@ def open_image(path: Path) -> Image.Image:
         with Image.open(path) as image:
             image.load()
     except UnidentifiedImageError as error:
-        raise DataProblem(
-            f"{path}: found no image in this file", f"one of {', '.join(IMAGE_EXTENSIONS)}", "convert or remove it"
-        ) from error
+        expected = f"one of {', '.join(IMAGE_EXTENSIONS)}"
+        raise DataProblem(f"{path}: found no image in this file", expected, "convert or remove it") from error
     except (OSError, SyntaxError, ValueError) as error:
-        raise DataProblem(
-            f"{path}: the image cannot be decoded ({error})", "a complete file", "copy or download it again"
-        ) from error
+        found = f"{path}: the image cannot be decoded ({error})"
+        raise DataProblem(found, "a complete file", "copy or download it again") from error
     except Image.DecompressionBombError as error:
         raise DataProblem(f"{path}: {error}", "an image of ordinary size", "cut it into pieces") from error
     return image
@@ -63,10 +61,7 @@ def read_image(path: Path) -> Tensor:
     return torch.from_numpy(pixels).permute(2, 0, 1)
 
 
-THUMBNAIL = (16, 18)
-"""Rows and columns: twice those of a 64-bit difference hash."""
-COLORS = 4096
-"""How many colours of a mask are counted one by one, the most frequent."""
+THUMBNAIL = (16, 18)  # rows and columns: twice those of a 64-bit difference hash
 
 
 @dataclass(frozen=True)
@@ -147,8 +142,7 @@ def thumbnail(pixels: np.ndarray) -> np.ndarray:
     # Where an image has fewer pixels than parts, reduceat repeats them; a part then counts one pixel.
     heights = np.maximum(1, np.diff(rows, append=pixels.shape[1]))
     widths = np.maximum(1, np.diff(columns, append=pixels.shape[2]))
-    means: np.ndarray = np.rint(sums / np.outer(heights, widths))
-    return means.astype(np.uint8)
+    return np.asarray(np.rint(sums / np.outer(heights, widths)), dtype=np.uint8)
 
 
 def examine_raw(path: Path) -> MaskFacts:
@@ -158,11 +152,10 @@ def examine_raw(path: Path) -> MaskFacts:
         image = open_image(path)
     except (OSError, ValueError):
         return MaskFacts(header)
-    count = image.width * image.height
     single = image.mode in ("1", "L", "P", "I", "F") or image.mode.startswith("I;16")
-    values = counted(np.asarray(image).astype(np.int64)) if single else {}
-    colors = counted(color_codes(image)) if image.mode not in ("1", "L", "I", "F", "I;16", "I;16B") else {}
-    return MaskFacts(header, values, colors, count)
+    values = _counted(np.asarray(image).astype(np.int64)) if single else {}
+    colors = _counted(color_codes(image)) if image.mode not in ("1", "L", "I", "F", "I;16", "I;16B") else {}
+    return MaskFacts(header, values, colors, image.width * image.height)
 
 
 def color_codes(image: Image.Image) -> np.ndarray:
@@ -176,8 +169,8 @@ def rgb_of(code: int) -> Color:
     return code >> 16, code >> 8 & 255, code & 255
 
 
-def counted(values: np.ndarray) -> dict[int, int]:
-    """How often each of the most frequent values occurs, the most frequent first."""
+def _counted(values: np.ndarray) -> dict[int, int]:
+    """How often each of the 4096 most frequent values occurs, the most frequent first."""
     found, counts = np.unique(values, return_counts=True)
-    order = np.argsort(-counts, kind="stable")[:COLORS]
+    order = np.argsort(-counts, kind="stable")[:4096]
     return dict(zip(found[order].tolist(), counts[order].tolist(), strict=True))

@@ -52,7 +52,7 @@ def read_indices(
         FileNotFoundError: If there is no such file.
         ValueError: If the file is a JPEG, holds colours or 32-bit values, or a value that ``raw_ids`` does not name.
     """
-    image = image or open_mask(path)
+    image = image or _open_mask(path)
     mode = "I;16" if image.mode.startswith("I;16") else image.mode
     if mode not in modes:
         wide = mode in ("I", "F")
@@ -60,8 +60,12 @@ def read_indices(
         wanted = " or ".join(MODES[mode] for mode in modes)
         remedy = "convert it" if wide else "say so (Folder: masks: palette, or rgb with a palette), or convert it"
         raise DataProblem(f"{path}: the mask holds {found}", f"class ids as {wanted}", remedy)
-    raw = np.asarray(image).astype(np.uint16 if mode == "I;16" else np.uint8) // _stretch(path, image)
-    count = 65536 if mode == "I;16" else 256
+    count, kind = (65536, np.uint16) if mode == "I;16" else (256, np.uint8)
+    raw = np.asarray(image).astype(kind)
+    if image.format == "PNG" and image.mode == "L":
+        with path.open("rb") as file:
+            bits = file.read(25)[24]  # the bit depth in the header
+        raw = raw // (255 // (2**bits - 1) if bits < 8 else 1)  # Pillow stretches values of 2 or 4 bits to 0..255
     known, table = np.zeros(count, dtype=bool), np.full(count, IGNORE, dtype=np.uint8)
     for value, train in raw_ids.items():
         if value < count:
@@ -69,11 +73,10 @@ def read_indices(
     if others == "refuse" and not look_up(known, raw).all():
         row, column = (int(i) for i in np.argwhere(~known[raw])[0])
         values = np.unique(raw).tolist()
-        found = (
-            f"{path}: mask value {raw[row, column]} at pixel (x={column}, y={row}) is outside the label space; "
-            f"values found: {_listed(values)}, not expected: {_listed(sorted(set(values) - set(raw_ids)))}"
-        )
-        raise DataProblem(found, _listed(sorted(raw_ids)), "map it to a class or to ignore, or correct the file")
+        found = f"{path}: mask value {raw[row, column]} at pixel (x={column}, y={row}) is outside the label space"
+        strange = f"values found: {_listed(values)}, not expected: {_listed(sorted(set(values) - set(raw_ids)))}"
+        remedy = "map it to a class or to ignore, or correct the file"
+        raise DataProblem(f"{found}; {strange}", _listed(sorted(raw_ids)), remedy)
     return torch.from_numpy(look_up(table, raw))
 
 
@@ -97,7 +100,7 @@ def read_colors(
         FileNotFoundError: If there is no such file.
         ValueError: If the file is a JPEG, or holds a colour that ``colors`` does not name.
     """
-    image = image or open_mask(path)
+    image = image or _open_mask(path)
     codes = color_codes(image)
     known = np.array(sorted((r << 16) | (g << 8) | b for r, g, b in colors), dtype=np.int32)
     ids = np.array([colors[rgb_of(code)] for code in known.tolist()], dtype=np.uint8)
@@ -111,10 +114,9 @@ def read_colors(
         cause = "smoothed edges do this: export it without smoothing, or add the colour to the palette"
         if image.mode not in ("RGB", "RGBA", "P"):
             cause = "the file is grey, does it hold ids (Folder: masks: index)? Say so, or export it in colours"
+        expected = f"one of its {len(known)} colours, {strange.mean():.1%} of the pixels have others"
         raise DataProblem(
-            f"{path}: colour {color} at pixel (x={column}, y={row}) is not in the palette",
-            f"one of its {len(known)} colours, {strange.mean():.1%} of the pixels have others",
-            cause,
+            f"{path}: colour {color} at pixel (x={column}, y={row}) is not in the palette", expected, cause
         )
     return torch.from_numpy(found)
 
@@ -122,53 +124,29 @@ def read_colors(
 def read_binary(path: Path, others: Others = "refuse") -> Tensor:
     """A mask of two classes: black is the first, white (or the value 1) the second, in grey, palette or colours.
 
-    Args:
-        path: The file.
-        others: What becomes of further values.
-
-    Returns:
-        0, 1 or ``IGNORE``, (H, W) uint8.
-
     Raises:
         FileNotFoundError: If there is no such file.
         ValueError: If the file is a JPEG, or holds another value, or 1 beside 255, which then means something else.
     """
-    image, one, white = open_mask(path), 1, 2
+    image, one, white = _open_mask(path), 1, 2
     if image.mode in ("L", "1", "I", "F") or image.mode.startswith("I;16"):
         found = read_indices(path, {0: 0, 1: one, 255: white, 65535: white}, ("L", "1", "I;16"), others, image)
     else:  # by colour: the entries of a palette may stand in any order
         found = read_colors(path, {(0, 0, 0): 0, (1, 1, 1): one, (255, 255, 255): white}, others, image)
     if (found == one).any() and (found == white).any():
-        raise DataProblem(
-            f"{path}: the mask holds 1 and 255",
-            "only one of them beside 0 (masks: binary)",
-            "if 255 means 'no label', say masks: index",
-        )
+        remedy = "if 255 means 'no label', say masks: index"
+        raise DataProblem(f"{path}: the mask holds 1 and 255", "only one of them beside 0 (masks: binary)", remedy)
     found[found == white] = one
     return found
 
 
-def open_mask(path: Path) -> Image.Image:
-    """Open and decode a mask completely, upright.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If it is no readable image, or a JPEG, which changes values.
-    """
+def _open_mask(path: Path) -> Image.Image:
+    """Open and decode a mask completely, upright."""
     image = open_image(path)
     if image.format in ("JPEG", "MPO"):
         raise DataProblem(f"{path}: the mask is a JPEG, which changes values", "a PNG", "export it again as PNG")
     ImageOps.exif_transpose(image, in_place=True)
     return image
-
-
-def _stretch(path: Path, image: Image.Image) -> int:
-    """The factor by which Pillow stretches grey values of 2 or 4 bits to 0..255 when it reads a PNG."""
-    if image.format != "PNG" or image.mode != "L":
-        return 1
-    with path.open("rb") as file:
-        bits = file.read(25)[24]  # the bit depth in the header
-    return 255 // (2**bits - 1) if bits < 8 else 1
 
 
 def _listed(values: list[int]) -> str:
@@ -178,9 +156,6 @@ def _listed(values: list[int]) -> str:
 
 
 Coding = Literal["index", "palette", "rgb", "binary", "none"]
-
-HIGHEST = 65535
-"""The highest raw id of a 16-bit mask."""
 
 
 @dataclass(frozen=True)
@@ -213,54 +188,41 @@ class MaskCoding:
             raise ValueError(f"Folder: masks: {self.coding}; expected {', '.join(get_args(Coding))}: choose one")
         if self.others not in get_args(Others):
             raise ValueError(f"Folder: others: {self.others}; expected {' or '.join(get_args(Others))}: choose one")
-        if self.ids is not None and self.coding not in ("index", "palette"):
-            raise ValueError(
-                f"Folder: ids beside masks: {self.coding}; expected them with index or palette, whose pixels hold ids: "
-                "leave one out"
-            )
-        if self.coding == "rgb":
-            self._check_colors()
-        if self.coding == "binary" and len(self.classes) != 2:
-            raise ValueError(
-                f"Folder: masks: binary with {len(self.classes)} classes; expected two, for 0 and 255: name two"
-            )
         if self.coding in ("index", "palette"):
             self._check_ids()
-
-    def _check_colors(self) -> None:
-        if not self.palette:
+        elif self.ids is not None:
+            expected = "them with index or palette, whose pixels hold ids: leave one out"
+            raise ValueError(f"Folder: ids beside masks: {self.coding}; expected {expected}")
+        if self.coding == "binary" and len(self.classes) != 2:
+            found = f"Folder: masks: binary with {len(self.classes)} classes"
+            raise ValueError(f"{found}; expected two, for 0 and 255: name two")
+        if self.coding == "rgb" and not self.palette:
             raise ValueError("Folder: masks: rgb without a palette; expected one colour for each class: list them")
         colors = [tuple(color) for color in (*self.palette, self.ignore_color) if color is not None]
-        if len(set(colors)) < len(colors):
-            raise ValueError(
-                "Folder: masks: rgb with a colour that stands twice in palette and ignore_color; expected a colour of "
-                "its own for each class: to merge or ignore classes, use mapping"
-            )
+        if self.coding == "rgb" and len(set(colors)) < len(colors):
+            found = "Folder: masks: rgb with a colour that stands twice in palette and ignore_color"
+            remedy = "to merge or ignore classes, use mapping"
+            raise ValueError(f"{found}; expected a colour of its own for each class: {remedy}")
 
     def _check_ids(self) -> None:
         if self.ids is not None and set(self.ids) != set(self.classes):
             missing = [name for name in self.classes if name not in self.ids]
-            unknown = [name for name in self.ids if name not in self.classes]
-            raise ValueError(
-                f"Folder: ids lack {missing} and name {unknown}, which are no classes; expected the raw ids of each of "
-                f"{', '.join(self.classes)}: complete ids or classes"
-            )
+            found = f"Folder: ids lack {missing} and name {[name for name in self.ids if name not in self.classes]}"
+            expected = f"the raw ids of each of {', '.join(self.classes)}: complete ids or classes"
+            raise ValueError(f"{found}, which are no classes; expected {expected}")
         owners: dict[int, str] = {}
         for name, value in self._listed_ids:
-            if not 0 <= value <= HIGHEST:
-                raise ValueError(f"Folder: the id of {name} is {value}; expected 0 to {HIGHEST}: correct ids")
+            if not 0 <= value <= 65535:
+                raise ValueError(f"Folder: the id of {name} is {value}; expected 0 to 65535: correct ids")
             if value in owners:
-                raise ValueError(
-                    f"Folder: {value} is the id of {owners[value]} and of {name}; expected one class: to merge "
-                    "classes, use mapping"
-                )
+                found = f"Folder: {value} is the id of {owners[value]} and of {name}"
+                raise ValueError(f"{found}; expected one class: to merge classes, use mapping")
             owners[value] = name
-        if self.ignore is not None and (self.ignore in owners or not 0 <= self.ignore <= HIGHEST):
+        if self.ignore is not None and (self.ignore in owners or not 0 <= self.ignore <= 65535):
             owner = f", the id of {owners[self.ignore]}" if self.ignore in owners else ""
-            raise ValueError(
-                f"Folder: ignore is {self.ignore}{owner}; expected 0 to {HIGHEST} that is no class's id, or null if no "
-                "id means 'no label': correct it; to ignore a class, give it null in mapping"
-            )
+            expected = "0 to 65535 that is no class's id, or null if no id means 'no label'"
+            remedy = "correct it; to ignore a class, give it null in mapping"
+            raise ValueError(f"Folder: ignore is {self.ignore}{owner}; expected {expected}: {remedy}")
 
     @cached_property
     def _listed_ids(self) -> list[tuple[str, int]]:
@@ -272,16 +234,14 @@ class MaskCoding:
     @cached_property
     def raw_ids(self) -> dict[int, int]:
         """Position in ``classes``, or ``IGNORE``, of every raw id."""
-        positions = {name: i for i, name in enumerate(self.classes)}
         ignored = {} if self.ignore is None else {self.ignore: IGNORE}
-        return {value: positions[name] for name, value in self._listed_ids} | ignored
+        return {value: self.classes.index(name) for name, value in self._listed_ids} | ignored
 
     @cached_property
     def colors(self) -> dict[Color, int]:
         """Position in ``classes``, or ``IGNORE``, of every colour."""
         ignored = {} if self.ignore_color is None else {self.ignore_color: IGNORE}
-        colors = {**{color: i for i, color in enumerate(self.palette)}, **ignored}
-        return {(red, green, blue): i for (red, green, blue), i in colors.items()}
+        return {color: i for i, color in enumerate(self.palette)} | ignored
 
     def read(self, path: Path) -> Tensor:
         """Positions in ``classes``, or ``IGNORE``; (H, W) uint8.
@@ -298,15 +258,7 @@ class MaskCoding:
 
 
 def look_up(table: np.ndarray, ids: np.ndarray) -> np.ndarray:
-    """``table[ids]``, for bytes several times faster.
-
-    Args:
-        table: (256,) uint8, or longer for ids of 16 bits.
-        ids: Any shape, uint8 or uint16.
-
-    Returns:
-        Values of the table, uint8, in the shape of ``ids``.
-    """
+    """``table[ids]``, of a uint8 table for every possible id, uint8 or uint16; for bytes several times faster."""
     if ids.dtype != np.uint8:
         return np.asarray(table[ids])
     mapped = bytearray(np.ascontiguousarray(ids)).translate(table[:256].tobytes())

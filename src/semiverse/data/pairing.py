@@ -1,7 +1,9 @@
 """Which image belongs to which mask: by name, and loudly where one is missing."""
 
+import hashlib
+import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -9,6 +11,7 @@ from semiverse.data.images import IMAGE_EXTENSIONS
 from semiverse.files import DataProblem, MissingData
 
 Item = TypeVar("Item")
+FACTS = "split.json"  # what lists were drawn by, and the digest of each; it lies beside them
 
 
 class Record(NamedTuple):
@@ -55,11 +58,9 @@ def list_images(folder: Path, suffix: str = "") -> dict[str, Path]:
             raise DataProblem(found, "one image of a name", "remove or rename one")
         files[name] = path
     if not files:
-        raise MissingData(
-            f"{folder}: no image found{f' whose name ends in {suffix}' if suffix else ''}",
-            f"files ending in {', '.join(IMAGE_EXTENSIONS)}",
-            f"check the root{' and the suffix' if suffix else ''}",
-        )
+        found = f"{folder}: no image found{f' whose name ends in {suffix}' if suffix else ''}"
+        remedy = f"check the root{' and the suffix' if suffix else ''}"
+        raise MissingData(found, f"files ending in {', '.join(IMAGE_EXTENSIONS)}", remedy)
     return files
 
 
@@ -79,11 +80,9 @@ def pair(images: Mapping[str, Path], masks: Mapping[str, Path], where: Path) -> 
         similar = {name.lower(): path for name, path in masks.items()}
         twins = [similar[name.lower()] for name in images if name not in masks and name.lower() in similar]
         hint = f" ({twins[0].name} differs in capital letters: rename it)" if twins else ""
-        raise MissingData(
-            f"no mask for {len(missing)} of {len(images)} images, first: {missing[0]}",
-            f"the same file name under {where}{hint}",
-            "add the masks, or list the image as unlabelled",
-        )
+        found = f"no mask for {len(missing)} of {len(images)} images, first: {missing[0]}"
+        remedy = "add the masks, or list the image as unlabelled"
+        raise MissingData(found, f"the same file name under {where}{hint}", remedy)
     return [Record(path, masks[name], name) for name, path in images.items()]
 
 
@@ -110,37 +109,29 @@ def select(
     """
     if not list_file.is_file():
         raise MissingData(f"{list_file}: no such list file", "one image name a line", "correct the path", list_file)
-    lines = [line for line in _lines(list_file) if not line.startswith("#") or line in items]
+    try:
+        given = [line.strip() for line in list_file.read_text(encoding="utf-8-sig").split("\n")]
+    except UnicodeDecodeError as error:
+        found = f"{list_file}: no UTF-8 text ({error})"
+        raise DataProblem(found, "one image name a line", "save it so", list_file) from error
+    lines = [line for line in given if line and (not line.startswith("#") or line in items)]
     if not lines:
         raise DataProblem(f"{list_file}: the list is empty", "one image name a line", "add some", list_file)
     known = _paths(files or {}) | {name: name for name in items}
     names = {line: line if line in items else _named(line, known) for line in lines}
     missing = [line for line, name in names.items() if name is None]
     if missing:
-        found = (
-            f"{list_file}: {len(missing)} of {len(lines)} listed images are not among the {len(items)} {where}, "
-            f"first: {missing[0]!r}"
-        )
+        found = f"{len(missing)} of {len(lines)} listed images are not among the {len(items)} {where}"
+        found = f"{list_file}: {found}, first: {missing[0]!r}"
         raise MissingData(found, "each listed image among them", "correct the list or add the images", list_file)
     chosen: dict[str, Item] = {}
     for line in lines:
         name = str(names[line])
         if name in chosen:
-            raise DataProblem(
-                f"{list_file}: {name!r} is listed more than once", "every image once", "remove the copy", list_file
-            )
+            found = f"{list_file}: {name!r} is listed more than once"
+            raise DataProblem(found, "every image once", "remove the copy", list_file)
         chosen[name] = items[name]
     return chosen
-
-
-def _lines(list_file: Path) -> list[str]:
-    """Lines of a list without blanks around them; empty ones are left out."""
-    try:
-        text = list_file.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        found = f"{list_file}: no UTF-8 text ({error})"
-        raise DataProblem(found, "one image name a line", "save it so", list_file) from error
-    return [line.strip() for line in text.split("\n") if line.strip()]
 
 
 def _paths(files: Mapping[str, Path]) -> dict[str, str]:
@@ -172,3 +163,28 @@ def _ends(text: str) -> Iterator[str]:
     named = stem if f"{dot}{extension}".lower() in IMAGE_EXTENSIONS else text
     parts = [part for part in named.split("/") if part not in ("", ".")]
     return ("/".join(parts[start:]) for start in range(len(parts)))
+
+
+def digest(ids: Iterable[str]) -> str:
+    """SHA-256 over ids in their order, a line each: what ``sha256sum`` says of a file with one id a line."""
+    return hashlib.sha256("".join(f"{name}\n" for name in ids).encode()).hexdigest()
+
+
+def refuse_changed(list_file: Path, ids: Sequence[str]) -> None:
+    """Make sure that a list names what it named when it was drawn, if a ``split.json`` beside it says so.
+
+    Raises:
+        ValueError: If it names other images, or in another order.
+    """
+    try:
+        facts = json.loads((list_file.parent / FACTS).read_text(encoding="utf-8"))
+        recorded = facts["lists"][list_file.name]["sha256"]
+    except (OSError, ValueError, LookupError, TypeError):  # no such file, or somebody else's
+        return
+    if isinstance(recorded, str) and recorded != digest(ids):
+        found = (
+            f"{list_file}: its {len(ids)} images are not those of which {FACTS} beside it keeps the digest (sha256 "
+            f"{recorded[:12]}..., now {digest(ids)[:12]}...)"
+        )
+        remedy = "restore it or draw it again, or give your own list another name"
+        raise DataProblem(found, "the list as it was drawn", remedy, list_file)

@@ -1,7 +1,4 @@
-"""Records as samples for a network: read, then image and mask transformed together.
-
-Where a transformed mask has no pixel to show it says ``IGNORE``.
-"""
+"""Records as samples for a network: read, then image and mask transformed together; ``IGNORE`` beyond the image."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -128,10 +125,8 @@ class CropTransform:
 
     def __init__(self, resolution: Resolution, crop: tuple[int, int] | None, augmentation: Augmentation) -> None:
         if crop is None and augmentation.scale != (1.0, 1.0):
-            raise ValueError(
-                f"augmentation scale={augmentation.scale} without a crop; expected a size that all images share: set "
-                "crop, or scale to [1, 1]"
-            )
+            found = f"augmentation scale={augmentation.scale} without a crop"
+            raise ValueError(f"{found}; expected a size that all images share: set crop, or scale to [1, 1]")
         if crop is not None and min(crop) < 1:
             raise ValueError(f"crop={crop}; expected a positive height and width: correct it")
         self.resolution, self.crop, self.augmentation = resolution, crop, augmentation
@@ -149,8 +144,7 @@ class CropTransform:
         if self.crop is None:
             image, mask = resize(image, mask, (height, width))
         else:
-            working = (max(1, round(height * factor)), max(1, round(width * factor)))
-            image, mask = crop(image, mask, working, self.crop, place)
+            image, mask = crop(image, mask, Resolution(factor).of(height, width), self.crop, place)
         if float(torch.rand((), generator=generator)) < self.augmentation.flip:
             image, mask = image.flip(-1), mask.flip(-1)
         image, color = image.contiguous(), self.augmentation.color
@@ -168,14 +162,9 @@ def resize(image: Tensor, mask: Tensor, size: tuple[int, int]) -> tuple[Tensor, 
 def crop(
     image: Tensor, mask: Tensor, working: tuple[int, int], size: tuple[int, int], place: list[float]
 ) -> tuple[Tensor, Tensor]:
-    """A window of an image as it would be at ``working`` size, without resizing the rest of it.
+    """A window (``size``) of image (3, H, W) and mask (H, W) as they would be at ``working`` size; only it is resized.
 
-    Args:
-        image: (3, H, W) uint8.
-        mask: (H, W) uint8.
-        working: (height, width) that the whole image would be brought to.
-        size: (height, width) of the window in that frame; what lies outside is black and ``IGNORE``.
-        place: Where the window lies, vertical and horizontal, each in [0, 1].
+    It lies at ``place``, vertical and horizontal, each in [0, 1]; what is outside the image is black and ``IGNORE``.
     """
     bounds, inner = [], []
     for whole, full, window, where in zip(working, mask.shape, size, place, strict=True):
@@ -186,10 +175,8 @@ def crop(
         bounds.append(slice(min(low, full - 1), high))
         inner.append(inside)
     image, mask = resize(image[:, bounds[0], bounds[1]], mask[bounds[0], bounds[1]], (inner[0], inner[1]))
-    below, right = size[0] - inner[0], size[1] - inner[1]
-    if below or right:
-        image, mask = pad(image, (0, right, 0, below)), pad(mask, (0, right, 0, below), value=IGNORE)
-    return image, mask
+    outside = (0, size[1] - inner[1], 0, size[0] - inner[0])
+    return (pad(image, outside), pad(mask, outside, value=IGNORE)) if any(outside) else (image, mask)
 
 
 def jitter(image: Tensor, strength: float, generator: torch.Generator) -> Tensor:

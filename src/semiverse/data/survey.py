@@ -66,13 +66,10 @@ def examine(dataset: SegmentationDataset, record: Record) -> Content:
     strange = count + np.flatnonzero(pixels[count:IGNORE])
     problem = None
     if len(strange):
-        problem = DataProblem(
-            f"{record.mask}: {type(dataset).__name__} reads the train id {strange[0]} from it",
-            f"0 to {count - 1} or {IGNORE}, its label space has {count} classes",
-            "correct read_mask",
-        )
-    header = MaskFacts(read_header(record.mask))
-    kept = np.append(pixels[:count], pixels[IGNORE])
+        found = f"{record.mask}: {type(dataset).__name__} reads the train id {strange[0]} from it"
+        expected = f"0 to {count - 1} or {IGNORE}, its label space has {count} classes"
+        problem = DataProblem(found, expected, "correct read_mask")
+    kept, header = np.append(pixels[:count], pixels[IGNORE]), MaskFacts(read_header(record.mask))
     return Content(record.id, size, kept, problem, "reader" if problem else None, facts, header)
 
 
@@ -93,55 +90,40 @@ def _refused(dataset: SegmentationDataset, record: Record, problem: DataProblem)
     return Content(record.id, size, None, problem, at, facts, mask)
 
 
-def survey(
-    dataset: SegmentationDataset,
-    records: Sequence[Record],
-    title: str,
-    workers: int | None = None,
-    fresh: bool = False,
-) -> list[Content]:
+def survey(dataset: SegmentationDataset, records: Sequence[Record], title: str, fresh: bool = False) -> list[Content]:
     """Examine records in parallel threads, with a progress bar that appears when it takes over two seconds.
 
     Args:
         dataset: Where the records are from.
         records: What to examine.
         title: What they are, for the progress bar.
-        workers: Threads; None: one a processor.
         fresh: Read every file, also those that have not changed since they were last found in order.
     """
-    cache = SurveyCache(dataset, fresh)
+    cache = _Cache(dataset, fresh)
     known = [cache.find(record) for record in records]
     missing = [record for record, content in zip(records, known, strict=True) if content is None]
-    with ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         found = pool.map(partial(examine, dataset), missing)
         new = list(progress(found, f"reading {title}", len(missing), "images"))
-    for record, content in zip(missing, new, strict=True):
-        cache.add(record, content)
-    cache.save()
+    cache.keep(missing, new)
     rest = iter(new)
     return [next(rest) if content is None else content for content in known]
 
 
-FORMAT = 1
-"""Raise it whenever the same file would be described in another way."""
-SETTLED = 2.0
-"""Seconds after which a file may be remembered: younger ones may change again within the clock's own tick."""
+FORMAT = 1  # raise it whenever the same file would be described in another way
+SETTLED = 2.0  # seconds after which a file may be kept: younger ones may change again within the clock's own tick
 
 
-class SurveyCache:
+class _Cache:
     """Contents of the records of one dataset, in one file; only those without problem.
 
-    A cache that cannot be read or written is as good as none: nothing fails because of it.
-
-    Args:
-        dataset: The dataset; one that cannot be described has no cache.
-        fresh: Forget what is known.
+    A cache that cannot be read or written is as good as none: nothing fails because of it, and a dataset that cannot be
+    described has none.
     """
 
-    def __init__(self, dataset: SegmentationDataset, fresh: bool = False) -> None:
+    def __init__(self, dataset: SegmentationDataset, fresh: bool) -> None:
         self.path: Path | None = None
         self._known: dict[str, Any] = {}
-        self._new = 0
         with suppress(TypeError, ImportError, OSError, ValueError):  # cannot be described, or no cache that can be read
             self._code = code_of(dataset)
             self.path = cache_folder() / "surveys" / f"{owner_of(dataset, FORMAT)}.json"
@@ -150,31 +132,40 @@ class SurveyCache:
 
     def find(self, record: Record) -> Content | None:
         """What is known of a record whose files have not changed; None otherwise."""
-        entry = self._known.get(_key(record))
         try:
-            return _content(record.id, entry) if entry and entry["stamp"] == self._stamp(record) else None
-        except (KeyError, TypeError, ValueError):
+            entry = self._known[_key(record)]
+            if bytes.fromhex(entry["stamp"]) != stamp_of(self._code, *_paths(record)):
+                return None
+            header, digest, thumbnail = entry["image"]
+            headers = [part and Header(part[0], part[1], tuple(part[2]), part[3]) for part in (header, entry["mask"])]
+            grey = np.frombuffer(bytes.fromhex(thumbnail), dtype=np.uint8).reshape(THUMBNAIL)
+            pixels = None if entry["pixels"] is None else np.array(entry["pixels"], dtype=np.int64)
+            image, mask = ImageFacts(headers[0], digest, grey), MaskFacts(headers[1]) if headers[1] else None
+            return Content(record.id, tuple(entry["size"]), pixels, image=image, mask=mask)
+        except (LookupError, TypeError, ValueError):
             return None
 
-    def add(self, record: Record, content: Content) -> None:
-        """Remember a content, if it has no problem and its files are not just being written."""
-        stamp = None if self.path is None or content.problem or content.image is None else self._stamp(record)
-        if stamp is None:
-            return
-        files = [file for path in _paths(record) if (file := find_file(path)) is not None]
-        if time.time() - max(file.st_mtime for file in files) > SETTLED:
-            self._known[_key(record)] = {"stamp": stamp} | _values(content)
-            self._new += 1
-
-    def _stamp(self, record: Record) -> str | None:
-        stamp = stamp_of(self._code, *_paths(record))
-        return None if stamp is None else stamp.hex()
-
-    def save(self) -> None:
-        """Write what is new, whole or not at all."""
-        if self.path is not None and self._new:
+    def keep(self, records: Sequence[Record], contents: Sequence[Content]) -> None:
+        """Remember contents that have no problem and whose files are not just being written; a whole file or none."""
+        new: dict[str, Any] = {}
+        for record, content in zip(records, contents, strict=True):
+            if self.path is None or content.problem or content.image is None:
+                continue
+            stamp = stamp_of(self._code, *_paths(record))
+            files = [file for path in _paths(record) if (file := find_file(path)) is not None]
+            if stamp is None or time.time() - max(file.st_mtime for file in files) <= SETTLED:
+                continue
+            image = content.image
+            new[_key(record)] = {
+                "stamp": stamp.hex(),
+                "size": content.size,
+                "pixels": None if content.pixels is None else content.pixels.tolist(),
+                "image": [astuple(image.header), image.digest, image.thumbnail.tobytes().hex()],
+                "mask": content.mask and astuple(content.mask.header),
+            }
+        if self.path is not None and new:
             with suppress(OSError):  # a full or read-only disk makes the next check slower, and nothing else
-                write_cached(self.path, json.dumps(self._known))
+                write_cached(self.path, json.dumps(self._known | new))
 
 
 def _paths(record: Record) -> list[Path]:
@@ -183,31 +174,3 @@ def _paths(record: Record) -> list[Path]:
 
 def _key(record: Record) -> str:
     return "\n".join(os.path.abspath(path) for path in _paths(record))
-
-
-def _values(content: Content) -> dict[str, Any]:
-    """A content as plain values; ``_content`` reads them."""
-    image, mask = content.image, content.mask
-    return {
-        "size": content.size,
-        "pixels": None if content.pixels is None else content.pixels.tolist(),
-        "image": image and [astuple(image.header), image.digest, image.thumbnail.tobytes().hex()],
-        "mask": mask and astuple(mask.header),
-    }
-
-
-def _content(name: str, entry: dict[str, Any]) -> Content:
-    header, digest, thumbnail = entry["image"]
-    grey = np.frombuffer(bytes.fromhex(thumbnail), dtype=np.uint8).reshape(THUMBNAIL)
-    pixels, mask = entry["pixels"], entry["mask"]
-    return Content(
-        name,
-        tuple(entry["size"]),
-        None if pixels is None else np.array(pixels, dtype=np.int64),
-        image=ImageFacts(_header(*header), digest, grey),
-        mask=None if mask is None else MaskFacts(_header(*mask)),
-    )
-
-
-def _header(form: str | None, mode: str, size: list[int], orientation: int) -> Header:
-    return Header(form, mode, (size[0], size[1]), orientation)

@@ -15,8 +15,7 @@ from semiverse.labels import IGNORE, Color, LabelSpace
 class Label(NamedTuple):
     """One row of the owner's table (labels.py of cityscapesScripts)."""
 
-    id: int
-    """In ``labelIds`` files; -1 is not painted."""
+    id: int  # in ``labelIds`` files; -1 is not painted
     name: str
     train_id: int
     color: Color
@@ -61,7 +60,6 @@ LABELS = (
 )
 
 CLASSES = tuple(label for label in LABELS if label.train_id != IGNORE)  # in the order of their train ids
-
 SPACE = LabelSpace("cityscapes19", tuple(label.name for label in CLASSES), tuple(label.color for label in CLASSES))
 """The 19 classes that are evaluated; Cityscapes and GTA5 share them, and so a head."""
 
@@ -124,9 +122,7 @@ def read_polygons(text: bytes, path: Path, names: Container[str]) -> tuple[tuple
             if not entry.get("deleted")
         ]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DataProblem(
-            f"{path}: found no polygons ({type(error).__name__}: {error})",
-            "JSON with imgHeight, imgWidth and objects, each with label and polygon",
-            "download it again",
-        ) from error
+        expected = "JSON with imgHeight, imgWidth and objects, each with label and polygon"
+        found = f"{path}: found no polygons ({type(error).__name__}: {error})"
+        raise DataProblem(found, expected, "download it again") from error
     return size, [(name if name in names else name.removesuffix("group"), points) for name, points in objects]

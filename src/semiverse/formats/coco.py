@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -15,14 +14,7 @@ WANTED = "COCO's 'images', 'annotations' and 'categories'"
 
 @dataclass(frozen=True)
 class Region:
-    """An annotation: the name of its category, how its pixels are coded, whether it is a crowd, what messages call it.
-
-    Args:
-        category: Name of its category.
-        coded: Polygons, or run lengths.
-        crowd: Whether it covers several objects.
-        where: What messages call it.
-    """
+    """An annotation: its category's name, polygons or run lengths, whether it covers several objects, for messages."""
 
     category: str
     coded: object
@@ -49,11 +41,8 @@ def read_categories(path: Path) -> dict[int, str]:
 
 
 def _categories(content: Mapping[str, Any], path: Path) -> dict[int, str]:
-    listed = value_of(content, "categories", list, str(path))
-    return {
-        value_of(entry, "id", int, f"{path}: a category"): value_of(entry, "name", str, f"{path}: a category")
-        for entry in listed
-    }
+    listed, where = value_of(content, "categories", list, str(path)), f"{path}: a category"
+    return {value_of(entry, "id", int, where): value_of(entry, "name", str, where) for entry in listed}
 
 
 def read_annotations(path: Path) -> dict[str, AnnotatedImage]:
@@ -70,17 +59,13 @@ def read_annotations(path: Path) -> dict[str, AnnotatedImage]:
         where = f"{path}: annotation {entry.get('id', 'without id') if isinstance(entry, dict) else entry}"
         image, category = value_of(entry, "image_id", (int, str), where), value_of(entry, "category_id", int, where)
         if image not in titles:
-            raise DataProblem(
-                f"{where} is about image {image!r}, which 'images' does not list",
-                f"an id of its {len(titles)} images",
-                "remove the annotation, or export the file again",
-            )
+            found = f"{where} is about image {image!r}, which 'images' does not list"
+            remedy = "remove the annotation, or export the file again"
+            raise DataProblem(found, f"an id of its {len(titles)} images", remedy)
         if category not in names:
-            raise DataProblem(
-                f"{where} has category id {category}, which has no name in 'categories'",
-                f"one of {', '.join(map(str, sorted(names)))}",
-                "name it there, or export the file again",
-            )
+            found = f"{where} has category id {category}, which has no name in 'categories'"
+            expected = f"one of {', '.join(map(str, sorted(names)))}"
+            raise DataProblem(found, expected, "name it there, or export the file again")
         region = Region(names[category], entry.get("segmentation"), bool(entry.get("iscrowd")), where)
         images[titles[image]].regions.append(region)
     return images
@@ -94,15 +79,13 @@ def _images(content: Mapping[str, Any], path: Path) -> tuple[dict[int | str, str
         where = f"{path}: image {entry.get('id', 'without id') if isinstance(entry, dict) else entry}"
         name = value_of(entry, "file_name", str, where).replace("\\", "/")
         if PurePosixPath(name).is_absolute():
-            raise DataProblem(
-                f"{where} is called {name}", "a path below the folder of the images", "remove the first folders"
-            )
+            expected = "a path below the folder of the images"
+            raise DataProblem(f"{where} is called {name}", expected, "remove the first folders")
         titles[value_of(entry, "id", (int, str), where)] = name
         images[name] = AnnotatedImage((value_of(entry, "height", int, where), value_of(entry, "width", int, where)))
         if len(titles) != len(images):
-            raise DataProblem(
-                f"{where} ({name}) has an id or a file name that another image has", "each once", "correct one"
-            )
+            found = f"{where} ({name}) has an id or a file name that another image has"
+            raise DataProblem(found, "each once", "correct one")
     if not images:
         raise DataProblem(f"{path}: 'images' is empty", WANTED, "export the file again")
     return titles, images
@@ -122,27 +105,21 @@ def pixels_of(region: Region, size: tuple[int, int]) -> np.ndarray:
     if isinstance(region.coded, dict):
         return _from_runs(region.coded, size, region.where)
     if not isinstance(region.coded, list) or not region.coded:
-        raise DataProblem(
-            f"{region.where} has no 'segmentation'",
-            "polygons or run lengths, as a box says nothing about pixels",
-            "export the masks too, or remove the annotation",
-        )
+        expected = "polygons or run lengths, as a box says nothing about pixels"
+        remedy = "export the masks too, or remove the annotation"
+        raise DataProblem(f"{region.where} has no 'segmentation'", expected, remedy)
     for polygon in region.coded:
-        _check_polygon(polygon, region.where)
-    coder = _pycocotools()
-    pixels: np.ndarray = coder.decode(coder.merge(coder.frPyObjects(region.coded, *size))).astype(bool)
-    return pixels
-
-
-def _check_polygon(polygon: object, where: str) -> None:
-    numbers = polygon if isinstance(polygon, list) else []
-    if len(numbers) < 6 or len(numbers) % 2 or not all(isinstance(number, int | float) for number in numbers):
-        found = f"{len(numbers)} values" if numbers else repr(polygon)
-        raise DataProblem(
-            f"{where} has a polygon of {found}",
-            "a list of polygons, each a list of x and y of at least 3 points",
-            "remove or redraw it",
-        )
+        numbers = polygon if isinstance(polygon, list) else []
+        if len(numbers) < 6 or len(numbers) % 2 or not all(isinstance(number, int | float) for number in numbers):
+            found = f"{len(numbers)} values" if numbers else repr(polygon)
+            expected = "a list of polygons, each a list of x and y of at least 3 points"
+            raise DataProblem(f"{region.where} has a polygon of {found}", expected, "remove or redraw it")
+    try:
+        from pycocotools import mask as coder
+    except ImportError as error:
+        package = 'pycocotools, which is missing: pip install "semiverse[coco]"'
+        raise ImportError(f"polygons of COCO files need the package {package}") from error
+    return np.asarray(coder.decode(coder.merge(coder.frPyObjects(region.coded, *size))), dtype=bool)
 
 
 def _from_runs(coded: Mapping[str, Any], size: tuple[int, int], where: str) -> np.ndarray:
@@ -155,13 +132,10 @@ def _from_runs(coded: Mapping[str, Any], size: tuple[int, int], where: str) -> n
     runs = [int(run) for run in counts] if isinstance(counts, list) else uncompressed(counts)
     height, width = size
     if claimed != [height, width] or sum(runs) != height * width or min(runs) < 0:
-        raise DataProblem(
-            f"{where} has run lengths for {sum(runs)} pixels, of size {claimed}",
-            f"{height * width} of [height, width] {[height, width]}, as its image has",
-            "export the file again, the image may have been resized",
-        )
-    inside = np.arange(len(runs)) % 2 == 1
-    return np.repeat(inside, runs).reshape(width, height).T
+        found = f"{where} has run lengths for {sum(runs)} pixels, of size {claimed}"
+        expected = f"{height * width} of [height, width] {[height, width]}, as its image has"
+        raise DataProblem(found, expected, "export the file again, the image may have been resized")
+    return np.repeat(np.arange(len(runs)) % 2 == 1, runs).reshape(width, height).T
 
 
 def uncompressed(counts: str) -> list[int]:
@@ -180,13 +154,3 @@ def uncompressed(counts: str) -> list[int]:
             runs.append(number + (runs[-2] if len(runs) > 2 else 0))
             number = shift = 0
     return runs or [0]
-
-
-def _pycocotools() -> ModuleType:
-    try:
-        from pycocotools import mask
-    except ImportError as error:
-        raise ImportError(
-            'polygons of COCO files need the package pycocotools, which is missing: pip install "semiverse[coco]"'
-        ) from error
-    return mask  # type: ignore[no-any-return]

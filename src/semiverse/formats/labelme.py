@@ -12,12 +12,6 @@ from PIL import Image, ImageDraw
 
 from semiverse.files import DataProblem, read_json, value_of
 
-LINE_WIDTH = 10
-POINT_RADIUS = 5
-"""In pixels, as in Labelme's ``shape_to_mask``."""
-
-Point = tuple[float, float]
-
 LEAST_POINTS = {"polygon": 3, "rectangle": 2, "circle": 2, "line": 2, "linestrip": 2, "point": 1, "mask": 1}
 """Points that a shape needs, by its type."""
 
@@ -35,7 +29,7 @@ class Shape:
 
     label: str
     kind: str
-    points: list[Point]
+    points: list[tuple[float, float]]
     brushed: np.ndarray | None = None
 
 
@@ -59,44 +53,35 @@ def _shape(entry: object, where: str) -> Shape:
     if isinstance(entry, dict) and entry.get("shape_type") is not None:
         kind = value_of(entry, "shape_type", str, where)
     if kind not in LEAST_POINTS:
-        raise DataProblem(
-            f"{where} has the type {kind!r}", f"one of {', '.join(LEAST_POINTS)}", "draw it again as one of these"
-        )
-    points = [_point(point, where) for point in value_of(entry, "points", list, where)]
+        expected = f"one of {', '.join(LEAST_POINTS)}"
+        raise DataProblem(f"{where} has the type {kind!r}", expected, "draw it again as one of these")
+    points = value_of(entry, "points", list, where)
+    for point in points:
+        if not (isinstance(point, list) and len(point) == 2 and all(isinstance(part, int | float) for part in point)):
+            remedy = "correct the file, or redraw the shape"
+            raise DataProblem(f"{where} has the point {point}", "[x, y] in pixels", remedy)
     if len(points) < LEAST_POINTS[kind]:
-        raise DataProblem(
-            f"{where} is a {kind} of {len(points)} points", f"at least {LEAST_POINTS[kind]}", "redraw or remove it"
-        )
-    return Shape(label, kind, points, _brushed(entry, where) if kind == "mask" else None)
-
-
-def _point(point: object, where: str) -> Point:
-    if isinstance(point, list) and len(point) == 2 and all(isinstance(part, int | float) for part in point):
-        return float(point[0]), float(point[1])
-    raise DataProblem(f"{where} has the point {point}", "[x, y] in pixels", "correct the file, or redraw the shape")
-
-
-def _brushed(entry: object, where: str) -> np.ndarray:
-    """The pixels of a ``mask`` shape: a PNG, as text in base 64."""
-    text = value_of(entry, "mask", str, where)
-    try:
-        with Image.open(io.BytesIO(base64.b64decode(text, validate=True))) as image:
-            return np.asarray(image.convert("L")) > 0
-    except (binascii.Error, OSError, SyntaxError) as error:
-        raise DataProblem(
-            f"{where} has a mask that cannot be decoded ({error})", "a PNG in base 64", "redraw the shape"
-        ) from error
+        found = f"{where} is a {kind} of {len(points)} points"
+        raise DataProblem(found, f"at least {LEAST_POINTS[kind]}", "redraw or remove it")
+    brushed = None
+    if kind == "mask":
+        text = value_of(entry, "mask", str, where)
+        try:
+            with Image.open(io.BytesIO(base64.b64decode(text, validate=True))) as image:
+                brushed = np.asarray(image.convert("L")) > 0
+        except (binascii.Error, OSError, SyntaxError) as error:
+            found = f"{where} has a mask that cannot be decoded ({error})"
+            raise DataProblem(found, "a PNG in base 64", "redraw the shape") from error
+    return Shape(label, kind, [(float(x), float(y)) for x, y in points], brushed)
 
 
 def pixels_of(shape: Shape, size: tuple[int, int]) -> np.ndarray:
-    """The pixels that a shape covers, (H, W) bool, drawn as Labelme does.
+    """The pixels that a shape covers, (H, W) bool, drawn as Labelme's ``shape_to_mask`` does.
 
     Args:
         shape: The shape; parts outside the image are cut off.
         size: (height, width) of the image.
     """
-    if shape.brushed is not None:
-        return _placed(shape.brushed, shape.points[0], size)
     image = Image.new("1", (size[1], size[0]))
     pen = ImageDraw.Draw(image)
     match shape.kind:
@@ -106,20 +91,12 @@ def pixels_of(shape: Shape, size: tuple[int, int]) -> np.ndarray:
             columns, rows = zip(*shape.points, strict=True)
             pen.rectangle((min(columns), min(rows), max(columns), max(rows)), fill=1)
         case "circle":
-            pen.ellipse(_around(shape.points[0], math.dist(shape.points[0], shape.points[1])), fill=1)
+            pen.circle(shape.points[0], math.dist(shape.points[0], shape.points[1]), fill=1)
         case "point":
-            pen.ellipse(_around(shape.points[0], POINT_RADIUS), fill=1)
+            pen.circle(shape.points[0], 5, fill=1)
+        case "mask" if shape.brushed is not None:
+            left, top = map(int, shape.points[0])
+            image.paste(Image.fromarray(shape.brushed), (left, top))  # cuts off what lies outside
         case _:
-            pen.line(shape.points, fill=1, width=LINE_WIDTH)
-    return np.array(image)
-
-
-def _around(centre: Point, radius: float) -> tuple[float, float, float, float]:
-    return centre[0] - radius, centre[1] - radius, centre[0] + radius, centre[1] + radius
-
-
-def _placed(brushed: np.ndarray, corner: Point, size: tuple[int, int]) -> np.ndarray:
-    """A brushed mask at its place in the image."""
-    image = Image.new("1", (size[1], size[0]))
-    image.paste(Image.fromarray(brushed), (int(corner[0]), int(corner[1])))  # cuts off what lies outside
+            pen.line(shape.points, fill=1, width=10)
     return np.array(image)

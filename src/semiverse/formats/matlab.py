@@ -1,4 +1,8 @@
-"""Read MATLAB files of both kinds: version 5 to 7, read as a whole, and version 7.3, which is HDF5, read in pieces."""
+"""Read MATLAB files of both kinds: version 5 to 7, read as a whole, and version 7.3, which is HDF5, read in pieces.
+
+Every reader raises FileNotFoundError if there is no such file; ValueError if it is no complete MATLAB file of its kind,
+or lacks what is asked for; and ImportError if a package is missing.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,10 +16,6 @@ from torch import Tensor
 
 from semiverse.files import DataProblem, MissingData
 
-HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
-MATLAB_HEADER = 512
-"""Bytes that MATLAB writes before the HDF5 data begin."""
-
 
 def load_matlab(path: Path) -> dict[str, Any]:
     """All variables of a small file of either kind, by name.
@@ -26,11 +26,6 @@ def load_matlab(path: Path) -> dict[str, Any]:
     Returns:
         Arrays without their axes of length 1, numbers, strings; a struct is a dict, an array of structs or a cell
         array a list or an array of these.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If it is no complete MATLAB file.
-        ImportError: If a package is missing.
     """
     if is_hdf5(path):
         with open_hdf5(path) as file:
@@ -39,13 +34,7 @@ def load_matlab(path: Path) -> dict[str, Any]:
 
 
 def load_variable(path: Path, *names: str) -> Any:  # noqa: ANN401  (whatever the file holds)
-    """One variable of a small file, or a field of a struct in it (several names), as ``load_matlab`` gives it.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If it is no complete MATLAB file, or has no such variable.
-        ImportError: If a package is missing.
-    """
+    """One variable of a small file, or a field of a struct in it (several names), as ``load_matlab`` gives it."""
     value: Any = load_matlab(path)
     for name in names:
         if not isinstance(value, dict) or name not in value:
@@ -55,13 +44,7 @@ def load_variable(path: Path, *names: str) -> Any:  # noqa: ANN401  (whatever th
 
 
 def struct_field(path: Path, variable: str, field: str) -> list[Any]:
-    """One field of every entry of an array of structs, without converting the other fields.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If it is no complete MATLAB file, or has no such variable or field.
-        ImportError: If a package is missing.
-    """
+    """One field of every entry of an array of structs, without converting the other fields."""
     if is_hdf5(path):
         with open_hdf5(path) as file:
             return [_plain(file, file[reference]) for reference in file[variable][field][()].ravel()]
@@ -72,16 +55,12 @@ def struct_field(path: Path, variable: str, field: str) -> list[Any]:
 
 
 def is_hdf5(path: Path) -> bool:
-    """Whether the file is of version 7.3.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-    """
+    """Whether the file is of version 7.3."""
     if not path.is_file():
         raise MissingData(f"{path}: no such file", "a MATLAB file", "correct the root or download it")
     with path.open("rb") as file:
-        head = file.read(MATLAB_HEADER + len(HDF5_SIGNATURE))
-    return HDF5_SIGNATURE in (head[:8], head[MATLAB_HEADER:])
+        head = file.read(520)
+    return b"\x89HDF\r\n\x1a\n" in (head[:8], head[512:])  # where HDF5 begins, and behind MATLAB's header
 
 
 @contextmanager
@@ -90,16 +69,10 @@ def open_hdf5(path: Path) -> Iterator[Any]:
 
     MATLAB's axes come out in reverse order. Nothing stays open in between, because worker processes would inherit an
     open file together with its position; opening costs a third of a millisecond.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If it is of an earlier version or damaged, or lacks what the block asks for.
-        ImportError: If h5py is missing.
     """
     if not is_hdf5(path):
-        raise DataProblem(
-            f"{path}: found no HDF5 file", "a MATLAB file of version 7.3, as its owner offers it", "download it again"
-        )
+        expected = "a MATLAB file of version 7.3, as its owner offers it"
+        raise DataProblem(f"{path}: found no HDF5 file", expected, "download it again")
     read = _package("h5py", path).File
     try:
         with read(path, "r") as file:
@@ -119,31 +92,22 @@ def struct_entry(path: Path, variable: str, field: str, number: int) -> np.ndarr
 
     Returns:
         The array, its axes in MATLAB's order.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If it is of an earlier version or damaged, or has no such entry.
-        ImportError: If h5py is missing.
     """
     with open_hdf5(path) as file:
         references = file[variable][field]
         if not 1 <= number <= references.size:
-            raise DataProblem(
-                f"{path}: found {references.size} entries of {variable}", f"at least {number}", "download it again"
-            )
+            found = f"{path}: found {references.size} entries of {variable}"
+            raise DataProblem(found, f"at least {number}", "download it again")
         return np.asarray(file[references[np.unravel_index(number - 1, references.shape)]][()].T)
 
 
 def train_ids(values: np.ndarray, table: np.ndarray, path: Path) -> Tensor:
-    """Train ids of raw ids that were read from a MATLAB file.
+    """Train ids, (H, W) uint8, of raw ids that were read from a MATLAB file.
 
     Args:
         values: (H, W), raw ids.
         table: Train id or ``IGNORE`` of each raw id, (number of raw ids,) uint8.
         path: Where the values are from, for the message.
-
-    Returns:
-        (H, W) uint8.
 
     Raises:
         ValueError: If a value has no place in the table.
@@ -176,10 +140,9 @@ def _package(name: str, path: Path) -> Any:  # noqa: ANN401  (neither package ha
     try:
         return import_module(name)
     except ImportError as error:
-        package = name.partition(".")[0]
-        raise ImportError(
-            f"{path}: reading it needs the package {package}, which is not installed: pip install {package}"
-        ) from error
+        needed = name.partition(".")[0]
+        found = f"{path}: reading it needs the package {needed}, which is not installed"
+        raise ImportError(f"{found}: pip install {needed}") from error
 
 
 def _plain(file: Any, item: Any) -> Any:  # noqa: ANN401

@@ -17,12 +17,11 @@ from semiverse.data.dataset import Relabeling
 from semiverse.files import DataProblem, write_cached
 from semiverse.labels import IGNORE, LabelSpace
 
-Polygon = Sequence[tuple[float, float]]
-"""Points (x, y) in pixels."""
+Polygon = Sequence[tuple[float, float]]  # points (x, y) in pixels
 
 
 def draw_polygons(size: tuple[int, int], shapes: Iterable[tuple[int, Polygon]], background: int) -> Tensor:
-    """A mask of filled polygons, each painted over those before it.
+    """A mask, (H, W) uint8, of filled polygons, each painted over those before it.
 
     Pillow decides which pixels belong to a border, as it does in the owners' packages of Cityscapes and IDD.
 
@@ -30,9 +29,6 @@ def draw_polygons(size: tuple[int, int], shapes: Iterable[tuple[int, Polygon]], 
         size: (height, width) in pixels.
         shapes: Value (0..255) and points of each polygon; at least two points, and two make a line.
         background: Value where nothing is painted.
-
-    Returns:
-        (H, W) uint8.
     """
     height, width = size
     image = Image.new("L", (width, height), background)
@@ -43,15 +39,12 @@ def draw_polygons(size: tuple[int, int], shapes: Iterable[tuple[int, Polygon]], 
 
 
 def drawn_once(file: Path, draw: Callable[[], Tensor]) -> Tensor:
-    """A mask from its file in a cache; drawn, and kept there, if it is not there or damaged.
+    """A mask, (H, W) uint8, from its file in a cache; drawn, and kept there, if it is not there or damaged.
 
     Args:
         file: Compressed NumPy (``.npz``, four times as fast to read as a PNG), whose folder is made. Where it cannot be
             written, the mask is drawn every time.
-        draw: Makes the mask, (H, W) uint8.
-
-    Returns:
-        (H, W) uint8.
+        draw: Makes the mask.
     """
     damage = (ValueError, EOFError, KeyError, BadZipFile, zlib.error)
     with suppress(OSError, *damage), file.open("rb") as stream, np.load(stream) as content:
@@ -65,11 +58,7 @@ def drawn_once(file: Path, draw: Callable[[], Tensor]) -> Tensor:
 
 
 Overlap = Literal["order", "small-on-top"]
-"""Which of two regions wins where they overlap: the later one, or the smaller one."""
-
 OtherRegions = Literal["refuse", "ignore", "skip"]
-"""What becomes of regions whose name is no class: the file is refused, their pixels have no label, or they are taken
-for not drawn."""
 
 
 class RegionPainter:
@@ -81,8 +70,9 @@ class RegionPainter:
         mapping: New name of a class, equal names merge; None ignores the class.
         background: Class of pixels in no region, put before the others unless it is one of them; None: those pixels
             have no label.
-        others: What becomes of regions whose name is no class.
-        overlap: Which region wins where they overlap.
+        others: What becomes of regions whose name is no class: the file is refused, their pixels have no label, or they
+            are taken for not drawn.
+        overlap: Which of two regions wins where they overlap: the later one, or the smaller one.
 
     Raises:
         ValueError: If an option has another value, or ``mapping`` names a class that does not exist.
@@ -100,16 +90,15 @@ class RegionPainter:
         for option, value, choices in (("others", others, OtherRegions), ("overlap", overlap, Overlap)):
             if value not in get_args(choices):
                 raise ValueError(f"{option}: {value}; expected {', '.join(get_args(choices))}: choose one")
-        self.classes, self.others, self.overlap = tuple(classes), others, overlap
-        if background is not None and background not in self.classes:
-            self.classes = (background, *self.classes)
+        added = () if background is None or background in classes else (background,)
+        self.classes, self.others, self.overlap = (*added, *classes), others, overlap
         relabeling = Relabeling(LabelSpace(name, self.classes), mapping)
         self.labels = relabeling.labels
         self._ids = {title: relabeling.of_class(title) for title in self.classes}
         self._background = IGNORE if background is None else self._ids[background]
 
     def paint(self, size: tuple[int, int], regions: Iterable[tuple[str | None, np.ndarray]], where: str) -> Tensor:
-        """A mask in which every pixel has the class of the region on top.
+        """A mask, (H, W) uint8, in which every pixel has the train id of the region on top, or ``IGNORE``.
 
         Args:
             size: (height, width).
@@ -117,31 +106,21 @@ class RegionPainter:
                 no label there.
             where: What the regions are from, for the message.
 
-        Returns:
-            Train ids or ``IGNORE``, (H, W) uint8.
-
         Raises:
             ValueError: If a region has a name that is no class, and ``others`` refuses it.
         """
-        drawn = [(self._id_of(name, where), pixels) for name, pixels in regions if self._is_drawn(name)]
+        drawn = []
+        for name, pixels in regions:
+            if name is not None and name not in self._ids and self.others == "refuse":
+                skip = "or say others: ignore (no label there) or others: skip (as if it was not drawn)"
+                remedy = f"add it to classes, correct the file, {skip}"
+                found = f"{where}: a region is called {name!r}"
+                raise DataProblem(found, f"one of {', '.join(self.classes)}", remedy)
+            if name is None or name in self._ids or self.others != "skip":
+                drawn.append((IGNORE if name is None else self._ids.get(name, IGNORE), pixels))
         if self.overlap == "small-on-top":
             drawn.sort(key=lambda region: -int(np.count_nonzero(region[1])))
         mask = np.full(size, self._background, dtype=np.uint8)
         for train_id, pixels in drawn:
             mask[pixels] = train_id
         return torch.from_numpy(mask)
-
-    def _is_drawn(self, name: str | None) -> bool:
-        return name is None or name in self._ids or self.others != "skip"
-
-    def _id_of(self, name: str | None, where: str) -> int:
-        if name is None:
-            return IGNORE
-        if name not in self._ids and self.others == "refuse":
-            raise DataProblem(
-                f"{where}: a region is called {name!r}",
-                f"one of {', '.join(self.classes)}",
-                "add it to classes, correct the file, or say others: ignore (no label there) or others: skip (as if "
-                "it was not drawn)",
-            )
-        return self._ids.get(name, IGNORE)
