@@ -225,7 +225,7 @@ def test_listing_strips_suffixes_and_keeps_others_apart(tmp_path):
     for name in ("a_img.png", "deep/b_img.jpg", "c.png", "notes.txt", ".hidden.png", "Thumbs.db"):
         (tmp_path / "images" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "images" / name).touch()
-    files = list_folder("", tmp_path / "images", None, image_suffix="_img")
+    files = list_folder("all", tmp_path / "images", None, image_suffix="_img")
     assert list(files.image_names) == ["a", "deep/b"]
     assert [path.name for path in files.others] == ["notes.txt"]
 

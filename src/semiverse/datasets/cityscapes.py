@@ -16,7 +16,6 @@ TRAIN_IDS = "_gtFine_labelTrainIds.png"
 MASKS = (TRAIN_IDS, "_gtFine_labelIds.png", "_gtFine_polygons.json")
 BY_NAME = {label.name: label for label in LABELS}
 BY_ID = {label.id & 255: label.train_id for label in LABELS} | {255: IGNORE}  # -1, a license plate, is 255 in a byte
-UNLABELED = ("test", "train_extra")
 
 
 class Cityscapes(CityscapesTree):
@@ -45,7 +44,7 @@ class Cityscapes(CityscapesTree):
     def records(self, split: str) -> list[Record]:
         """Images of a split in the order of their names."""
         records = tree_records(self.folder, split, MASKS)
-        if split in UNLABELED:
+        if split in ("test", "train_extra"):
             records = [Record(record.image, None, record.id) for record in records]
         return [record._replace(name=Path(record.id).name) for record in records]
 
@@ -55,19 +54,13 @@ class Cityscapes(CityscapesTree):
         Raises:
             ValueError: If the file holds an id or a name that is not in the owner's table.
         """
-        if path.suffix == ".json":
-            return _draw(path)
-        return super().read_mask(path) if path.name.endswith(TRAIN_IDS) else read_indices(path, BY_ID)
-
-
-def _draw(path: Path) -> Tensor:
-    """Train ids from polygons, as ``json2labelImg`` of cityscapesScripts paints them."""
-    size, objects = read_polygons(path.read_bytes(), path, BY_NAME)
-    unknown = sorted({name for name, _ in objects} - BY_NAME.keys())
-    if unknown:
-        raise DataProblem(
-            f"{path}: found objects called {', '.join(unknown)}", "names of the Cityscapes table", "correct them"
-        )
-    painted = [(BY_NAME[name], points) for name, points in objects if len(points) > 1]  # one point covers nothing
-    shapes = [(label.train_id, points) for label, points in painted if label.id >= 0]
-    return draw_polygons(size, shapes, IGNORE)
+        if path.suffix != ".json":
+            return super().read_mask(path) if path.name.endswith(TRAIN_IDS) else read_indices(path, BY_ID)
+        size, objects = read_polygons(path.read_bytes(), path, BY_NAME)
+        unknown = sorted({name for name, _ in objects} - BY_NAME.keys())
+        if unknown:
+            found = f"{path}: found objects called {', '.join(unknown)}"
+            raise DataProblem(found, "names of the Cityscapes table", "correct them")
+        # As json2labelImg of cityscapesScripts paints them; one point covers nothing.
+        painted = [(BY_NAME[name], points) for name, points in objects if len(points) > 1]
+        return draw_polygons(size, [(label.train_id, points) for label, points in painted if label.id >= 0], IGNORE)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar, Literal, get_args
+from typing import ClassVar, Literal
 
 import numpy as np
 from torch import Tensor
@@ -11,9 +11,8 @@ from semiverse.data import Record, SegmentationDataset, list_images, pair
 from semiverse.downloads.download import Archive, github_archive
 from semiverse.files import DataProblem
 from semiverse.formats.matlab import load_matlab, train_ids
-from semiverse.labels import IGNORE, LabelSpace, distinct_colors, merge
+from semiverse.labels import IGNORE, LabelSpace, distinct_colors
 
-LISTS = Path(__file__).parent / "lists"
 CLASSES = (
     "null", "accessories", "bag", "belt", "blazer", "blouse", "bodysuit", "boots", "bra", "bracelet", "cape",
     "cardigan", "clogs", "coat", "dress", "earrings", "flats", "glasses", "gloves", "hair", "hat", "heels", "hoodie",
@@ -22,10 +21,6 @@ CLASSES = (
     "stockings", "suit", "sunglasses", "sweater", "sweatshirt", "swimwear", "t-shirt", "tie", "tights", "top", "vest",
     "wallet", "watch", "wedges",
 )  # fmt: skip
-LAST_ANNOTATED = 1004
-"""Photographs up to this number have pixel labels, the others only tags (the owner's README)."""
-
-Background = Literal["class", "ignore"]
 
 
 class ClothingCoParsing(SegmentationDataset):
@@ -65,25 +60,28 @@ class ClothingCoParsing(SegmentationDataset):
     )
     splits = ("annotated", "unlabeled")
     lists: Mapping[str, Path] = {
-        "train400": LISTS / "clothing_train400.txt",
-        "val100": LISTS / "clothing_val100.txt",
+        name: Path(__file__).parent / "lists" / f"clothing_{name}.txt" for name in ("train400", "val100")
     }
 
-    def __init__(self, root: Path, background: Background = "class") -> None:
+    def __init__(self, root: Path, background: Literal["class", "ignore"] = "class") -> None:
         super().__init__(root)
-        if background not in get_args(Background):
+        if background not in ("class", "ignore"):
             raise ValueError(f"ClothingCoParsing: background: {background}; expected class or ignore: choose one")
         self.background = background
         self._table = np.arange(len(CLASSES), dtype=np.uint8)
         if background == "ignore":
-            space = merge(self.labels, {"null": None})
-            self.labels = LabelSpace("clothing58", space.classes, space.palette)
-            self._table = np.array([IGNORE, *range(len(space))], dtype=np.uint8)
+            self.labels = LabelSpace("clothing58", self.labels.classes[1:], self.labels.palette[1:])
+            self._table = np.array([IGNORE, *range(len(self.labels))], dtype=np.uint8)
 
     def records(self, split: str) -> list[Record]:
         """Photographs with pixel labels, or the others, in the order of their numbers."""
         photos = list_images(self.folder / "photos")
-        annotated = {name: path for name, path in photos.items() if _number(path) <= LAST_ANNOTATED}
+        strange = [path for path in photos.values() if not path.stem.isdecimal()]
+        if strange:
+            found = f"{strange[0]}: the name is no number"
+            raise DataProblem(found, "the owner's names, 0001.jpg to 2098.jpg", "remove or rename it")
+        # The others have only tags (the owner's README).
+        annotated = {name: path for name, path in photos.items() if int(path.stem) <= 1004}
         if split == "unlabeled":
             return [Record(path, None, name) for name, path in photos.items() if name not in annotated]
         masks = self.folder / "annotations" / "pixel-level"
@@ -100,16 +98,3 @@ class ClothingCoParsing(SegmentationDataset):
         if not isinstance(raw, np.ndarray) or raw.ndim != 2:
             raise DataProblem(f"{path}: no matrix 'groundtruth'", "class numbers of pixels", "download it again")
         return train_ids(raw, self._table, path)
-
-
-def _number(photo: Path) -> int:
-    """The number of a photograph.
-
-    Raises:
-        ValueError: If its name is none.
-    """
-    if not photo.stem.isdecimal():
-        raise DataProblem(
-            f"{photo}: the name is no number", "the owner's names, 0001.jpg to 2098.jpg", "remove or rename it"
-        )
-    return int(photo.stem)

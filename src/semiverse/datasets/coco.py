@@ -67,16 +67,12 @@ class Coco(SegmentationDataset):
         if not self.annotations:
             raise ValueError("Coco: annotations is empty; expected an annotation file for each split: name one")
         self._read: dict[Path, dict[str, AnnotatedImage]] = {}
-        titles = self._all_categories() if classes is None else classes
-        self._painter = RegionPainter(name, titles, self.mapping, background, others, overlap)
+        if classes is None:  # a name that two ids have is one class
+            files = [read_categories(self._file(split)) for split in self.annotations]
+            names = {number: title for file in files for number, title in file.items()}
+            classes = list(dict.fromkeys(names[number] for number in sorted(names)))
+        self._painter = RegionPainter(name, classes, self.mapping, background, others, overlap)
         self.labels = self._painter.labels
-
-    def _all_categories(self) -> list[str]:
-        """Names of the categories of all files, by category id; a name that two ids have is one class."""
-        names: dict[int, str] = {}
-        for split in self.annotations:
-            names |= read_categories(self._file(split))
-        return list(dict.fromkeys(names[number] for number in sorted(names)))
 
     def _file(self, split: str) -> Path:
         return self.folder / self.annotations[split]
@@ -87,9 +83,8 @@ class Coco(SegmentationDataset):
         names = list(self._entries(file))
         missing = [name for name in names if not (folder / name).is_file()]
         if missing:
-            found = (
-                f"{file}: {len(missing)} of {len(names)} images that it lists are missing, first: {folder / missing[0]}"
-            )
+            found = f"{file}: {len(missing)} of {len(names)} images that it lists are missing"
+            found += f", first: {folder / missing[0]}"
             raise MissingData(found, f"the images below {folder}", "add them, or say where they are (images)")
         return [Record(folder / name, file / name, Path(name).with_suffix("").as_posix()) for name in names]
 

@@ -87,17 +87,12 @@ class Folder(SegmentationDataset):
         found = tuple(sorted(place.name for place in places if place.name != "images" and place.name[0] != "."))
         undivided = (self.folder / "images").is_dir()
         if found and undivided:
-            raise DataProblem(
-                f"Folder: found {self.folder / 'images'} beside {self.folder / found[0] / 'images'}",
-                "either split folders or undivided images",
-                "move one of them elsewhere",
-            )
+            both = f"Folder: found {self.folder / 'images'} beside {self.folder / found[0] / 'images'}"
+            raise DataProblem(both, "either split folders or undivided images", "move one of them elsewhere")
         if not found and not undivided:
-            raise MissingData(
-                f"Folder: {self.folder} holds no folder 'images'",
-                "images/ and masks/, or train/images/, train/masks/, val/images/ ...",
-                "arrange the files so, or correct the root",
-            )
+            layouts = "images/ and masks/, or train/images/, train/masks/, val/images/ ..."
+            remedy = "arrange the files so, or correct the root"
+            raise MissingData(f"Folder: {self.folder} holds no folder 'images'", layouts, remedy)
         return found or (ALL,)
 
     def subset(self, split: str) -> list[Record]:

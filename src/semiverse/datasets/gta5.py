@@ -46,8 +46,7 @@ class GTA5(SegmentationDataset):
         """
         if record.mask is None:
             return super().read(record)
-        image = self.read_image(record.image)
-        mask = self.read_mask(record.mask)
+        image, mask = self.read_image(record.image), self.read_mask(record.mask)
         if mask.shape != image.shape[1:]:
             mask = F.interpolate(mask[None, None], size=image.shape[1:], mode="nearest-exact")[0, 0]
         return image, mask

@@ -15,38 +15,25 @@ from semiverse.labels import IGNORE, Color, LabelSpace
 
 PARTS: Mapping[Literal["I", "II"], str] = {"I": "IDD_Segmentation", "II": "idd20kII"}
 
-LEVEL3: tuple[tuple[tuple[str, ...], Color], ...] = (
-    (("road",), (128, 64, 128)),
-    (("drivable fallback", "parking"), (81, 0, 81)),
-    (("sidewalk",), (244, 35, 232)),
-    (("non-drivable fallback", "rail track"), (152, 251, 152)),
-    (("person", "animal"), (220, 20, 60)),
-    (("rider",), (255, 0, 0)),
-    (("motorcycle",), (0, 0, 230)),
-    (("bicycle",), (119, 11, 32)),
-    (("autorickshaw",), (255, 204, 54)),
-    (("car",), (0, 0, 142)),
-    (("truck",), (0, 0, 70)),
-    (("bus",), (0, 60, 100)),
-    (("vehicle fallback", "caravan", "trailer", "train"), (136, 143, 153)),
-    (("curb",), (220, 190, 40)),
-    (("wall",), (102, 102, 156)),
-    (("fence",), (190, 153, 153)),
-    (("guard rail",), (180, 165, 180)),
-    (("billboard",), (174, 64, 67)),
-    (("traffic sign",), (220, 220, 0)),
-    (("traffic light",), (250, 170, 30)),
-    (("pole", "polegroup"), (153, 153, 153)),
-    (("obs-str-bar-fallback",), (169, 187, 214)),
-    (("building",), (70, 70, 70)),
-    (("bridge", "tunnel"), (150, 100, 100)),
-    (("vegetation",), (107, 142, 35)),
-    (("sky", "fallback background"), (70, 130, 180)),
-)
-"""Names that are painted with each class, the first of which it is called by, and its colour."""
-
+LEVEL3: Mapping[str, Color] = {
+    "road": (128, 64, 128), "drivable fallback": (81, 0, 81), "sidewalk": (244, 35, 232),
+    "non-drivable fallback": (152, 251, 152), "person": (220, 20, 60), "rider": (255, 0, 0), "motorcycle": (0, 0, 230),
+    "bicycle": (119, 11, 32), "autorickshaw": (255, 204, 54), "car": (0, 0, 142), "truck": (0, 0, 70),
+    "bus": (0, 60, 100), "vehicle fallback": (136, 143, 153), "curb": (220, 190, 40), "wall": (102, 102, 156),
+    "fence": (190, 153, 153), "guard rail": (180, 165, 180), "billboard": (174, 64, 67), "traffic sign": (220, 220, 0),
+    "traffic light": (250, 170, 30), "pole": (153, 153, 153), "obs-str-bar-fallback": (169, 187, 214),
+    "building": (70, 70, 70), "bridge": (150, 100, 100), "vegetation": (107, 142, 35), "sky": (70, 130, 180),
+}  # fmt: skip
+"""Colour of each class."""
+ALSO = {
+    "parking": "drivable fallback", "rail track": "non-drivable fallback", "animal": "person",
+    "caravan": "vehicle fallback", "trailer": "vehicle fallback", "train": "vehicle fallback", "polegroup": "pole",
+    "tunnel": "bridge", "fallback background": "sky",
+}  # fmt: skip
+"""Further names that are painted with a class."""
 VOID = ("unlabeled", "ego vehicle", "rectification border", "out of roi", "license plate")
-BY_NAME = dict.fromkeys(VOID, IGNORE) | {name: i for i, (names, _) in enumerate(LEVEL3) for name in names}
+BY_NAME = dict.fromkeys(VOID, IGNORE) | {name: i for i, name in enumerate(LEVEL3)}
+BY_NAME |= {name: BY_NAME[called] for name, called in ALSO.items()}
 
 
 class IDD(CityscapesTree):
@@ -64,7 +51,7 @@ class IDD(CityscapesTree):
         parts: Which of them to read; None: those that are there.
     """
 
-    labels = LabelSpace("idd26", tuple(names[0] for names, _ in LEVEL3), tuple(color for _, color in LEVEL3))
+    labels = LabelSpace("idd26", tuple(LEVEL3), tuple(LEVEL3.values()))
     source = "https://idd.insaan.iiit.ac.in (IDD Segmentation, parts I and II)"
     terms = "registration at idd.insaan.iiit.ac.in; research use, under the terms that are accepted there"
     image_counts: ClassVar[Mapping[str, int]] = {"train": 6993, "val": 981}
@@ -85,29 +72,26 @@ class IDD(CityscapesTree):
         folders: dict[str, Path] = {part: root / name for part, name in PARTS.items() if (root / name).is_dir()}
         if (root / "leftImg8bit").is_dir():  # the root is a part itself; part I where a new name hides which
             folders["II" if root.resolve().name == PARTS["II"] else "I"] = root
-        wanted: set[str] = set(folders) if self.parts is None else set(self.parts)
-        if not wanted or wanted - folders.keys():
-            raise MissingData(
-                f"IDD: found {', '.join(f'part {part}' for part in sorted(folders)) or 'no part'} at {root}",
-                f"{' and '.join(f'part {part}' for part in sorted(wanted)) or 'a part'} as "
-                f"{' or '.join(PARTS.values())}, or leftImg8bit and gtFine",
-                "correct the root, or parts",
-            )
-        return [folders[part] for part in sorted(wanted)]
+        wanted = sorted(folders if self.parts is None else set(self.parts))
+        if not wanted or not folders.keys() >= set(wanted):
+            found = f"IDD: found {', '.join(f'part {part}' for part in sorted(folders)) or 'no part'} at {root}"
+            parts = " and ".join(f"part {part}" for part in wanted) or "a part"
+            expected = f"{parts} as {' or '.join(PARTS.values())}, or leftImg8bit and gtFine"
+            raise MissingData(found, expected, "correct the root, or parts")
+        return [folders[part] for part in wanted]
 
     def read_mask(self, path: Path) -> Tensor:
         """Train ids; what has no class becomes ``IGNORE``."""
         if path.suffix != ".json":
             return super().read_mask(path)
         text = path.read_bytes()
+
+        def draw() -> Tensor:
+            # as json2labelImg of the owner (AutoNUE) paints; part II holds empty polygons
+            size, objects = read_polygons(text, path, BY_NAME)
+            known = [(BY_NAME[name], points) for name, points in objects if name in BY_NAME and len(points) > 2]
+            return draw_polygons(size, known, IGNORE)
+
         # named by what it is drawn from, so that a changed file or table is drawn again
         key = sha256(repr(BY_NAME).encode() + text).hexdigest()
-        return drawn_once(cache_folder() / "idd" / f"{key}.npz", lambda: _draw(text, path))
-
-
-def _draw(text: bytes, path: Path) -> Tensor:
-    """Train ids from polygons, as ``json2labelImg`` of the owner (AutoNUE) paints them; unknown names are left out."""
-    size, objects = read_polygons(text, path, BY_NAME)
-    # part II holds empty polygons
-    shapes = [(BY_NAME[name], points) for name, points in objects if name in BY_NAME and len(points) > 2]
-    return draw_polygons(size, shapes, IGNORE)
+        return drawn_once(cache_folder() / "idd" / f"{key}.npz", draw)

@@ -80,10 +80,8 @@ class Labelme(SegmentationDataset):
         images = list_images(folder)
         files = {name: drawn / f"{name}.json" for name in images}
         if not any(file.is_file() for file in files.values()):
-            found = (
-                f"{drawn}: no JSON file for any of the {len(images)} images of {folder}, first: "
-                f"{next(iter(files.values()))}"
-            )
+            first = next(iter(files.values()))
+            found = f"{drawn}: no JSON file for any of the {len(images)} images of {folder}, first: {first}"
             raise MissingData(found, "Labelme's file of the same name", "correct images or annotations")
         return [Record(images[name], file if file.is_file() else None, name) for name, file in files.items()]
 

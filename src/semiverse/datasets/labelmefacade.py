@@ -10,9 +10,6 @@ from semiverse.data import Record, SegmentationDataset, list_images, pair, read_
 from semiverse.downloads.download import Archive, github_archive
 from semiverse.labels import IGNORE, LabelSpace
 
-LISTS = Path(__file__).parent / "lists"
-VARIOUS = (0, 0, 0)
-
 
 class LabelMeFacade(SegmentationDataset):
     """LabelMeFacade (Fröhlich, Rodner, Denzler, ICPR 2010; Brust et al., 2015): 945 photographs of fronts and streets.
@@ -28,16 +25,10 @@ class LabelMeFacade(SegmentationDataset):
         "labelmefacade8",
         ("building", "car", "door", "pavement", "road", "sky", "vegetation", "window"),
         (
-            (128, 0, 0),
-            (128, 0, 128),
-            (128, 128, 0),
-            (128, 128, 128),
-            (128, 64, 0),
-            (0, 128, 128),
-            (0, 128, 0),
+            (128, 0, 0), (128, 0, 128), (128, 128, 0), (128, 128, 128), (128, 64, 0), (0, 128, 128), (0, 128, 0),
             (0, 0, 128),
         ),
-    )
+    )  # fmt: skip
     source = "https://github.com/cvjena/labelmefacade"
     terms = "non-commercial research only; single photographs may have further terms (LabelMe)"
     image_counts: ClassVar[Mapping[str, int]] = {"train": 100, "test": 845, "train450": 450, "val150": 150}
@@ -49,8 +40,7 @@ class LabelMeFacade(SegmentationDataset):
     )
     splits = ("train", "test")
     lists: Mapping[str, Path] = {
-        "train450": LISTS / "labelmefacade_train450.txt",
-        "val150": LISTS / "labelmefacade_val150.txt",
+        name: Path(__file__).parent / "lists" / f"labelmefacade_{name}.txt" for name in ("train450", "val150")
     }
 
     def records(self, split: str) -> list[Record]:
@@ -61,4 +51,4 @@ class LabelMeFacade(SegmentationDataset):
 
     def read_mask(self, path: Path) -> Tensor:
         """Train ids; ``various`` becomes ``IGNORE``."""
-        return read_colors(path, {color: i for i, color in enumerate(self.labels.palette)} | {VARIOUS: IGNORE})
+        return read_colors(path, {color: i for i, color in enumerate(self.labels.palette)} | {(0, 0, 0): IGNORE})

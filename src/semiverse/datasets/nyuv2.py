@@ -15,7 +15,6 @@ from semiverse.formats.matlab import is_hdf5, load_variable, open_hdf5, train_id
 from semiverse.formats.nyu import CLASSES_40
 from semiverse.labels import IGNORE, Color, LabelSpace
 
-RAW_CLASSES = 894
 CLASSES_13: Mapping[str, Color] = {
     "bed": (0, 0, 255), "books": (233, 89, 48), "ceiling": (0, 218, 0), "chair": (149, 0, 240),
     "floor": (222, 241, 24), "furniture": (255, 206, 206), "objects": (0, 224, 229), "picture": (106, 136, 204),
@@ -75,12 +74,9 @@ class NYUv2(SegmentationDataset):
         """Train id of each of the owner's ids 0..894, uint8."""
         path = self.folder / "classMapping40.mat"
         of_40 = np.atleast_1d(load_variable(path, "mapClass"))
-        if len(of_40) != RAW_CLASSES or of_40.min() < 1 or of_40.max() > len(OF_13):
-            raise DataProblem(
-                f"{path}: found {len(of_40)} values {of_40.min()}..{of_40.max()} of mapClass",
-                f"{RAW_CLASSES} values 1..{len(OF_13)}",
-                "download the mapping of Gupta et al. again",
-            )
+        if len(of_40) != 894 or of_40.min() < 1 or of_40.max() > len(OF_13):
+            found = f"{path}: found {len(of_40)} values {of_40.min()}..{of_40.max()} of mapClass"
+            raise DataProblem(found, f"894 values 1..{len(OF_13)}", "download the mapping of Gupta et al. again")
         ids = np.arange(len(OF_13)) if self.classes != 13 else np.array(OF_13) - 1
         ids[ids >= self.classes] = IGNORE
         table = np.array([IGNORE, *ids], dtype=np.uint8)

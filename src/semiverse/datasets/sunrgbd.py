@@ -14,8 +14,6 @@ from semiverse.formats.matlab import is_hdf5, load_variable, struct_entry, struc
 from semiverse.formats.nyu import CLASSES_40
 from semiverse.labels import IGNORE, LabelSpace, lookup_table
 
-SENSORS = ("kv1", "kv2", "realsense", "xtion")
-
 
 class SUNRGBD(SegmentationDataset):
     """SUN RGB-D (Song, Lichtenberg, Xiao, CVPR 2015): rooms from four depth cameras, 5285 / 5050 images, 37 classes.
@@ -55,19 +53,16 @@ class SUNRGBD(SegmentationDataset):
     def _frames(self, split: str) -> list[Record]:
         """Records of the owner's archives."""
         toolbox = self.folder / "SUNRGBDtoolbox"
-        masks = toolbox / "Metadata" / "SUNRGBD2Dseg.mat"
-        is_hdf5(masks)  # or it says what is missing
+        is_hdf5(masks := toolbox / "Metadata" / "SUNRGBD2Dseg.mat")  # or it says what is missing
         frames = _frame_numbers(toolbox / "Metadata" / "SUNRGBDMeta.mat")
         listed = load_variable(toolbox / "traintestSUNRGBD" / "allsplit.mat", f"all{split}")
         names = [_inside(folder).as_posix() for folder in np.atleast_1d(listed).tolist()]
         images = {name: self.folder / "SUNRGBD" / frames[name][0] for name in names if name in frames}
         missing = [name for name in names if name not in images or not images[name].is_file()]
         if missing:
-            found = (
-                f"SUNRGBD: {len(missing)} of {len(names)} listed images of {split} do not exist, first: that of "
-                f"{missing[0]}"
-            )
-            raise MissingData(found, f"{self.folder / 'SUNRGBD' / missing[0] / 'image'}", "unpack SUNRGBD.zip there")
+            found = f"SUNRGBD: {len(missing)} of {len(names)} listed images of {split} do not exist"
+            wanted = f"{self.folder / 'SUNRGBD' / missing[0] / 'image'}"
+            raise MissingData(f"{found}, first: that of {missing[0]}", wanted, "unpack SUNRGBD.zip there")
         return [Record(image, masks / str(frames[name][1]), name) for name, image in images.items()]
 
     def read_mask(self, path: Path) -> Tensor:
@@ -88,9 +83,9 @@ def _frame_numbers(meta: Path) -> Mapping[str, tuple[PurePosixPath, int]]:
 
 def _inside(path: str) -> PurePosixPath:
     """A path of the owner's machine (/n/fs/sun3d/data/SUNRGBD/kv2/...) from the sensor on."""
-    parts = PurePosixPath(path).parts
-    start = next((i for i, part in enumerate(parts) if part in SENSORS), None)
+    parts, sensors = PurePosixPath(path).parts, ("kv1", "kv2", "realsense", "xtion")
+    start = next((i for i, part in enumerate(parts) if part in sensors), None)
     if start is None:
         found = f"SUNRGBD: the toolbox lists {path!r}"
-        raise DataProblem(found, f"a path with one of {', '.join(SENSORS)}", "download SUNRGBDtoolbox.zip again")
+        raise DataProblem(found, f"a path with one of {', '.join(sensors)}", "download SUNRGBDtoolbox.zip again")
     return PurePosixPath(*parts[start:])

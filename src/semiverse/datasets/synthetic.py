@@ -18,8 +18,6 @@ from semiverse.worlds.street_objects import Street
 from semiverse.worlds.street_surfaces import STYLES
 from semiverse.worlds.streets import render_street
 
-_SMALLEST = 16
-
 
 @functools.lru_cache(maxsize=512)  # 25 MB at the default size
 def _scene(world: str, split: str, index: int, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
@@ -32,14 +30,7 @@ def _scene(world: str, split: str, index: int, size: tuple[int, int]) -> tuple[T
 
 
 class _World(SegmentationDataset):
-    """Scenes that are rendered when they are read; the path of an image or mask only names its world, split and number.
-
-    Args:
-        world: First part of the paths.
-        images: Number of images of train.
-        val_images: Number of images of val, and of test.
-        size: Height and width in pixels.
-    """
+    """Scenes that are rendered when they are read; the path of an image or mask names its world, split and number."""
 
     source = "nothing to download: rendered when read"
     terms = "part of this library (Apache-2.0)"
@@ -49,14 +40,12 @@ class _World(SegmentationDataset):
     def __init__(self, world: str, images: int, val_images: int, size: tuple[int, int]) -> None:
         super().__init__(Path("synthetic"))
         self.images, self.val_images, self.size = images, val_images, (int(size[0]), int(size[1]))
+        title = type(self).__name__
         if min(images, val_images) < 1:
+            raise ValueError(f"{title}: images={images}, val_images={val_images}; give at least 1 of each")
+        if min(self.size) < 16:
             raise ValueError(
-                f"{type(self).__name__}: images={images}, val_images={val_images}; give at least 1 of each"
-            )
-        if min(self.size) < _SMALLEST:
-            raise ValueError(
-                f"{type(self).__name__}: size={self.size}, expected height and width of at least {_SMALLEST} pixels: "
-                "ask for larger images"
+                f"{title}: size={self.size}, expected height and width of at least 16 pixels: ask for larger images"
             )
         self._world = world
 

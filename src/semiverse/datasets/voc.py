@@ -18,7 +18,7 @@ CLASSES = (
 )  # fmt: skip
 
 
-def bit_color(value: int) -> Color:
+def _color(value: int) -> Color:
     """The colour of a value in VOC's palette: its bits go to red, green, blue in turn, the lowest first and highest."""
     red, green, blue = (sum((value >> (3 * i + part) & 1) << (7 - i) for i in range(3)) for part in range(3))
     return red, green, blue
@@ -43,7 +43,7 @@ class PascalVOC(SegmentationDataset):
             two folders above that.
     """
 
-    labels = LabelSpace("voc21", CLASSES, tuple(bit_color(value) for value in range(len(CLASSES))))
+    labels = LabelSpace("voc21", CLASSES, tuple(map(_color, range(len(CLASSES)))))
     source = "http://host.robots.ox.ac.uk/pascal/VOC/voc2012; SBD: http://home.bharathh.info/pubs/codes/SBD"
     terms = "Flickr terms of use; SBD: research, cite Hariharan et al. 2011"
     image_counts: ClassVar[Mapping[str, int]] = {"train": 1464, "val": 1449, "trainval": 2913, "train_aug": 10582}
@@ -64,11 +64,9 @@ class PascalVOC(SegmentationDataset):
         for place in (root, root / "VOC2012", root / "VOCdevkit" / "VOC2012"):
             if (place / "JPEGImages").is_dir():
                 return place
-        raise MissingData(
-            f"PascalVOC: {root} holds no folder JPEGImages, VOC2012/JPEGImages or VOCdevkit/VOC2012/JPEGImages",
-            "the files of VOC 2012 there",
-            "correct the root, or unpack VOCtrainval_11-May-2012.tar",
-        )
+        found = f"PascalVOC: {root} holds no folder JPEGImages, VOC2012/JPEGImages or VOCdevkit/VOC2012/JPEGImages"
+        remedy = "correct the root, or unpack VOCtrainval_11-May-2012.tar"
+        raise MissingData(found, "the files of VOC 2012 there", remedy)
 
     def split_names(self) -> tuple[str, ...]:
         """``train``, ``val``, and ``sbd`` where there are its masks; no image is in two of them."""
@@ -98,22 +96,17 @@ class PascalVOC(SegmentationDataset):
         else:
             sbd = self._find_sbd()
             if sbd is None:
-                raise MissingData(
-                    f"PascalVOC: found neither {folder} nor benchmark_RELEASE/dataset beside it",
-                    "one of them for sbd and train_aug",
-                    "unpack SBD's benchmark.tgz, or say where it is (sbd_root)",
-                )
+                found = f"PascalVOC: found neither {folder} nor benchmark_RELEASE/dataset beside it"
+                remedy = "unpack SBD's benchmark.tgz, or say where it is (sbd_root)"
+                raise MissingData(found, "one of them for sbd and train_aug", remedy)
             folder = sbd / "cls"
             masks = {path.stem: path for path in folder.glob("*.mat")}
             names = {name for part in ("train", "val") for name in (sbd / f"{part}.txt").read_text().split()}
         names -= {name for part in ("train", "val") for name in self._list_of(part).read_text().split()}
         missing = sorted(names - set(images))
         if missing:
-            found = (
-                f"PascalVOC: {len(missing)} of {len(names)} images of sbd are not among those of {self.folder}, "
-                f"first: {missing[0]}"
-            )
-            raise MissingData(found, "them in JPEGImages", "unpack all of VOC 2012 there")
+            found = f"PascalVOC: {len(missing)} of {len(names)} images of sbd are not among those of {self.folder}"
+            raise MissingData(f"{found}, first: {missing[0]}", "them in JPEGImages", "unpack all of VOC 2012 there")
         return pair({name: images[name] for name in sorted(names)}, masks, folder)
 
     def _list_of(self, split: str) -> Path:

@@ -49,14 +49,13 @@ class VocFolder(SegmentationDataset):
     ) -> None:
         super().__init__(root)
         self.mapping, self.ignore_color, self.others, self.name = dict(mapping or {}), ignore_color, others, name
-        colors = read_labelmap(self.folder / "labelmap.txt")
+        colors = _read_labelmap(self.folder / "labelmap.txt")
         self.relabeling = Relabeling(LabelSpace(name, tuple(colors), tuple(colors.values())), self.mapping)
         self.labels = self.relabeling.labels
-        self._ids: dict[Color, int] = {}
-        if ignore_color is not None:
-            red, green, blue = ignore_color
-            self._ids[red, green, blue] = IGNORE
-        self._ids |= {color: i for i, color in enumerate(colors.values())}
+        ignored = [] if ignore_color is None else [(*ignore_color,)]  # YAML has lists
+        self._ids: dict[Color, int] = dict.fromkeys(ignored, IGNORE) | {
+            color: i for i, color in enumerate(colors.values())
+        }
 
     def split_names(self) -> tuple[str, ...]:
         """Names of the list files.
@@ -66,11 +65,9 @@ class VocFolder(SegmentationDataset):
         """
         found = sorted(path.stem for path in (self.folder / LISTS).glob("*.txt") if path.stem not in self.lists)
         if not found:
-            raise MissingData(
-                f"{self.folder / LISTS}: no list",
-                "one .txt file for each split, with an image name a line",
-                "export the dataset again, or correct the root",
-            )
+            expected = "one .txt file for each split, with an image name a line"
+            remedy = "export the dataset again, or correct the root"
+            raise MissingData(f"{self.folder / LISTS}: no list", expected, remedy)
         return tuple(found)
 
     def records(self, split: str) -> list[Record]:
@@ -84,19 +81,11 @@ class VocFolder(SegmentationDataset):
         return self.relabeling.of_mask(read_colors(path, self._ids, self.others))
 
 
-def read_labelmap(path: Path) -> dict[str, Color]:
-    """Colour of each class, in the order of the file.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If a line is no class with a colour, or a class or a colour stands twice.
-    """
+def _read_labelmap(path: Path) -> dict[str, Color]:
+    """Colour of each class, in the order of the file; every line has to be one, each name and colour its own."""
     if not path.is_file():
-        raise MissingData(
-            f"{path}: no such file",
-            "a line name:red,green,blue:parts:actions for each class",
-            "write it, or correct the root",
-        )
+        expected = "a line name:red,green,blue:parts:actions for each class"
+        raise MissingData(f"{path}: no such file", expected, "write it, or correct the root")
     colors: dict[str, Color] = {}
     for number, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), 1):
         if not line.strip() or line.lstrip().startswith("#"):
@@ -104,11 +93,8 @@ def read_labelmap(path: Path) -> dict[str, Color]:
         name, _, rest = line.partition(":")
         parts = rest.partition(":")[0].split(",")
         if not name.strip() or len(parts) != 3 or not all(part.strip().isdecimal() for part in parts):
-            raise DataProblem(
-                f"{path}, line {number}: {line!r}",
-                "name:red,green,blue:parts:actions, such as road:128,64,128::, as the masks hold colours",
-                "correct the line",
-            )
+            expected = "name:red,green,blue:parts:actions, such as road:128,64,128::, as the masks hold colours"
+            raise DataProblem(f"{path}, line {number}: {line!r}", expected, "correct the line")
         red, green, blue = (int(part) for part in parts)
         if name.strip() in colors or (red, green, blue) in colors.values():
             found = f"{path}, line {number}: {line!r} has a name or a colour that another line has"

@@ -7,7 +7,7 @@ from PIL import Image
 
 from semiverse.data.images import color_codes
 from semiverse.doctor.findings import Coding, Decode
-from semiverse.labels import IGNORE, Color
+from semiverse.labels import Color
 
 FAR = 60
 """A colour that differs by more than this in one channel is not taken for a smoothed one ..."""
@@ -23,16 +23,15 @@ def by_values(values: Mapping[int, int], coding: Coding) -> Decode:
         coding: Where the classes are.
     """
     known = np.array(sorted(values), dtype=np.int64)
-    positions = np.array([values[value] for value in known.tolist()], dtype=np.uint8)
+    trained = coding.table[[values[value] for value in sorted(values)]]
 
     def decode(image: Image.Image) -> tuple[np.ndarray, int]:
         raw = np.asarray(image).astype(np.int64)
         raw = raw[..., 0] if raw.ndim == 3 else raw
         places = np.searchsorted(known, raw).clip(max=len(known) - 1)
-        if (known[places] != raw).any():
-            strange = int(raw[known[places] != raw][0])
-            raise ValueError(f"it holds the value {strange}, which nothing explains")
-        return coding.table[positions[places]], 0
+        if (strange := raw[known[places] != raw]).size:
+            raise ValueError(f"it holds the value {strange[0]}, which nothing explains")
+        return trained[places], 0
 
     return decode
 
@@ -73,9 +72,3 @@ def color_distances(codes: np.ndarray, colors: Mapping[Color, int]) -> np.ndarra
     """The largest difference of a channel between each of K codes and each of some colours, (K, colours)."""
     rgb = np.stack([codes >> 16, (codes >> 8) & 255, codes & 255], axis=1).astype(np.int64)
     return np.asarray(np.abs(rgb[:, None] - np.array(list(colors), dtype=np.int64)[None]).max(axis=2))
-
-
-def plain(coding: Coding) -> bool:
-    """Whether ids are 0, 1, 2 ... in the order of the classes."""
-    named = {raw: position for raw, position in coding.ids.items() if position != IGNORE}
-    return named == {i: i for i in range(len(coding.classes))}

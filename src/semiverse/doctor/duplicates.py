@@ -1,12 +1,13 @@
 """Images that stand twice, by what they show and not by their names."""
 
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
 from semiverse.data.images import ImageFacts
-from semiverse.doctor.findings import Facts, Finding, Part
+from semiverse.doctor.findings import Facts, Finding
 
 BITS = 6
 """Near-duplicates differ in at most so many of the 64 bits of the difference hash ..."""
@@ -18,11 +19,23 @@ CONTRAST = 8.0
 
 def find_duplicates(facts: Facts) -> Iterator[Finding]:
     """Images of validation that training has seen, and images that one split holds twice: remarks."""
-    for split, part in facts.parts.items():
-        yield from _within(split, part)
-    if facts.train == facts.val or not {facts.train, facts.val} <= set(facts.parts):
+    readable = {
+        split: [(r.image, c.image) for r, c in zip(part.records, part.contents, strict=True) if c.image is not None]
+        for split, part in facts.parts.items()
+    }
+    for split, images in readable.items():
+        by_digest: dict[str, list[Path]] = {}
+        for path, image in images:
+            by_digest.setdefault(image.digest, []).append(path)
+        twins = [paths for paths in by_digest.values() if len(paths) > 1]
+        if twins:
+            first, second, *_ = twins[0]
+            message = f"{len(twins)} images stand more than once, first: {first} is {second}; expected each once"
+            files = tuple(path for paths in twins for path in paths)
+            yield Finding("twice", "remark", split, message, "remove the copies, or they count twice", files)
+    if facts.train == facts.val or not {facts.train, facts.val} <= set(readable):
         return
-    train, val = _readable(facts.parts[facts.train]), _readable(facts.parts[facts.val])
+    train, val = readable[facts.train], readable[facts.val]
     known = {image.digest: path for path, image in reversed(train)}
     shared = [(path, known[image.digest]) for path, image in val if image.digest in known]
     if shared:
@@ -34,47 +47,23 @@ def find_duplicates(facts: Facts) -> Iterator[Finding]:
 
 def _shared(facts: Facts, kind: str, pairs: Sequence[tuple[Path, Path]], verb: str, rest: str) -> Finding:
     """One finding about images of both splits."""
-    return Finding(
-        kind,
-        "remark",
-        facts.val,
+    message = (
         f"{len(pairs)} images of {facts.val} {verb} {facts.train} {rest}, so scores flatter; first: {pairs[0][0]} is "
-        f"{pairs[0][1]}; expected images that training has not seen",
-        f"take them out of {facts.train} or {facts.val}",
-        tuple(path for pair in pairs for path in pair),
+        f"{pairs[0][1]}; expected images that training has not seen"
     )
-
-
-def _within(split: str, part: Part) -> Iterator[Finding]:
-    by_digest: dict[str, list[Path]] = {}
-    for path, image in _readable(part):
-        by_digest.setdefault(image.digest, []).append(path)
-    twins = [paths for paths in by_digest.values() if len(paths) > 1]
-    if twins:
-        message = f"{len(twins)} images stand more than once, first: {twins[0][0]} is {twins[0][1]}; expected each once"
-        files = tuple(path for paths in twins for path in paths)
-        yield Finding("twice", "remark", split, message, "remove the copies, or they count twice", files)
-
-
-def _readable(part: Part) -> list[tuple[Path, ImageFacts]]:
-    pairs = zip(part.records, part.contents, strict=True)
-    return [(record.image, content.image) for record, content in pairs if content.image is not None]
+    remedy, files = f"take them out of {facts.train} or {facts.val}", tuple(path for pair in pairs for path in pair)
+    return Finding(kind, "remark", facts.val, message, remedy, files)
 
 
 def _near(train: Sequence[tuple[Path, ImageFacts]], val: Sequence[tuple[Path, ImageFacts]]) -> list[tuple[Path, Path]]:
     """Images of val that an image of train resembles, with that image."""
-    if not train:
-        return []
     hashes = np.array([difference_hash(image.thumbnail) for _, image in train], dtype=np.uint64)
-    found = []
+    found: list[tuple[Path, Path]] = []
     for path, image in val:
-        if image.thumbnail.std() < CONTRAST:
-            continue
-        distances = np.bitwise_count(hashes ^ np.uint64(difference_hash(image.thumbnail)))
-        alike = [train[i] for i in np.flatnonzero(distances <= BITS).tolist()]
-        same = next((other for other, facts in alike if resemble(image.thumbnail, facts.thumbnail)), None)
-        if same is not None:
-            found.append((path, same))
+        if image.thumbnail.std() >= CONTRAST:
+            distances = np.bitwise_count(hashes ^ np.uint64(difference_hash(image.thumbnail)))
+            alike = (train[i] for i in np.flatnonzero(distances <= BITS).tolist())
+            found += islice(((path, other) for other, facts in alike if resemble(image.thumbnail, facts.thumbnail)), 1)
     return found
 
 

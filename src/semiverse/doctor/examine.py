@@ -1,30 +1,17 @@
 """Let the doctor see a domain: gather what was read and what was declared, and run all detectors."""
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from contextlib import suppress
 
 from semiverse.data import ALL, SegmentationDataset, survey
 from semiverse.datasets import Folder
 from semiverse.doctor.duplicates import find_duplicates
 from semiverse.doctor.encodings import find_encodings
-from semiverse.doctor.files import find_sizes, find_unreadable, find_unusual_images
+from semiverse.doctor.files import find_pairs, find_sizes, find_unreadable, find_unusual_images
 from semiverse.doctor.findings import Coding, Facts, Finding, Findings, FolderFiles, Part, counted, list_folder, told
 from semiverse.doctor.frequencies import find_frequencies
-from semiverse.doctor.pairs import find_pairs
 from semiverse.files import DataProblem, as_problem
 from semiverse.mixture import DomainMixture
 from semiverse.mixture.domain import choose_labeled, choose_unlabeled
-
-DETECTORS: tuple[Callable[[Facts], Iterator[Finding]], ...] = (
-    find_pairs,
-    find_unreadable,
-    find_encodings,
-    find_sizes,
-    find_unusual_images,
-    find_frequencies,
-    find_duplicates,
-)
-"""Pure functions from what was read to findings."""
 
 
 def diagnose(facts: Facts) -> list[Finding]:
@@ -32,7 +19,8 @@ def diagnose(facts: Facts) -> list[Finding]:
 
     A class that seems unseen is no news where the coding of the masks is wrong altogether.
     """
-    found = [finding for detector in DETECTORS for finding in detector(facts)]
+    of_files = (find_pairs, find_unreadable, find_encodings, find_sizes, find_unusual_images)
+    found = [finding for detector in (*of_files, find_frequencies, find_duplicates) for finding in detector(facts)]
     misread = {path for finding in found if finding.decode is not None for path in finding.files}
     doubtful = ("one-class", "unseen-class", "rare-class", "empty-mask", "mostly-ignored", "all-ignored")
     return [finding for finding in found if not misread or finding.kind not in doubtful]
@@ -68,15 +56,8 @@ def examine_domain(data: DomainMixture, name: str, fresh: bool = False) -> Findi
             errors[split] = as_problem(error)
     if domain.train in findings.parts:
         _examine_training(data, name, findings, fresh)
-    facts = Facts(
-        labels=domain.dataset.labels,
-        parts=findings.parts,
-        train=domain.train,
-        val=domain.val,
-        coding=coding_of(domain.dataset),
-        folders=folders_of(domain.dataset, (domain.train, domain.val)),
-        errors=errors,
-    )
+    coding, folders = _coding_of(domain.dataset), _folders_of(domain.dataset, (domain.train, domain.val))
+    facts = Facts(domain.dataset.labels, findings.parts, domain.train, domain.val, coding, folders, errors)
     findings.found += diagnose(facts)
     return findings
 
@@ -89,14 +70,12 @@ def _examine_training(data: DomainMixture, name: str, findings: Findings, fresh:
         known = {record.image for record in train.records}
         further = [record for record in choose_unlabeled(name, domain, []) if record.image not in known]
     except (OSError, ValueError) as error:
-        message, remedy = told(as_problem(error))
-        findings.found.append(
-            Finding("budget", "problem", domain.train, message, remedy, unfixable="it is about the configuration")
-        )
+        said, reason = told(as_problem(error)), "it is about the configuration"
+        findings.found.append(Finding("budget", "problem", domain.train, *said, unfixable=reason))
         return
     if further:
-        part = Part(further, survey(domain.dataset, further, f"{name} unlabelled", fresh=fresh))
-        findings.parts["unlabelled"] = part
+        contents = survey(domain.dataset, further, f"{name} unlabelled", fresh=fresh)
+        findings.parts["unlabelled"] = Part(further, contents)
     chosen = [content for record, content in zip(train.records, train.contents, strict=True) if record.image in labeled]
     seen = frozenset[int]().union(*(content.classes for content in chosen))
     missing = [title for i, title in enumerate(domain.dataset.labels.classes) if i not in seen]
@@ -106,7 +85,7 @@ def _examine_training(data: DomainMixture, name: str, findings: Findings, fresh:
         findings.found.append(Finding("unlabelled-class", "remark", domain.train, message, remedy))
 
 
-def coding_of(dataset: SegmentationDataset) -> Coding | None:
+def _coding_of(dataset: SegmentationDataset) -> Coding | None:
     """How masks were declared to be coded; None where the owner of the files could not declare it."""
     if not isinstance(dataset, Folder) or dataset.masks == "none":
         return None
@@ -115,20 +94,14 @@ def coding_of(dataset: SegmentationDataset) -> Coding | None:
     return Coding(declared.coding, dataset.classes, ids, declared.colors, dataset.relabeling.table)
 
 
-def folders_of(dataset: SegmentationDataset, splits: tuple[str, ...]) -> list[FolderFiles]:
+def _folders_of(dataset: SegmentationDataset, splits: tuple[str, ...]) -> list[FolderFiles]:
     """The folders of some splits, listed; none where the dataset's class alone knows the layout."""
-    if not isinstance(dataset, Folder):
-        return []
-    try:
-        names = dataset.split_names()
-    except (OSError, ValueError):
-        return []
-    undivided = names == (ALL,)
-    used = names if undivided or not set(splits) <= set(names) else tuple(dict.fromkeys(splits))
-    return [_listed(dataset, "" if undivided else split) for split in used]
-
-
-def _listed(dataset: Folder, split: str) -> FolderFiles:
-    place: Path = dataset.folder / split
-    masks = None if dataset.masks == "none" else place / "masks"
-    return list_folder(split, place / "images", masks, dataset.image_suffix, dataset.mask_suffix)
+    folders: list[FolderFiles] = []
+    if isinstance(dataset, Folder):
+        with suppress(OSError, ValueError):  # why a split cannot be listed is told otherwise
+            names = dataset.split_names()
+            for split in dict.fromkeys(splits) if set(splits) <= set(names) else names:
+                place = dataset.folder if names == (ALL,) else dataset.folder / split
+                masks = None if dataset.masks == "none" else place / "masks"
+                folders.append(list_folder(split, place / "images", masks, dataset.image_suffix, dataset.mask_suffix))
+    return folders

@@ -1,71 +1,136 @@
-"""Image files that cannot be read, or that are read otherwise than their owner may think."""
+"""Files that do not belong together or belong nowhere, cannot be read, or are read otherwise than one may think."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
-from semiverse.data.survey import Content
-from semiverse.doctor.findings import Facts, Finding, listed, masked, told
+from semiverse.data import ALL, Content
+from semiverse.data.images import IMAGE_EXTENSIONS
+from semiverse.doctor.findings import Facts, Finding, FolderFiles, listed, masked, told
 
 SMALL = 32
 """Pixels on the shorter side: below, nothing is left after an encoder's output stride."""
-RGB = ("RGB", "YCbCr")
+
+
+def find_pairs(facts: Facts) -> Iterator[Finding]:
+    """Everything about names: of images, of masks, of lists."""
+    explained: set[str] = set()
+    for folder in facts.folders:
+        found = [*_two_endings(folder), *_unpaired(folder), *_odd_names(folder)]
+        explained |= {finding.where for finding in found if finding.severity == "problem"}
+        yield from found
+    for split, problem in facts.errors.items():
+        # A folder whose files were already found to be wrong does not have to be complained of again.
+        if not explained & {split, ALL} or problem.listing is not None:
+            kind, files = ("records", ()) if problem.listing is None else ("list", (problem.listing,))
+            yield Finding(kind, "problem", split, *told(problem), files, unfixable="the split could not be listed")
+
+
+def _two_endings(folder: FolderFiles) -> Iterator[Finding]:
+    """Two files of one name that differ in their ending: nobody can tell which is meant."""
+    for kind, names in (("image", folder.image_names), ("mask", folder.mask_names)):
+        twins = [paths for paths in names.values() if len(paths) > 1]
+        if twins:
+            shown = " and ".join(path.name for path in twins[0])
+            message = (
+                f"{len(twins)} {kind} names stand for several files, first: {shown} in {twins[0][0].parent} differ "
+                "only in their extension; expected one file of a name"
+            )
+            files, remedy = tuple(path for paths in twins for path in paths), "remove or rename one of each"
+            reason = "which of the files is meant only their owner knows"
+            yield Finding("two-endings", "problem", folder.split, message, remedy, files, unfixable=reason)
+
+
+def _unpaired(folder: FolderFiles) -> Iterator[Finding]:
+    """Images without mask, which stop training, and masks without image, which do not."""
+    if folder.masks is None:
+        return
+    images = [paths[0] for name, paths in folder.image_names.items() if name not in folder.mask_names]
+    masks = {name: paths[0] for name, paths in folder.mask_names.items() if name not in folder.image_names}
+    if images:
+        message = (
+            f"no mask for {len(images)} of {len(folder.image_names)} images, first: {images[0]}; expected the same "
+            f"file name under {folder.masks}"
+        )
+        remedy = "add the masks, or list the images as unlabelled (data.domains.NAME.unlabeled_folder)"
+        stem = images[0].stem
+        for name, path in masks.items():
+            if Path(name).name.startswith(stem) or name.lower() == stem.lower():  # a suffix is the usual cause
+                remedy += f"; is {path.name} its mask? Then give both the same name"
+                break
+        reason = "a mask cannot be made up"
+        yield Finding("no-mask", "problem", folder.split, message, remedy, tuple(images), unfixable=reason)
+    if masks:
+        files = tuple(masks.values())
+        message = (
+            f"no image for {len(masks)} of {len(folder.mask_names)} masks, first: {files[0]}; expected the same "
+            f"file name under {folder.images}"
+        )
+        yield Finding("no-image", "remark", folder.split, message, "add the images, or remove the masks", files)
+
+
+def _odd_names(folder: FolderFiles) -> Iterator[Finding]:
+    """Names that are equal but for capitals, one file on other systems; files that are no images by their ending."""
+    for names in (folder.image_names, folder.mask_names):
+        same: dict[str, list[str]] = {}
+        for name in names:
+            same.setdefault(name.lower(), []).append(name)
+        twins = [group for group in same.values() if len(group) > 1]
+        if twins:
+            message = (
+                f"{len(twins)} names differ only in capitals, first: {' and '.join(twins[0])} in "
+                f"{names[twins[0][0]][0].parent}; expected different names, as Windows and macOS keep only one of them"
+            )
+            files = tuple(names[name][0] for group in twins for name in group)
+            yield Finding("letter-case", "remark", folder.split, message, "rename or remove one of each", files)
+    if folder.others:
+        message = (
+            f"{len(folder.others)} files are not read: {listed(folder.others, 3)}; expected only files ending in "
+            f"{', '.join(IMAGE_EXTENSIONS)}"
+        )
+        remedy = "convert them if they are pictures, or move them elsewhere"
+        yield Finding("no-image-file", "remark", folder.split, message, remedy, tuple(folder.others))
 
 
 def find_unreadable(facts: Facts) -> Iterator[Finding]:
-    """Images that are missing, empty, truncated or none at all, one finding each."""
+    """Images that are missing, empty, truncated or none at all, one finding each; masks that a program misreads."""
     for split, part in facts.parts.items():
         for record, content in zip(part.records, part.contents, strict=True):
-            if content.problem is not None and content.at in ("image", "reader"):
-                message, remedy = told(content.problem)
-                kind = "unreadable" if content.at == "image" else "reader"
-                reason = (
-                    "a damaged file cannot be restored" if content.at == "image" else "a program has to be corrected"
-                )
-                path = record.mask if content.at == "reader" and record.mask is not None else record.image
-                yield Finding(kind, "problem", split, message, remedy, (path,), unfixable=reason)
+            if content.problem is not None and content.at == "image":
+                reason = "a damaged file cannot be restored"
+                yield Finding("unreadable", "problem", split, *told(content.problem), (record.image,), unfixable=reason)
+            elif content.problem is not None and content.at == "reader":
+                files, reason = (record.mask or record.image,), "a program has to be corrected"
+                yield Finding("reader", "problem", split, *told(content.problem), files, unfixable=reason)
 
 
 def find_unusual_images(facts: Facts) -> Iterator[Finding]:
     """Images that are turned on reading, not in colours, or tiny: remarks."""
     for split, part in facts.parts.items():
-        seen = [
-            (record.image, content, content.image.header)
-            for record, content in zip(part.records, part.contents, strict=True)
-            if content.image is not None
-        ]
-        yield from _turned(
-            split, [path for path, content, header in seen if header.orientation > 1 and content.at != "size"]
-        )
-        yield from _not_rgb(split, {path: h.mode for path, _, h in seen if h.format is not None and h.mode not in RGB})
-        yield from _tiny(split, {path: c.size for path, c, _ in seen if c.size is not None and min(c.size) < SMALL})
-
-
-def _turned(split: str, turned: Sequence[Path]) -> Iterator[Finding]:
-    if turned:
-        message = (
-            f"{len(turned)} images are turned on reading, as their EXIF orientation says, first: {turned[0]}; expected "
-            "upright pixels, since many programs ignore it"
-        )
-        remedy = "make sure that masks were drawn on the upright image"
-        yield Finding("turned", "remark", split, message, remedy, tuple(turned))
-
-
-def _not_rgb(split: str, modes: Mapping[Path, str]) -> Iterator[Finding]:
-    if modes:
-        found = listed(sorted(set(modes.values())))
-        message = f"{len(modes)} images are stored as {found}, first: {next(iter(modes))}; expected RGB"
-        remedy = "nothing has to be done if that is meant: grey is repeated, alpha dropped, 16 bits are scaled to 8"
-        yield Finding("not-rgb", "remark", split, message, remedy, tuple(modes))
-
-
-def _tiny(split: str, small: Mapping[Path, tuple[int, int]]) -> Iterator[Finding]:
-    if small:
-        path, (height, width) = next(iter(small.items()))
-        message = (
-            f"{len(small)} images are smaller than {SMALL} pixels, first: {path} with {width}x{height}; expected at "
-            f"least {SMALL} on each side, as networks see one in 8 to 32 pixels"
-        )
-        yield Finding("tiny", "remark", split, message, "are they thumbnails? Use the originals", tuple(small))
+        pairs = zip(part.records, part.contents, strict=True)
+        seen = [(record.image, content, content.image.header) for record, content in pairs if content.image is not None]
+        turned = tuple(path for path, content, header in seen if header.orientation > 1 and content.at != "size")
+        if turned:
+            message = (
+                f"{len(turned)} images are turned on reading, as their EXIF orientation says, first: {turned[0]}; "
+                "expected upright pixels, since many programs ignore it"
+            )
+            remedy = "make sure that masks were drawn on the upright image"
+            yield Finding("turned", "remark", split, message, remedy, turned)
+        usual = ("RGB", "YCbCr")
+        modes = {path: h.mode for path, _, h in seen if h.format is not None and h.mode not in usual}
+        if modes:
+            found = listed(sorted(set(modes.values())))
+            message = f"{len(modes)} images are stored as {found}, first: {next(iter(modes))}; expected RGB"
+            remedy = "nothing has to be done if that is meant: grey is repeated, alpha dropped, 16 bits are scaled to 8"
+            yield Finding("not-rgb", "remark", split, message, remedy, tuple(modes))
+        small = {path: c.size for path, c, _ in seen if c.size is not None and min(c.size) < SMALL}
+        if small:
+            path, (height, width) = next(iter(small.items()))
+            message = (
+                f"{len(small)} images are smaller than {SMALL} pixels, first: {path} with {width}x{height}; expected "
+                f"at least {SMALL} on each side, as networks see one in 8 to 32 pixels"
+            )
+            yield Finding("tiny", "remark", split, message, "are they thumbnails? Use the originals", tuple(small))
 
 
 def find_sizes(facts: Facts) -> Iterator[Finding]:
@@ -73,10 +138,8 @@ def find_sizes(facts: Facts) -> Iterator[Finding]:
     for split, pairs in masked(facts).items():
         for record, content in pairs:
             if content.at == "size" and record.mask is not None and content.problem is not None:
-                message, remedy = told(content.problem)
-                cause, reason = _cause(content)
-                files = (record.mask, record.image)
-                text = f"{message} ({cause})" if cause else message
+                (message, remedy), (cause, reason) = told(content.problem), _cause(content)
+                text, files = f"{message} ({cause})" if cause else message, (record.mask, record.image)
                 yield Finding("sizes", "problem", split, text, remedy, files, unfixable=reason)
 
 
@@ -86,11 +149,8 @@ def _cause(content: Content) -> tuple[str, str]:
         return "", "the image cannot be read"
     image, mask = content.image.header, content.mask.header.size
     if image.lying and mask == image.size:
-        return (
-            f"the image's EXIF orientation {image.orientation} turns it on reading, and the mask fits the image as "
-            "stored: turn the mask likewise, --fix does",
-            "",
-        )
+        cause = f"the image's EXIF orientation {image.orientation} turns it on reading, and the mask fits the image as"
+        return f"{cause} stored: turn the mask likewise, --fix does", ""
     if mask == content.size[::-1]:
         return "height and width are swapped", "whether to turn the mask left or right cannot be told"
     if scaled(content.size, mask):

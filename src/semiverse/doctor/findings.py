@@ -14,16 +14,13 @@ from semiverse.data.pairing import files_below
 from semiverse.files import DataProblem
 from semiverse.labels import Color, LabelSpace
 
-CLUTTER = ("thumbs.db", "desktop.ini")
-"""Files that systems leave behind; those with a leading dot are left out as well."""
-
 
 @dataclass(frozen=True)
 class FolderFiles:
     """Files of one pair of folders.
 
     Args:
-        split: Name of the split that the folders are; empty for undivided ones.
+        split: Name of the split that the folders are.
         images: The folder of images.
         masks: The folder of masks; None where there are none.
         image_names: Image files by name: the path in the folder without ending. One name may have several.
@@ -43,21 +40,17 @@ def list_folder(
     split: str, images: Path, masks: Path | None, image_suffix: str = "", mask_suffix: str = ""
 ) -> FolderFiles:
     """List two folders; names are without the suffixes that file names carry in each."""
-    image_names, others = _by_name(images, image_suffix)
-    mask_names, more = ({}, []) if masks is None else _by_name(masks, mask_suffix)
-    return FolderFiles(split, images, masks, image_names, mask_names, others + more)
-
-
-def _by_name(folder: Path, suffix: str) -> tuple[dict[str, list[Path]], list[Path]]:
-    names: dict[str, list[Path]] = {}
+    image_names: dict[str, list[Path]] = {}
+    mask_names: dict[str, list[Path]] = {}
     others: list[Path] = []
-    for name, path in files_below(folder):
-        if path.suffix.lower() in IMAGE_EXTENSIONS:
-            if name.endswith(suffix):
-                names.setdefault(name.removesuffix(suffix), []).append(path)
-        elif path.name.lower() not in CLUTTER:
-            others.append(path)
-    return names, others
+    for folder, suffix, names in ((images, image_suffix, image_names), (masks, mask_suffix, mask_names)):
+        for name, path in () if folder is None else files_below(folder):
+            if path.suffix.lower() in IMAGE_EXTENSIONS:
+                if name.endswith(suffix):
+                    names.setdefault(name.removesuffix(suffix), []).append(path)
+            elif path.name.lower() not in ("thumbs.db", "desktop.ini"):  # systems leave these behind, as hidden ones
+                others.append(path)
+    return FolderFiles(split, images, masks, image_names, mask_names, others)
 
 
 Severity = Literal["problem", "remark"]

@@ -24,8 +24,8 @@ def find_frequencies(facts: Facts) -> Iterator[Finding]:
         if counted:
             records, pixels = [record for record, _ in counted], np.stack([count for _, count in counted])
             yield from _classes(split, pixels, facts.labels, only=len(counted) == len(pairs))
-            yield from _one_class(split, records, pixels, facts)
-            yield from _ignored(split, records, pixels, facts)
+            yield from _one_class(split, split == facts.train, records, pixels, facts.labels)
+            yield from _ignored(split, split == facts.train, records, pixels)
 
 
 def _classes(split: str, pixels: np.ndarray, labels: LabelSpace, only: bool) -> Iterator[Finding]:
@@ -44,29 +44,24 @@ def _classes(split: str, pixels: np.ndarray, labels: LabelSpace, only: bool) -> 
         yield Finding("rare-class", "remark", split, message, remedy)
 
 
-def _one_class(split: str, records: Sequence[Record], pixels: np.ndarray, facts: Facts) -> Iterator[Finding]:
+def _one_class(
+    split: str, train: bool, records: Sequence[Record], pixels: np.ndarray, labels: LabelSpace
+) -> Iterator[Finding]:
     """Masks that all hold one class: usually a black picture, or an export that lost the ids."""
     seen = np.flatnonzero(pixels[:, :-1].any(axis=0))
-    if len(seen) != 1 or len(facts.labels) < 2 or len(records) < 2:
-        return
-    message = (
-        f"all {len(records)} masks hold the one class {facts.labels.classes[seen[0]]} (id {seen[0]}) and no other, "
-        f"first: {records[0].mask}; expected several of {len(facts.labels)} classes"
-    )
-    remedy = "were ids lost on export? Export the masks again; if they are right, there is nothing to learn from them"
-    reason = "ids that are not in the files cannot be restored"
-    yield Finding(
-        "one-class",
-        "problem" if split == facts.train else "remark",
-        split,
-        message,
-        remedy,
-        _masks(records),
-        unfixable=reason,
-    )
+    if len(seen) == 1 and len(labels) > 1 and len(records) > 1:
+        message = (
+            f"all {len(records)} masks hold the one class {labels.classes[seen[0]]} (id {seen[0]}) and no other, "
+            f"first: {records[0].mask}; expected several of {len(labels)} classes"
+        )
+        remedy = (
+            "were ids lost on export? Export the masks again; if they are right, there is nothing to learn from them"
+        )
+        reason, files = "ids that are not in the files cannot be restored", _masks(records)
+        yield Finding("one-class", "problem" if train else "remark", split, message, remedy, files, unfixable=reason)
 
 
-def _ignored(split: str, records: Sequence[Record], pixels: np.ndarray, facts: Facts) -> Iterator[Finding]:
+def _ignored(split: str, train: bool, records: Sequence[Record], pixels: np.ndarray) -> Iterator[Finding]:
     shares = pixels[:, -1] / np.maximum(1, pixels.sum(axis=1))
     empty = [record for record, share in zip(records, shares, strict=True) if share == 1]
     if len(empty) == len(records):
@@ -75,16 +70,8 @@ def _ignored(split: str, records: Sequence[Record], pixels: np.ndarray, facts: F
             "expected classes"
         )
         remedy = "does what is declared as 'no label' mean a class? Correct it (Folder: ignore, ignore_color, mapping)"
-        reason = "labels that are not in the files cannot be restored"
-        yield Finding(
-            "all-ignored",
-            "problem" if split == facts.train else "remark",
-            split,
-            message,
-            remedy,
-            _masks(records),
-            unfixable=reason,
-        )
+        reason, files = "labels that are not in the files cannot be restored", _masks(records)
+        yield Finding("all-ignored", "problem" if train else "remark", split, message, remedy, files, unfixable=reason)
         return
     if empty:
         message = f"{len(empty)} masks have no labelled pixel, first: {empty[0].id}; expected classes"

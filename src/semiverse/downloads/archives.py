@@ -10,13 +10,6 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 BLOCK = 1 << 20
-GZIP = b"\x1f\x8b"
-DAMAGE = (tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError)
-"""What readers raise when they meet it."""
-LARGEST = 20 * 10**9
-"""Bytes that an archive may hold unpacked."""
-RATIO = 200
-"""How many times its own size an archive may hold; photographs reach 2, a bomb 1000."""
 SMALL = 16 * 10**6
 """Bytes that are never too many."""
 NOTICES = ("README", "LICENSE", "LICENCE", "COPYING")
@@ -24,7 +17,7 @@ NOTICES = ("README", "LICENSE", "LICENCE", "COPYING")
 
 
 def unpack(
-    archive: Path, folder: Path, contents: Sequence[str], largest: int = LARGEST, ratio: int = RATIO
+    archive: Path, folder: Path, contents: Sequence[str], largest: int = 20 * 10**9, ratio: int = 200
 ) -> dict[str, str]:
     """Unpack parts of an archive, and the owner's notices.
 
@@ -36,7 +29,7 @@ def unpack(
         folder: An empty folder to unpack to.
         contents: Files and folders of the archive to take; all of them have to be in it.
         largest: Bytes that it may hold unpacked.
-        ratio: How many times its own size it may hold unpacked.
+        ratio: How many times its own size it may hold unpacked; photographs reach 2, a bomb 1000.
 
     Returns:
         SHA-256 of every file written, by its path in the folder.
@@ -50,17 +43,14 @@ def unpack(
         with tarfile.open(fileobj=stream, mode="r|") as tar:
             for entry in tar:
                 place = _place(archive, entry.name, contents)
-                if place is None or entry.isdir() or (_is_notice(place) and place in written):
-                    continue
-                written[place] = _write(archive, tar, entry, folder / place)
+                if place and not entry.isdir() and not (place in written and place.upper().startswith(NOTICES)):
+                    written[place] = _write(archive, tar, entry, folder / place)
         while stream.read(BLOCK):  # the checksum comes last
             pass
     missing = [part for part in contents if not (folder / part).exists()]
     if missing:
-        raise ValueError(
-            f"{archive}: the archive holds no {', '.join(missing)}; expected {', '.join(contents)}: is it the right "
-            "one? Correct --mirror"
-        )
+        found = f"{archive}: the archive holds no {', '.join(missing)}; expected {', '.join(contents)}"
+        raise ValueError(f"{found}: is it the right one? Correct --mirror")
     return written
 
 
@@ -97,7 +87,7 @@ def _decompressed(archive: Path, limit: int) -> Iterator[_Limited]:
     """The bytes that an archive holds; what shows while they are read that it is damaged is told as such."""
     with archive.open("rb") as file:
         head = file.read(20)
-    if not head.startswith(GZIP):
+    if not head.startswith(b"\x1f\x8b"):
         raise ValueError(
             f"{archive}: no tar.gz archive, it begins with {head!r}; expected a tar file compressed by gzip: a web "
             "page in its place means that the address has changed, find the archive elsewhere and name it by --mirror"
@@ -105,30 +95,23 @@ def _decompressed(archive: Path, limit: int) -> Iterator[_Limited]:
     try:
         with _Limited(archive, limit) as stream:
             yield stream
-    except DAMAGE as error:
-        raise ValueError(
-            f"{archive}: the archive is damaged or cut short ({error or type(error).__name__}); expected a complete "
-            "tar.gz file: download it again"
-        ) from error
+    except (tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError) as error:
+        found = f"{archive}: the archive is damaged or cut short ({error or type(error).__name__})"
+        raise ValueError(f"{found}; expected a complete tar.gz file: download it again") from error
 
 
 def _place(archive: Path, name: str, contents: Sequence[str]) -> str | None:
     """Where an entry goes, with or without the folder around everything; None: it is not asked for."""
     whole = PurePosixPath(name)
     if whole.is_absolute() or ".." in whole.parts:
-        raise ValueError(
-            f"{archive}: entry {name!r} leads out of the folder; expected paths inside it: do not use this archive, "
-            "take it from its owner"
-        )
+        found = f"{archive}: entry {name!r} leads out of the folder; expected paths inside it"
+        raise ValueError(f"{found}: do not use this archive, take it from its owner")
     for inside in (whole.parts, whole.parts[1:]):
         path = "/".join(inside)
-        if any(f"{path}/".startswith(f"{part}/") for part in contents) or (len(inside) == 1 and _is_notice(path)):
+        notice = len(inside) == 1 and path.upper().startswith(NOTICES)
+        if notice or any(f"{path}/".startswith(f"{part}/") for part in contents):
             return path
     return None
-
-
-def _is_notice(path: str) -> bool:
-    return path.upper().startswith(NOTICES)
 
 
 def _write(archive: Path, tar: tarfile.TarFile, entry: tarfile.TarInfo, path: Path) -> str:
@@ -138,10 +121,8 @@ def _write(archive: Path, tar: tarfile.TarFile, entry: tarfile.TarInfo, path: Pa
     if source is None or strange:
         kind = "link" if entry.issym() or entry.islnk() else "device"
         what = "has a name that leads elsewhere on other systems" if strange else f"is a {kind}"
-        raise ValueError(
-            f"{archive}: entry {entry.name!r} {what}; expected plain files: do not use this archive, take it from its "
-            "owner"
-        )
+        found = f"{archive}: entry {entry.name!r} {what}; expected plain files"
+        raise ValueError(f"{found}: do not use this archive, take it from its owner")
     if path.exists():
         raise ValueError(f"{archive}: entry {entry.name!r} stands twice; expected every file once: take another copy")
     path.parent.mkdir(parents=True, exist_ok=True)
