@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -21,57 +21,35 @@ from semiverse.files import FULL_DISK, write_atomically
 
 HARMLESS = ("check", "callbacks")
 """Options that change nothing about what is trained."""
+PACKAGES = ("semiverse", "torch", "torchvision", "timm", "lightning-fabric", "torchmetrics", "numpy", "pillow")
 
 
-@dataclass(frozen=True)
 class Run:
     """Where the parts of a run lie.
 
     Args:
         folder: The run folder.
+
+    Attributes:
+        config: Every value resolved; passed back with ``--config`` it repeats the run.
+        model: What prediction, evaluation and export need.
+        last: The checkpoint to resume from.
+        best: The checkpoint with the highest sum of mIoU in validation.
+        failed: In ``failure``: what was not finite, on which images, and the command that repeats the step.
+        metrics: One row a validation.
+        method: What the method declares: what its options stand for, and titles of what it records.
     """
 
-    folder: Path
-
-    @property
-    def config(self) -> Path:
-        """Every value resolved; passed back with ``--config`` it repeats the run."""
-        return self.folder / "config.yaml"
-
-    @property
-    def model(self) -> Path:
-        """What prediction, evaluation and export need."""
-        return self.folder / "model"
-
-    @property
-    def last(self) -> Path:
-        """The checkpoint to resume from."""
-        return self.folder / "checkpoints" / "last.ckpt"
-
-    @property
-    def best(self) -> Path:
-        """The checkpoint with the highest sum of mIoU in validation."""
-        return self.folder / "checkpoints" / "best.ckpt"
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.config, self.model = folder, folder / "config.yaml", folder / "model"
+        self.last, self.best = folder / "checkpoints" / "last.ckpt", folder / "checkpoints" / "best.ckpt"
+        self.failed, self.metrics = folder / "failure.json", folder / "metrics.csv"
+        self.method = folder / "method.json"
 
     @property
     def failure(self) -> "Run":
         """What a loss that is not finite leaves: a run that stopped right before that step."""
         return Run(self.folder / "failure")
-
-    @property
-    def failed(self) -> Path:
-        """In the ``failure`` of a run: what was not finite, on which images, and the command that repeats the step."""
-        return self.folder / "failure.json"
-
-    @property
-    def metrics(self) -> Path:
-        """One row a validation."""
-        return self.folder / "metrics.csv"
-
-    @property
-    def method(self) -> Path:
-        """What the method declares: what its options stand for, and titles of what it records."""
-        return self.folder / "method.json"
 
     @property
     def finished(self) -> bool:
@@ -96,11 +74,8 @@ class Run:
                 f"{self.folder} holds a model or checkpoints but no {self.config.name}; expected a run, or nothing: "
                 "choose another --out"
             )
-        old = load_yaml(self.config.read_text(encoding="utf-8"))
-        old, new = (
-            {key: value for key, value in v.items() if key not in HARMLESS}
-            for v in (modernized(old, silent=True), config)
-        )
+        old = modernized(load_yaml(self.config.read_text(encoding="utf-8")), silent=True)
+        old, new = ({key: v[key] for key in v if key not in HARMLESS} for v in (old, config))
         changed = differences(old, new)
         if changed:
             raise ValueError(
@@ -145,8 +120,19 @@ class Run:
             lock.release()
 
     def note_environment(self, seed: int) -> None:
-        """Write versions, hardware, revision, seed and command to ``environment.json``."""
-        write_atomically(self.folder / "environment.json", json.dumps(environment(seed), indent=2) + "\n")
+        """Write versions, hardware, revision, seed and command of this process to ``environment.json``."""
+        facts = {
+            "command": " ".join(sys.argv),
+            "seed": seed,
+            "python": platform.python_version(),
+            "system": platform.platform(),
+            "processor": _processor(),
+            "threads": torch.get_num_threads(),
+            "accelerators": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
+            "versions": {name: _version(name) for name in PACKAGES},
+            "revision": _revision(),
+        }
+        write_atomically(self.folder / "environment.json", json.dumps(facts, indent=2) + "\n")
 
     def append_metrics(self, row: Mapping[str, float]) -> None:
         """Add a row to ``metrics.csv``; columns that are new widen the table, rows of later steps are dropped."""
@@ -164,24 +150,6 @@ class Run:
             return [{name: value for name, value in row.items() if value != ""} for row in csv.DictReader(file)]
 
 
-PACKAGES = ("semiverse", "torch", "torchvision", "timm", "lightning-fabric", "torchmetrics", "numpy", "pillow")
-
-
-def environment(seed: int) -> dict[str, Any]:
-    """Versions, hardware, revision, seed and command of this process."""
-    return {
-        "command": " ".join(sys.argv),
-        "seed": seed,
-        "python": platform.python_version(),
-        "system": platform.platform(),
-        "processor": _processor(),
-        "threads": torch.get_num_threads(),
-        "accelerators": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
-        "versions": {name: _version(name) for name in PACKAGES},
-        "revision": _revision(),
-    }
-
-
 def _version(package: str) -> str | None:
     try:
         return version(package)
@@ -191,13 +159,12 @@ def _version(package: str) -> str | None:
 
 def _revision() -> str | None:
     """Git revision of the source, with a plus where it was changed; None outside a checkout."""
-    here = Path(__file__).parent
+    git = partial(subprocess.check_output, cwd=Path(__file__).parent, stderr=subprocess.DEVNULL, text=True)
     try:
-        revision = subprocess.run(["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, check=True)
-        changes = subprocess.run(["git", "status", "--porcelain"], cwd=here, capture_output=True, text=True, check=True)
+        revision, changes = git(["git", "rev-parse", "HEAD"]), git(["git", "status", "--porcelain"])
     except (OSError, subprocess.CalledProcessError):
         return None
-    return revision.stdout.strip() + ("+" if changes.stdout.strip() else "")
+    return revision.strip() + ("+" if changes.strip() else "")
 
 
 def _processor() -> str:

@@ -13,7 +13,7 @@ from semiverse.datasets import synthetic
 from semiverse.datasets.synthetic import SyntheticRooms, SyntheticStreets
 from semiverse.labels import IGNORE
 from semiverse.worlds.canvas import Camera, Canvas, Frame, Quad
-from semiverse.worlds.street_surfaces import STYLES
+from semiverse.worlds.streets import STYLES
 
 WORLDS = {**{style: partial(SyntheticStreets, style) for style in STYLES}, "rooms": SyntheticRooms}
 

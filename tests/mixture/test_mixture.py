@@ -11,7 +11,7 @@ from semiverse.data import Augmentation, digest
 from semiverse.datasets import Folder, ImageFolder, Remapped
 from semiverse.labels import IGNORE
 from semiverse.mixture import Domain, DomainMixture
-from semiverse.mixture.domain import labeling_facts, labeling_rule
+from semiverse.mixture.domain import labeling_facts
 from semiverse.resolution import Resolution
 from tests.fakes import THREE, Numbered, number_of, write_folder, write_mask, write_photo
 
@@ -389,6 +389,8 @@ def test_what_a_run_keeps_about_its_labels():
     assert len(facts["ids"]) == 2 and facts["sha256"] == digest(facts["ids"]) and facts["seed"] == 3
     for words in ("1/4 of the images of train", "by the seed", r"group by group (\d$ in the id)", "a group that shows"):
         assert words in facts["rule"]
-    assert labeling_rule(Domain(Numbered())) == "all images of train with masks"
-    assert labeling_rule(Domain(Numbered(), labeled_list=Path("few.txt"))) == "those that few.txt lists"
-    assert labeling_rule(Domain(Numbered(), labeled=3, cover_classes=False)).endswith("permutation by the seed")
+    assert labeling_facts(Domain(Numbered()), [], 0)["rule"] == "all images of train with masks"
+    assert labeling_facts(Domain(Numbered(), labeled_list=Path("few.txt")), [], 0)["rule"] == "those that few.txt lists"
+    assert labeling_facts(Domain(Numbered(), labeled=3, cover_classes=False), [], 0)["rule"].endswith(
+        "permutation by the seed"
+    )

@@ -23,9 +23,8 @@ class _Layer(nn.Module):
 
     def forward(self, maps: Tensor, dtype: torch.dtype) -> Tensor:
         """(1, before, H, W) → (1, after, H, W) of the type ``dtype``; the convolution is of the type of the maps."""
-        convolution = self.convolution
-        bias = None if convolution.bias is None else convolution.bias.to(maps.dtype)
-        found = F.conv2d(maps, convolution.weight.to(maps.dtype), bias, padding=convolution.padding)
+        weight, bias = (values.to(maps.dtype) for values in self.convolution.parameters())
+        found = F.conv2d(maps, weight, bias, padding=self.convolution.padding)
         rows = found.permute(0, 2, 3, 1).flatten(0, 2)
         normal: Tensor = _Normalize.apply(rows, self.norm.weight, self.norm.bias, self.rectified, dtype)
         return normal.view(1, *found.shape[2:], -1).permute(0, 3, 1, 2)
@@ -68,7 +67,6 @@ class Network(nn.Module):
 # A few blocks of 100 channels fit the cache of a core; an accelerator wants few large kernels.
 _ROWS = {"cpu": 2048}
 _ROWS_ACCELERATOR = 2**24
-_EPSILON = 1e-5
 
 
 def _blocks(rows: Tensor, rectified: bool = False) -> Iterator[tuple[slice, Tensor]]:
@@ -108,7 +106,7 @@ class _Normalize(torch.autograd.Function):
     ) -> Tensor:
         """Normalised rows, (n, q) of the type ``dtype``."""
         mean, variance = _moments(rows, rectified)
-        inverse = (variance + _EPSILON).rsqrt()
+        inverse = (variance + 1e-5).rsqrt()
         scale = weight * inverse
         shift = bias - mean * scale
         out = torch.empty_like(rows, dtype=dtype)

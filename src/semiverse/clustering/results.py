@@ -83,13 +83,12 @@ def by_size(found: Tensor) -> tuple[Tensor, LabelSpace]:
     return rank[places].to(torch.uint8), LabelSpace("clusters", tuple(str(i) for i in range(len(values))))
 
 
-_BORDER = (255, 230, 0)
 _SWATCH, _LETTER = 22, 14
 
 
 def draw_borders(image: Tensor, mask: Tensor) -> Image.Image:
     """The image, (3, H, W) uint8, with the borders between the clusters of a mask, (H, W), in yellow."""
-    color = torch.tensor(_BORDER, dtype=torch.uint8)[:, None, None]
+    color = torch.tensor((255, 230, 0), dtype=torch.uint8)[:, None, None]
     return Image.fromarray(torch.where(borders(mask), color, image).permute(1, 2, 0).numpy())
 
 
@@ -114,9 +113,10 @@ def draw_sheet(image: Tensor, mask: Tensor, labels: LabelSpace) -> Image.Image:
     sheet.paste(pair)
     pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(_LETTER)
     for cluster in found:
-        place = _widest(mask.numpy() == cluster.id)
-        if place[2] * factor > _LETTER / 2:
-            at = (pair.width / 2 + (place[0] + 0.5) * factor, (place[1] + 0.5) * factor)
+        distance = ndimage.distance_transform_edt(np.pad(mask.numpy() == cluster.id, 1))[1:-1, 1:-1]
+        row, column = np.unravel_index(distance.argmax(), distance.shape)
+        if distance[row, column] * factor > _LETTER / 2:
+            at = (pair.width / 2 + (int(column) + 0.5) * factor, (int(row) + 0.5) * factor)
             pen.text(at, str(cluster.id), "white", font, "mm", stroke_width=2, stroke_fill="black")
     for i, cluster in enumerate(found):
         left, top = i % columns * 110 + 6, pair.height + 6 + i // columns * (_SWATCH + 4)
@@ -125,18 +125,7 @@ def draw_sheet(image: Tensor, mask: Tensor, labels: LabelSpace) -> Image.Image:
     return sheet
 
 
-def _widest(inside: np.ndarray) -> tuple[int, int, float]:
-    """Column and row of the pixel that is farthest from the outside, and how far."""
-    distance = ndimage.distance_transform_edt(np.pad(inside, 1))[1:-1, 1:-1]
-    row, column = divmod(int(distance.argmax()), inside.shape[1])
-    return column, row, float(distance[row, column])
-
-
-Groups = dict[str, dict[int, int]]
-"""Group of each cluster of each image."""
-
-
-def group_clusters(found: Mapping[str, Sequence[Cluster]], count: int, seed: int = 0) -> Groups:
+def group_clusters(found: Mapping[str, Sequence[Cluster]], count: int, seed: int = 0) -> dict[str, dict[int, int]]:
     """Group the clusters of all images by k-means of mean colour (CIE Lab) and mean height, weighted by their share.
 
     Each of the four values is divided by its deviation. This is ours, not a part of Kanezaki's method, which knows one
@@ -148,7 +137,7 @@ def group_clusters(found: Mapping[str, Sequence[Cluster]], count: int, seed: int
         seed: Of k-means.
 
     Returns:
-        Group of each cluster, numbered from the largest.
+        Group of each cluster of each image, numbered from the largest.
 
     Raises:
         ValueError: If the number is below 1 or above 255.
@@ -169,7 +158,7 @@ def group_clusters(found: Mapping[str, Sequence[Cluster]], count: int, seed: int
     distinct = len(np.unique(values, axis=0))
     groups = KMeans(min(count, distinct), n_init=10, random_state=seed).fit_predict(values, sample_weight=weights)
     rank = np.argsort(np.argsort(-np.bincount(groups, weights), kind="stable"))
-    result: Groups = {stem: {} for stem in found}
+    result: dict[str, dict[int, int]] = {stem: {} for stem in found}
     for (stem, cluster), group in zip(everything, rank[groups].tolist(), strict=True):
         result[stem][cluster.id] = group
     return result

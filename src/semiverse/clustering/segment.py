@@ -2,7 +2,10 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 from torchvision.transforms.v2 import InterpolationMode
@@ -10,10 +13,97 @@ from torchvision.transforms.v2 import functional as tv
 
 from semiverse.clustering.network import Network, cross_entropy
 from semiverse.clustering.results import Clusters, Reason, by_size
-from semiverse.clustering.settings import Settings
-from semiverse.clustering.superpixels import superpixels
 from semiverse.inference.predictor import usable_device
+from semiverse.labels import IGNORE
 from semiverse.upsampling import ScoreMap, argmax_with_confidence
+
+Kind = Literal["slic", "felzenszwalb", "grid", "none"]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How an image is segmented; the defaults are those of the published code, but for ``max_size``.
+
+    Args:
+        superpixels: ``slic``, ``felzenszwalb``, ``grid`` or ``none``, see ``superpixels``.
+        segments: Number of superpixels (SLIC and grid).
+        compactness: Weight of place against colour (SLIC).
+        channels: q, the largest number of clusters, at most 255.
+        layers: M, convolutions of 3x3 before the one of 1x1.
+        iterations: T, at most.
+        min_labels: Stop once there are no more labels than this.
+        patience: Stop when the labels have hardly changed in so many iterations after each other; None: never for that.
+        tolerance: Share of pixels that "hardly" allows to change in one iteration.
+        lr: Learning rate.
+        momentum: Momentum.
+        max_size: Longer side in pixels to which larger images are reduced first; None: never.
+        precision: Type of the convolutions; bfloat16 saves time and memory where the processor has it.
+        refined: Answer with one label a superpixel; False: with the label of each pixel.
+        bgr: Give the channels in the order of the published code: blue, green, red.
+
+    Raises:
+        ValueError: If a value makes no sense.
+    """
+
+    superpixels: Kind = "slic"
+    segments: int = 10000
+    compactness: float = 100.0
+    channels: int = 100
+    layers: int = 2
+    iterations: int = 1000
+    min_labels: int = 3
+    patience: int | None = None
+    tolerance: float = 0.001
+    lr: float = 0.1
+    momentum: float = 0.9
+    max_size: int | None = 1024
+    precision: Literal["float32", "bfloat16"] = "float32"
+    refined: bool = False
+    bgr: bool = False
+
+    def __post_init__(self) -> None:
+        least = ("segments", "layers", "iterations", "min_labels", "patience", "max_size")
+        for name, lowest in {**dict.fromkeys(least, 1), "channels": 2}.items():
+            value = getattr(self, name)
+            if value is not None and value < lowest:
+                raise ValueError(f"{name} is {value}; expected at least {lowest}: correct it")
+        if self.channels > IGNORE:
+            raise ValueError(f"channels is {self.channels}; expected at most {IGNORE}, as masks hold bytes: lower it")
+        for name in ("lr", "compactness"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise ValueError(f"{name} is {getattr(self, name)}; expected more than 0: correct it")
+        for name in ("momentum", "tolerance"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; expected 0 or more, below 1: correct it")
+
+
+def superpixels(image: Tensor, kind: Kind = "slic", count: int = 10000, compactness: float = 100.0) -> Tensor:
+    """Number of the superpixel of each pixel, from 0 without gaps, (H, W) int64.
+
+    Args:
+        image: (3, H, W) uint8.
+        kind: ``slic``: k-means of colour and place (Achanta et al., 2012), as in the paper; ``felzenszwalb``: a graph
+            of neighbours (Felzenszwalb and Huttenlocher, 2004), few large regions along edges; ``grid``: squares, at
+            no cost, and close to what SLIC gives with compactness 100; ``none``: every pixel by itself.
+        count: About how many (SLIC and grid); the number is not adapted to the image, so superpixels of large images
+            are large.
+        compactness: Weight of place against colour (SLIC).
+    """
+    height, width = image.shape[1:]
+    if kind == "none" or (count >= height * width and kind != "felzenszwalb"):
+        return torch.arange(height * width).view(height, width)
+    if kind == "grid":
+        side = max(1, round(math.sqrt(height * width / count)))
+        return (torch.arange(height) // side * -(-width // side))[:, None] + torch.arange(width) // side
+    from skimage.segmentation import felzenszwalb, slic  # takes a moment to import
+
+    pixels = image.permute(1, 2, 0).numpy()
+    if kind == "slic":
+        found = slic(pixels, n_segments=count, compactness=compactness, start_label=0)
+    else:
+        # Scale and size that others took for this method; the function's own leave regions of several objects.
+        found = felzenszwalb(pixels, scale=32, sigma=0.5, min_size=64)
+    return torch.from_numpy(np.unique(found, return_inverse=True)[1].reshape(height, width))
 
 
 class Refinement:
@@ -80,7 +170,10 @@ def segment(
             "convert it, or read the file by semiverse.data.images.read_image"
         )
     place = usable_device(device)
-    pixels = _working(image.cpu(), settings)
+    pixels, longest = image.cpu().flip(0) if settings.bgr else image.cpu(), max(image.shape[1:])
+    if settings.max_size is not None and settings.max_size < longest:
+        size = [max(1, round(side * (settings.max_size / longest))) for side in image.shape[1:]]
+        pixels = tv.resize(pixels, size, InterpolationMode.BILINEAR, antialias=True)
     regions = superpixels(pixels, settings.superpixels, settings.segments, settings.compactness)
     refine = Refinement(regions.flatten().to(place), settings.channels)
     with torch.random.fork_rng(devices=[]):
@@ -127,13 +220,3 @@ def _optimize(
         if settings.patience is not None and still >= settings.patience:
             return iteration, "converged"
     return settings.iterations, "iterations"
-
-
-def _working(image: Tensor, settings: Settings) -> Tensor:
-    """The image as the network sees it, (3, h, w) uint8."""
-    height, width = image.shape[1:]
-    factor = (settings.max_size or max(height, width)) / max(height, width)
-    if factor < 1:
-        size = [max(1, round(height * factor)), max(1, round(width * factor))]
-        image = tv.resize(image, size, InterpolationMode.BILINEAR, antialias=True)
-    return image.flip(0) if settings.bgr else image

@@ -5,8 +5,7 @@ from functools import partial
 from pathlib import Path
 
 from semiverse.clustering import Settings, check_count, name_clusters, segment
-from semiverse.clustering.folder import ClusterFolder
-from semiverse.clustering.naming import CONFIG
+from semiverse.clustering.folder import CONFIG, ClusterFolder
 from semiverse.configuration import load_yaml
 from semiverse.data.images import read_image
 from semiverse.inference.images import ahead, find_images, read_or_explain

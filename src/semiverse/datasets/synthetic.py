@@ -15,15 +15,13 @@ from semiverse.labels import LabelSpace
 from semiverse.worlds.furniture import Room
 from semiverse.worlds.rooms import render_room
 from semiverse.worlds.street_objects import Street
-from semiverse.worlds.street_surfaces import STYLES
-from semiverse.worlds.streets import render_street
+from semiverse.worlds.streets import STYLES, render_street
 
 
 @functools.lru_cache(maxsize=512)  # 25 MB at the default size
 def _scene(world: str, split: str, index: int, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
     """Image (3, H, W) and mask (H, W) of a scene, both uint8: a function of these arguments and nothing else."""
-    seed = np.random.SeedSequence([int.from_bytes(f"{world}/{split}".encode()), index])
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng([int.from_bytes(f"{world}/{split}".encode()), index])
     kind, _, style = world.partition("-")
     image, mask = render_street(style, rng, size) if kind == "streets" else render_room(rng, size)
     return torch.from_numpy(image), torch.from_numpy(mask)
@@ -40,14 +38,13 @@ class _World(SegmentationDataset):
     def __init__(self, world: str, images: int, val_images: int, size: tuple[int, int]) -> None:
         super().__init__(Path("synthetic"))
         self.images, self.val_images, self.size = images, val_images, (int(size[0]), int(size[1]))
-        title = type(self).__name__
+        self._world, name = world, type(self).__name__
         if min(images, val_images) < 1:
-            raise ValueError(f"{title}: images={images}, val_images={val_images}; give at least 1 of each")
+            raise ValueError(f"{name}: images={images}, val_images={val_images}; give at least 1 of each")
         if min(self.size) < 16:
             raise ValueError(
-                f"{title}: size={self.size}, expected height and width of at least 16 pixels: ask for larger images"
+                f"{name}: size={self.size}, expected height and width of at least 16 pixels: ask for larger images"
             )
-        self._world = world
 
     def records(self, split: str) -> list[Record]:
         """Names of the scenes of a split.
@@ -59,8 +56,7 @@ class _World(SegmentationDataset):
             known = ", ".join(self.splits)
             raise DataProblem(f"{type(self).__name__} has no split {split!r}", f"one of {known}", "name one of them")
         count = self.images if split == "train" else self.val_images
-        paths = [Path(self._world, split, f"{split}_{index:05d}") for index in range(count)]
-        return [Record(path, path) for path in paths]
+        return [Record(path, path) for path in (Path(self._world, split, f"{split}_{i:05d}") for i in range(count))]
 
     def read_image(self, path: Path) -> Tensor:
         """Render an image, (3, H, W) uint8."""
@@ -91,14 +87,9 @@ class SyntheticStreets(_World):
         ValueError: If the style is unknown, there are no images, or they are smaller than 16 pixels.
     """
 
-    labels = LabelSpace(
-        "streets",
-        tuple(street.name.lower() for street in Street),
-        (
-            (70, 130, 180), (90, 70, 70), (128, 64, 128), (232, 132, 214), (107, 142, 35), (20, 20, 142), (220, 20, 60),
-            (225, 200, 60),
-        ),
-    )  # fmt: skip
+    labels = LabelSpace("streets", tuple(street.name.lower() for street in Street), (
+        (70, 130, 180), (90, 70, 70), (128, 64, 128), (232, 132, 214), (107, 142, 35), (20, 20, 142), (220, 20, 60),
+        (225, 200, 60)))  # fmt: skip
 
     def __init__(
         self,
@@ -129,14 +120,9 @@ class SyntheticRooms(_World):
         ValueError: If there are no images, or they are smaller than 16 pixels.
     """
 
-    labels = LabelSpace(
-        "rooms",
-        tuple(room.name.lower() for room in Room),
-        (
-            (174, 164, 148), (134, 96, 62), (226, 226, 236), (84, 160, 228), (150, 62, 34), (238, 158, 44),
-            (196, 44, 118), (250, 238, 90), (64, 148, 66),
-        ),
-    )  # fmt: skip
+    labels = LabelSpace("rooms", tuple(room.name.lower() for room in Room), (
+        (174, 164, 148), (134, 96, 62), (226, 226, 236), (84, 160, 228), (150, 62, 34), (238, 158, 44),
+        (196, 44, 118), (250, 238, 90), (64, 148, 66)))  # fmt: skip
 
     def __init__(self, images: int = 200, val_images: int = 50, size: tuple[int, int] = (96, 128)) -> None:
         super().__init__("rooms", images, val_images, size)

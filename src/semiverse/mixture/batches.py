@@ -87,32 +87,23 @@ class Stream:
     def draw(self, place: int, views: int = 1) -> list[Sample]:
         """Image number ``place`` of the sequence, in so many views."""
         number, index = divmod(place, len(self.split))
-        seed = int(np.random.SeedSequence([*self.key, place]).generate_state(1, np.uint64)[0] >> 1)
-        return self.split.draw(int(self._order_of(number)[index]), torch.Generator().manual_seed(seed), views)
-
-    def _order_of(self, number: int) -> np.ndarray:
-        if number != self._pass:  # the current one is kept, as drawing it takes a time that grows with the dataset
+        if number != self._pass:  # the current order is kept, as drawing it takes a time that grows with the dataset
             self._pass = number
             self._order = np.random.default_rng([*self.key, number]).permutation(len(self.split))
-        return self._order
+        seed = int(np.random.SeedSequence([*self.key, place]).generate_state(1, np.uint64)[0] >> 1)
+        return self.split.draw(int(self._order[index]), torch.Generator().manual_seed(seed), views)
 
 
-class EveryStep:
-    """A plan by which several streams all give batches in every step.
-
-    Args:
-        batches: How many each stream gives, by name.
-    """
-
-    def __init__(self, batches: Mapping[str, int]) -> None:
-        self.batches = batches
-
-    def __call__(self, step: int) -> dict[str, list[int]]:
-        """Numbers of the batches of a step, by stream."""
-        return {name: list(range(step * count, (step + 1) * count)) for name, count in self.batches.items()}
+Plan = Callable[[int], Mapping[str, Sequence[int]]]
+"""Gives the numbers of the batches that each stream gives in a step; streams that give none are left out."""
 
 
-class InTurn:
+def every_step(batches: Mapping[str, int], step: int) -> dict[str, range]:
+    """A plan by which several streams all give batches in every step: so many each, by name."""
+    return {name: range(step * count, (step + 1) * count) for name, count in batches.items()}
+
+
+def in_turn(sizes: Mapping[str, int], batches: int, seed: int, step: int) -> dict[str, list[int]]:
     """A plan by which several streams take turns, so that all images of all of them are drawn equally often.
 
     A pass has as many turns as there are images; each stream has as many of them as it has images, in an order drawn
@@ -122,26 +113,16 @@ class InTurn:
         sizes: Number of images of each stream, by name.
         batches: Batches in a step.
         seed: Of the mixture.
+        step: Which step.
     """
-
-    def __init__(self, sizes: Mapping[str, int], batches: int, seed: int) -> None:
-        self.sizes, self.batches, self.seed = dict(sizes), batches, seed
-        self._owners = np.repeat(np.arange(len(self.sizes)), list(self.sizes.values()))
-
-    def __call__(self, step: int) -> dict[str, list[int]]:
-        """Numbers of the batches of a step, by stream; streams whose turn it is not are left out."""
-        plan: dict[str, list[int]] = {}
-        for turn in range(step * self.batches, (step + 1) * self.batches):
-            number, index = divmod(turn, len(self._owners))
-            owners = np.random.default_rng([self.seed, zlib.crc32(b"turns"), number]).permutation(self._owners)
-            name, size = list(self.sizes.items())[owners[index]]
-            earlier = int(np.count_nonzero(owners[:index] == owners[index]))
-            plan.setdefault(name, []).append(number * size + earlier)
-        return plan
-
-
-Plan = Callable[[int], Mapping[str, Sequence[int]]]
-"""Gives the numbers of the batches that each stream gives in a step."""
+    plan: dict[str, list[int]] = {}
+    turns = np.repeat(np.arange(len(sizes)), list(sizes.values()))
+    for turn in range(step * batches, (step + 1) * batches):
+        number, index = divmod(turn, len(turns))
+        owners = np.random.default_rng([seed, zlib.crc32(b"turns"), number]).permutation(turns)
+        name, size = list(sizes.items())[owners[index]]
+        plan.setdefault(name, []).append(number * size + int(np.count_nonzero(owners[:index] == owners[index])))
+    return plan
 
 
 class StepBatches(Dataset[TrainBatch]):
@@ -165,11 +146,10 @@ class StepBatches(Dataset[TrainBatch]):
         share: range,
         plan: Plan,
         draws: Draws,
-        ground_truth: Mapping[str, Stream] = MappingProxyType({}),
+        ground_truth: Mapping[str, Stream],
     ) -> None:
-        self.ground_truth = dict(ground_truth)
         self.labeled, self.unlabeled, self.batch_size, self.share = labeled, unlabeled, batch_size, share
-        self.plan, self.draws = plan, draws
+        self.plan, self.draws, self.ground_truth = plan, draws, ground_truth
 
     def __getitem__(self, step: int) -> TrainBatch:
         begun = self.draws.unlabeled_from is not None and step >= self.draws.unlabeled_from

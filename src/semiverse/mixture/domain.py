@@ -130,17 +130,14 @@ def choose_labeled(name: str, domain: Domain, seed: int, contents: Callable[[], 
 def labeling_facts(domain: Domain, labeled: Sequence[Record], seed: int) -> dict[str, Any]:
     """What a run keeps about the labelled images of a domain: their ids, how they were chosen, and a digest."""
     ids = [record.id for record in labeled]
-    return {"rule": labeling_rule(domain), "seed": seed, "sha256": digest(ids), "ids": ids}
-
-
-def labeling_rule(domain: Domain) -> str:
-    """How the labelled images of a domain are chosen, in words."""
     if domain.labeled_list is not None:
-        return f"those that {domain.labeled_list} lists"
-    if domain.labeled is None:
-        return f"all images of {domain.train} with masks"
-    drawn = drawing_rule(domain.groups, domain.cover_classes)
-    return f"{domain.labeled} of the images of {domain.train} with masks, {drawn}"
+        rule = f"those that {domain.labeled_list} lists"
+    elif domain.labeled is None:
+        rule = f"all images of {domain.train} with masks"
+    else:
+        drawn = drawing_rule(domain.groups, domain.cover_classes)
+        rule = f"{domain.labeled} of the images of {domain.train} with masks, {drawn}"
+    return {"rule": rule, "seed": seed, "sha256": digest(ids), "ids": ids}
 
 
 def choose_unlabeled(name: str, domain: Domain, labeled: Sequence[Record]) -> list[Record]:

@@ -13,16 +13,8 @@ from torch.utils.data import DataLoader, Subset
 
 from semiverse.data import Augmentation, Content, CropTransform, Record, ResizeTransform, Sample, Split, survey
 from semiverse.labels import LabelSpace
-from semiverse.mixture.batches import (
-    Draws,
-    EpochSteps,
-    EveryStep,
-    InTurn,
-    StepBatches,
-    Stream,
-    TrainBatch,
-    loading_processes,
-)
+from semiverse.mixture import batches
+from semiverse.mixture.batches import Draws, Stream, TrainBatch
 from semiverse.mixture.domain import Domain, choose_labeled, choose_unlabeled
 from semiverse.resolution import Resolution
 
@@ -68,9 +60,7 @@ class DomainMixture:
                 raise ValueError(f"{option} is {value}; expected at least {minimum}: raise data.{option}")
         self.batch_size, self.crop, self.augmentation = batch_size, crop, augmentation
         self.unlabeled_batches, self.workers = unlabeled_batches, workers
-        self._views = {
-            name: CropTransform(domain.resolution_left, crop, augmentation) for name, domain in domains.items()
-        }
+        self._views = {name: CropTransform(one.resolution_left, crop, augmentation) for name, one in domains.items()}
 
     @property
     def label_spaces(self) -> dict[str, LabelSpace]:
@@ -119,26 +109,21 @@ class DomainMixture:
 
     def warn_of_missing_classes(self) -> None:
         """Warn of classes that no labelled image shows, in any domain that shares them: nothing teaches them."""
-        sharing: dict[LabelSpace, list[str]] = {}
-        for name, space in self.label_spaces.items():
-            sharing.setdefault(space, []).append(name)
+        sharing: dict[LabelSpace, dict[str, set[int]]] = {}
+        for name, domain in self.domains.items():
+            seen = sharing.setdefault(domain.dataset.labels, {}).setdefault(name, set())
+            if labeled := {record.image for record in self.labeled[name]}:
+                found = zip(domain.dataset.subset(domain.train), self.contents(name, domain.train), strict=True)
+                seen.update(*(content.classes for record, content in found if record.image in labeled))
         for space, names in sharing.items():
-            seen = frozenset[int]().union(*(self._labeled_classes(name) for name in names))
-            missing = [title for i, title in enumerate(space.classes) if i not in seen]
+            shown = set().union(*names.values())
+            missing = [title for i, title in enumerate(space.classes) if i not in shown]
             if missing:
                 warn(
                     f"domain {' and '.join(names)}: no labelled image shows {', '.join(missing)}; the model cannot "
                     f"learn {'it' if len(missing) == 1 else 'them'}: raise the budget or merge classes",
                     stacklevel=2,
                 )
-
-    def _labeled_classes(self, name: str) -> frozenset[int]:
-        """Train ids that the labelled images of a domain show."""
-        labeled, domain = {record.image for record in self.labeled[name]}, self.domains[name]
-        if not labeled:
-            return frozenset()
-        found = zip(domain.dataset.subset(domain.train), self.contents(name, domain.train), strict=True)
-        return frozenset().union(*(content.classes for record, content in found if record.image in labeled))
 
     @property
     def steps_per_epoch(self) -> int:
@@ -156,11 +141,7 @@ class DomainMixture:
         return max(1, longest // self.batch_size)
 
     def training(
-        self,
-        position: Callable[[], int],
-        draws: Draws = Draws(unlabeled_from=0),
-        rank: int = 0,
-        processes: int = 1,
+        self, position: Callable[[], int], draws: Draws = Draws(unlabeled_from=0), rank: int = 0, processes: int = 1
     ) -> DataLoader[TrainBatch]:
         """Batches of an epoch, one a step, from the position that training has reached.
 
@@ -181,8 +162,8 @@ class DomainMixture:
         chosen = self.domains if draws.unlabeled_domains is None else draws.unlabeled_domains
         wanted = set() if draws.unlabeled_from is None else set(chosen)
         unlabeled = self._streams("unlabeled", {name: self.unlabeled[name] for name in self.domains if name in wanted})
-        workers = loading_processes(processes) if self.workers is None else self.workers
-        batches = StepBatches(
+        workers = batches.loading_processes(processes) if self.workers is None else self.workers
+        steps = batches.StepBatches(
             self._streams("labeled", self.labeled),
             unlabeled,
             self.batch_size,
@@ -192,9 +173,9 @@ class DomainMixture:
             self._streams("ground truth", self.labeled) if draws.ground_truth else {},
         )
         return DataLoader(
-            batches,
+            steps,
             batch_size=None,
-            sampler=EpochSteps(self.steps_per_epoch, position),
+            sampler=batches.EpochSteps(self.steps_per_epoch, position),
             num_workers=workers,
             persistent_workers=workers > 0,  # epochs of few labels are short
             pin_memory=torch.cuda.is_available(),
@@ -210,17 +191,15 @@ class DomainMixture:
             if records
         }
 
-    def _plan(self, images: Mapping[str, int], in_turn: bool) -> EveryStep | InTurn:
+    def _plan(self, images: Mapping[str, int], in_turn: bool) -> batches.Plan:
         """Which unlabelled batches a step has, of domains with so many images."""
-        if in_turn and images:
-            return InTurn(images, self._batches_a_step(sum(images.values())), self.seed)
-        return EveryStep({name: self._batches_a_step(count) for name, count in images.items()})
 
-    def _batches_a_step(self, images: int) -> int:
-        """Unlabelled batches u in a step, of so many images (Kalluri et al.'s code: all about once an epoch)."""
-        if self.unlabeled_batches is not None:
-            return self.unlabeled_batches
-        return max(1, images // self.batch_size // self.steps_per_epoch)
+        def count(images: int) -> int:  # Kalluri et al.'s code: all images about once an epoch
+            return self.unlabeled_batches or max(1, images // self.batch_size // self.steps_per_epoch)
+
+        if in_turn and images:
+            return partial(batches.in_turn, images, count(sum(images.values())), self.seed)
+        return partial(batches.every_step, {name: count(size) for name, size in images.items()})
 
     def evaluation(self, name: str, split: str | None = None, full_resolution: bool = False) -> Split:
         """Samples of a domain's split, whole images with their masks, in order.

@@ -10,14 +10,9 @@ import numpy.typing as npt
 Vector = tuple[float, float, float]
 
 
-def add(a: Vector, b: Vector) -> Vector:
-    """Sum of two vectors."""
-    return a[0] + b[0], a[1] + b[1], a[2] + b[2]
-
-
-def subtract(a: Vector, b: Vector) -> Vector:
-    """Difference of two vectors."""
-    return a[0] - b[0], a[1] - b[1], a[2] - b[2]
+def add(a: Vector, b: Vector, factor: float = 1.0) -> Vector:
+    """A vector plus a multiple of another one."""
+    return a[0] + b[0] * factor, a[1] + b[1] * factor, a[2] + b[2] * factor
 
 
 def scale(a: Vector, factor: float) -> Vector:
@@ -55,7 +50,7 @@ class Quad(NamedTuple):
     def normal(self, seen_from: Vector) -> Vector:
         """Unit normal on the side of a point."""
         normal = unit(cross(self.across, self.up))
-        return normal if dot(normal, subtract(seen_from, self.origin)) > 0 else scale(normal, -1.0)
+        return normal if dot(normal, add(seen_from, self.origin, -1)) > 0 else scale(normal, -1.0)
 
 
 class Frame(NamedTuple):
@@ -77,7 +72,7 @@ class Frame(NamedTuple):
         """Faces of a box between two corners (in the object's own coordinates) that are seen from a point."""
         (x0, y0, z0), (x1, y1, z1) = low, high
         right, up, forward = self.direction(x1 - x0, 0, 0), (0.0, y1 - y0, 0.0), self.direction(0, 0, z1 - z0)
-        corner, away = self.point(x0, y0, z0), subtract(eye, self.origin)
+        corner, away = self.point(x0, y0, z0), add(eye, self.origin, -1)
         x, y, z = dot(away, self.direction(1, 0, 0)), away[1], dot(away, self.direction(0, 0, 1))
         faces = {}
         if z < z0:
@@ -105,7 +100,7 @@ class Wall(NamedTuple):
 
     def patch(self, left: float, bottom: float, width: float, height: float) -> Quad:
         """A rectangle that lies on it, hardly in front of it."""
-        start = add(add(self.corner, scale(self.along, left)), scale(self.normal, 0.02))
+        start = add(add(self.corner, self.along, left), self.normal, 0.02)
         return Quad(add(start, (0.0, bottom, 0.0)), scale(self.along, width), (0.0, height, 0.0))
 
 
@@ -129,23 +124,13 @@ class Camera(NamedTuple):
         level = (math.cos(turn), 0.0, -math.sin(turn))
         down = cross(level, forward)
         c, s = math.cos(roll), math.sin(roll)
-        right = add(scale(level, c), scale(down, s))
-        return cls(position, (right, add(scale(down, c), scale(level, -s)), forward), focal)
+        right = add(scale(level, c), down, s)
+        return cls(position, (right, add(scale(down, c), level, -s), forward), focal)
 
     def direction(self, vector: Vector) -> Vector:
         """A world direction in the camera's own axes."""
         right, down, forward = self.axes
         return dot(right, vector), dot(down, vector), dot(forward, vector)
-
-    def point(self, point: Vector) -> Vector:
-        """A world point in the camera's own axes."""
-        return self.direction(subtract(point, self.position))
-
-    def facing(self, point: Vector, width: float) -> Vector:
-        """A horizontal edge of this width that is seen from the front at a point."""
-        x, _, z = subtract(point, self.position)
-        distance = math.hypot(x, z)
-        return width * z / distance, 0.0, -width * x / distance
 
 
 Array = npt.NDArray[Any]
@@ -185,18 +170,10 @@ class Canvas:
 
     def paint(self, quad: Quad, label: int, material: Material, shape: Shape | None = None) -> None:
         """Draw a surface where nothing nearer has been drawn."""
-        covered = self._cover(quad)
-        if covered is None:
+        found = self._cover(quad, np.greater, shape)
+        if found is None:
             return
-        window, u, v, w, inside = covered
-        inside &= w > self.nearness[window]
-        if not inside.any():
-            return
-        u, v, w = _on_surface(quad, u[inside], v[inside], w[inside])
-        if shape is not None:
-            there = shape(u, v)
-            inside[inside] = there
-            u, v, w = u[there], v[there], w[there]
+        window, inside, u, v, w = found
         light = self.light(quad.normal(self.camera.position))
         for plane, values, bright in zip(self.color, material(u, v), light, strict=True):
             plane[window][inside] = values * np.float32(bright)
@@ -205,16 +182,11 @@ class Canvas:
 
     def shade(self, quad: Quad, brightness: float, shape: Shape | None = None) -> None:
         """Darken what has been drawn in the plane of a surface, to a brightness in 0..1; shadows do not add up."""
-        covered = self._cover(quad)
-        if covered is None:
-            return
-        window, u, v, w, inside = covered
-        inside &= np.abs(w - self.nearness[window]) < 2e-3 * w
-        if shape is not None and inside.any():
-            u, v, _ = _on_surface(quad, u[inside], v[inside], w[inside])
-            inside[inside] = shape(u, v)
-        part = self.brightness[window]
-        part[inside] = np.minimum(part[inside], brightness)
+        found = self._cover(quad, lambda w, nearness: np.abs(w - nearness) < 2e-3 * w, shape)
+        if found is not None:
+            window, inside, *_ = found
+            part = self.brightness[window]
+            part[inside] = np.minimum(part[inside], brightness)
 
     def box(self, frame: Frame, low: Vector, high: Vector, label: int, material: Material) -> None:
         """Draw a box between two corners given in the coordinates of a frame."""
@@ -223,8 +195,10 @@ class Canvas:
 
     def upright(self, foot: Vector, width: float, height: float) -> Quad:
         """An upright rectangle with its middle above a point, turned to the camera."""
-        across = self.camera.facing(foot, width)
-        return Quad(add(foot, scale(across, -0.5)), across, (0.0, height, 0.0))
+        x, _, z = add(foot, self.camera.position, -1)
+        distance = math.hypot(x, z)
+        across = (width * z / distance, 0.0, -width * x / distance)
+        return Quad(add(foot, across, -0.5), across, (0.0, height, 0.0))
 
     def fill(self, colors: Callable[[Array, Array, Array], Array]) -> None:
         """Colour what is still empty, by world directions (n,) three times (x, y, z)."""
@@ -251,9 +225,11 @@ class Canvas:
         rays = self._world(self.x[:, 1::2], self.y[1::2])
         return tuple(ray * depth + start for ray, start in zip(rays, self.camera.position, strict=True))  # type: ignore[return-value]
 
-    def _cover(self, quad: Quad) -> tuple[tuple[slice, slice], Array, Array, Array, Array] | None:
-        """Samples that a quad covers: a window, and in it u, v (edge coordinates times w), w (nearness) and inside."""
-        o, a, b = self.camera.point(quad.origin), self.camera.direction(quad.across), self.camera.direction(quad.up)
+    def _cover(
+        self, quad: Quad, seen: Callable[[Array, Array], Array], shape: Shape | None
+    ) -> tuple[tuple[slice, slice], Array, Array, Array, Array] | None:
+        """Samples of a quad that are ``seen``, by nearness here and so far: window, which in it, metres u and v, w."""
+        o, a, b = (self.camera.direction(v) for v in (add(quad.origin, self.camera.position, -1), quad.across, quad.up))
         window = self._window((o, add(o, a), add(o, b), add(add(o, a), b)))
         normal = cross(a, b)
         volume = dot(normal, o)
@@ -263,9 +239,17 @@ class Canvas:
         rows = np.array((cross(b, o), cross(o, a), normal), np.float32) / np.float32(volume)
         per_x, per_y, constant = rows.T[:, :, None, None]
         places = per_x * self.x[:, window[1]] + (per_y * self.y[window[0]] + constant)
-        w = places[2]
-        between = (places[:2] >= 0) & (places[:2] <= w)
-        return window, places[0], places[1], w, between[0] & between[1]
+        between = (places[:2] >= 0) & (places[:2] <= places[2])
+        inside = between[0] & between[1] & seen(places[2], self.nearness[window])
+        if not inside.any():
+            return None
+        u, v, w = (values[inside] for values in places)
+        u, v = u / w * length(quad.across), v / w * length(quad.up)
+        if shape is not None:
+            there = shape(u, v)
+            inside[inside] = there
+            u, v, w = u[there], v[there], w[there]
+        return window, inside, u, v, w
 
     def _window(self, corners: tuple[Vector, ...]) -> tuple[slice, slice] | None:
         """Rows and columns around projected corners; the whole image if one lies behind the camera."""
@@ -280,8 +264,3 @@ class Canvas:
         left, right = max(0, int(min(xs))), min(columns, int(max(xs)) + 2)
         top, bottom = max(0, int(min(ys))), min(rows, int(max(ys)) + 2)
         return (slice(top, bottom), slice(left, right)) if left < right and top < bottom else None
-
-
-def _on_surface(quad: Quad, u: Array, v: Array, w: Array) -> tuple[Array, Array, Array]:
-    """Metres along the two edges instead of fractions over the depth."""
-    return u / w * length(quad.across), v / w * length(quad.up), w

@@ -1,15 +1,17 @@
 """Surface textures: colours as functions of the place on a surface, in metres."""
 
 import functools
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Concatenate, NamedTuple, ParamSpec
 
 import numpy as np
 import numpy.typing as npt
 
-from semiverse.worlds.canvas import Array, Material, Shape
+from semiverse.worlds.canvas import Array, Material
 
 Color = tuple[float, float, float]
+Palette = Sequence[Color]
+Options = ParamSpec("Options")
 _SIDE = 256
 
 
@@ -57,127 +59,95 @@ def fraction(values: Array) -> Array:
     return values - np.floor(values)
 
 
-def rough(color: Color, start: float, grain: float = 0.08, cell: float = 0.04) -> Material:
+def surface(colors: Callable[Concatenate[Array, Array, Options], Array]) -> Callable[Options, Material]:
+    """Turn a function of a place and options into one of the options, which gives a material (or a shape)."""
+
+    @functools.wraps(colors)
+    def made(*args: Options.args, **options: Options.kwargs) -> Material:
+        return lambda u, v: colors(u, v, *args, **options)
+
+    return made
+
+
+@surface
+def rough(u: Array, v: Array, color: Color, start: float, grain: float = 0.08, cell: float = 0.04) -> Array:
     """One colour with noise: plaster, asphalt, carpet."""
-
-    def colors(u: Array, v: Array) -> Array:
-        return tint(color, 1 + grain * cloudy(u, v, cell, start))
-
-    return colors
+    return tint(color, 1 + grain * cloudy(u, v, cell, start))
 
 
-def bricks(color: Color, joint: Color, start: float, grain: float, cell: tuple[float, float]) -> Material:
+@surface
+def bricks(
+    u: Array, v: Array, color: Color, joint: Color, start: float, grain: float, cell: tuple[float, float]
+) -> Array:
     """Bricks or slabs (width, height), every second row shifted by half."""
-
-    def colors(u: Array, v: Array) -> Array:
-        row = np.floor(v / cell[1])
-        across = u / cell[0] + 0.5 * (row % 2)
-        column = np.floor(across)
-        tone = 1 + grain * (2 * random_of_cell(column, row, start) + 0.6 * cloudy(u, v, 0.05, start))
-        return choose((across - column < 0.07) | (v / cell[1] - row < 0.12), tint(color, tone), joint)
-
-    return colors
+    row = np.floor(v / cell[1])
+    across = u / cell[0] + 0.5 * (row % 2)
+    column = np.floor(across)
+    tone = 1 + grain * (2 * random_of_cell(column, row, start) + 0.6 * cloudy(u, v, 0.05, start))
+    return choose((across - column < 0.07) | (v / cell[1] - row < 0.12), tint(color, tone), joint)
 
 
-def tiles(color: Color, other: Color, start: float, grain: float, cell: float) -> Material:
+@surface
+def tiles(u: Array, v: Array, color: Color, other: Color, start: float, grain: float, cell: float) -> Array:
     """Square tiles in one colour or, with another one, like a chessboard; dark joints."""
-
-    def colors(u: Array, v: Array) -> Array:
-        column, row = np.floor(u / cell), np.floor(v / cell)
-        tone = 1 + grain * (random_of_cell(column, row, start) + cloudy(u, v, 0.03, start))
-        joint = (u / cell - column < 0.05) | (v / cell - row < 0.05)
-        tone[joint] *= 0.75
-        return choose((column + row) % 2 == 1, tint(color, tone), tint(other, tone))
-
-    return colors
+    column, row = np.floor(u / cell), np.floor(v / cell)
+    tone = 1 + grain * (random_of_cell(column, row, start) + cloudy(u, v, 0.03, start))
+    tone[(u / cell - column < 0.05) | (v / cell - row < 0.05)] *= 0.75
+    return choose((column + row) % 2 == 1, tint(color, tone), tint(other, tone))
 
 
-def planks(color: Color, start: float, grain: float, width: float = 0.18) -> Material:
+@surface
+def planks(u: Array, v: Array, color: Color, start: float, grain: float, width: float) -> Array:
     """Wooden boards along the second edge, with grain along them."""
-
-    def colors(u: Array, v: Array) -> Array:
-        board = np.floor(u / width)
-        piece = np.floor(v / 1.3 + random_of_cell(board, board, start))
-        tone = 1 + grain * (1.5 * random_of_cell(board, piece, start) + cloudy(u * 6, v * 0.5, 0.05, start))
-        tone[u / width - board < 0.08] *= 0.7
-        return tint(color, tone)
-
-    return colors
+    board = np.floor(u / width)
+    piece = np.floor(v / 1.3 + random_of_cell(board, board, start))
+    tone = 1 + grain * (1.5 * random_of_cell(board, piece, start) + cloudy(u * 6, v * 0.5, 0.05, start))
+    tone[u / width - board < 0.08] *= 0.7
+    return tint(color, tone)
 
 
-def stripes(color: Color, other: Color, start: float, grain: float, width: float) -> Material:
+@surface
+def stripes(u: Array, v: Array, color: Color, other: Color, start: float, grain: float, width: float) -> Array:
     """Upright stripes: wallpaper, curtains, awnings."""
-
-    def colors(u: Array, v: Array) -> Array:
-        tone = 1 + grain * cloudy(u, v, 0.04, start)
-        return choose(np.floor(u / width) % 2 == 1, tint(color, tone), tint(other, tone))
-
-    return colors
+    tone = 1 + grain * cloudy(u, v, 0.04, start)
+    return choose(np.floor(u / width) % 2 == 1, tint(color, tone), tint(other, tone))
 
 
-def leaves(color: Color, start: float, grain: float, cell: float = 0.06) -> Material:
+@surface
+def leaves(u: Array, v: Array, color: Color, start: float, grain: float, cell: float = 0.06) -> Array:
     """Foliage: dark gaps, bright leaves, brighter towards the light above."""
-
-    def colors(u: Array, v: Array) -> Array:
-        leaf = cloudy(u, v, cell, start) + 0.7 * random_of_cell(np.floor(u / cell), np.floor(v / cell), start)
-        return tint(color, np.maximum(0.25, 0.75 + 0.12 * v + 2.2 * grain * leaf))
-
-    return colors
+    leaf = cloudy(u, v, cell, start) + 0.7 * random_of_cell(np.floor(u / cell), np.floor(v / cell), start)
+    return tint(color, np.maximum(0.25, 0.75 + 0.12 * v + 2.2 * grain * leaf))
 
 
-def ragged(parts: list[tuple[float, float, float]], start: float, cell: float = 0.1) -> Shape:
-    """The union of discs (centre u, centre v, radius) with a ragged outline."""
-
-    def there(u: Array, v: Array) -> Array:
-        edge = 1 + 0.22 * cloudy(u, v, cell, start)
-        inside = np.zeros(len(u), bool)
-        for x, y, radius in parts:
-            inside |= (u - x) ** 2 + (v - y) ** 2 < (radius * edge) ** 2
-        return inside
-
-    return there
+@surface
+def ragged(u: Array, v: Array, parts: list[tuple[float, float, float]], start: float, cell: float = 0.1) -> Array:
+    """The union of discs (centre u, centre v, radius) with a ragged outline, as a shape."""
+    edge = 1 + 0.22 * cloudy(u, v, cell, start)
+    inside = np.zeros(len(u), bool)
+    for x, y, radius in parts:
+        inside |= (u - x) ** 2 + (v - y) ** 2 < (radius * edge) ** 2
+    return inside
 
 
-FACADES: Sequence[Color] = (
-    (0.55, 0.3, 0.24), (0.72, 0.66, 0.55), (0.5, 0.5, 0.52), (0.8, 0.78, 0.74), (0.62, 0.5, 0.36),
-    (0.45, 0.52, 0.42), (0.5, 0.58, 0.66), (0.75, 0.55, 0.45), (0.36, 0.34, 0.36),
-)  # fmt: skip
-STONES: Sequence[Color] = ((0.62, 0.6, 0.56), (0.5, 0.5, 0.5), (0.56, 0.46, 0.38), (0.4, 0.4, 0.42), (0.74, 0.71, 0.67))
-ASPHALTS: Sequence[Color] = ((0.36, 0.36, 0.38), (0.45, 0.43, 0.4), (0.28, 0.28, 0.3), (0.5, 0.48, 0.46))
-GLASSES: Sequence[Color] = ((0.3, 0.38, 0.48), (0.2, 0.22, 0.26), (0.42, 0.5, 0.56))
-CARS: Sequence[Color] = (
-    (0.75, 0.75, 0.77), (0.85, 0.85, 0.83), (0.12, 0.12, 0.13), (0.35, 0.36, 0.38), (0.6, 0.12, 0.1),
-    (0.12, 0.2, 0.45), (0.2, 0.34, 0.22), (0.55, 0.45, 0.3), (0.75, 0.55, 0.12),
-)  # fmt: skip
-CLOTHES: Sequence[Color] = (
-    (0.12, 0.13, 0.2), (0.5, 0.12, 0.12), (0.3, 0.32, 0.34), (0.75, 0.72, 0.68), (0.2, 0.3, 0.5), (0.25, 0.38, 0.22),
-    (0.7, 0.55, 0.15), (0.4, 0.28, 0.2),
-)  # fmt: skip
-SKINS: Sequence[Color] = ((0.85, 0.65, 0.53), (0.7, 0.5, 0.38), (0.5, 0.34, 0.24), (0.32, 0.21, 0.15))
-GREENS: Sequence[Color] = (
-    (0.22, 0.36, 0.12),
-    (0.3, 0.4, 0.16),
-    (0.14, 0.28, 0.14),
-    (0.45, 0.36, 0.12),
-    (0.4, 0.42, 0.2),
-)
-METALS: Sequence[Color] = ((0.35, 0.36, 0.37), (0.2, 0.2, 0.21), (0.6, 0.6, 0.6), (0.6, 0.55, 0.45), (0.3, 0.24, 0.18))
-SIGNS: Sequence[Color] = ((0.75, 0.1, 0.1), (0.1, 0.25, 0.65), (0.85, 0.7, 0.1), (0.1, 0.45, 0.2))
-
-WOODS: Sequence[Color] = (
-    (0.55, 0.38, 0.22),
-    (0.4, 0.26, 0.15),
-    (0.7, 0.55, 0.36),
-    (0.3, 0.2, 0.14),
-    (0.78, 0.74, 0.68),
-)
-PAINTS: Sequence[Color] = (
-    (0.82, 0.8, 0.75), (0.75, 0.68, 0.55), (0.55, 0.62, 0.66), (0.58, 0.64, 0.5), (0.72, 0.55, 0.48), (0.5, 0.48, 0.5),
-    (0.66, 0.6, 0.68),
-)  # fmt: skip
-FABRICS: Sequence[Color] = (
-    (0.5, 0.15, 0.14), (0.2, 0.28, 0.42), (0.45, 0.42, 0.38), (0.25, 0.36, 0.24), (0.65, 0.55, 0.4), (0.16, 0.16, 0.18),
-)  # fmt: skip
+FACADES: Palette = ((0.55, 0.3, 0.24), (0.72, 0.66, 0.55), (0.5, 0.5, 0.52), (0.8, 0.78, 0.74),
+    (0.62, 0.5, 0.36), (0.45, 0.52, 0.42), (0.5, 0.58, 0.66), (0.75, 0.55, 0.45), (0.36, 0.34, 0.36))  # fmt: skip
+STONES: Palette = ((0.62, 0.6, 0.56), (0.5, 0.5, 0.5), (0.56, 0.46, 0.38), (0.4, 0.4, 0.42), (0.74, 0.71, 0.67))
+ASPHALTS: Palette = ((0.36, 0.36, 0.38), (0.45, 0.43, 0.4), (0.28, 0.28, 0.3), (0.5, 0.48, 0.46))
+GLASSES: Palette = ((0.3, 0.38, 0.48), (0.2, 0.22, 0.26), (0.42, 0.5, 0.56))
+CARS: Palette = ((0.75, 0.75, 0.77), (0.85, 0.85, 0.83), (0.12, 0.12, 0.13), (0.35, 0.36, 0.38),
+    (0.6, 0.12, 0.1), (0.12, 0.2, 0.45), (0.2, 0.34, 0.22), (0.55, 0.45, 0.3), (0.75, 0.55, 0.12))  # fmt: skip
+CLOTHES: Palette = ((0.12, 0.13, 0.2), (0.5, 0.12, 0.12), (0.3, 0.32, 0.34), (0.75, 0.72, 0.68),
+    (0.2, 0.3, 0.5), (0.25, 0.38, 0.22), (0.7, 0.55, 0.15), (0.4, 0.28, 0.2))  # fmt: skip
+SKINS: Palette = ((0.85, 0.65, 0.53), (0.7, 0.5, 0.38), (0.5, 0.34, 0.24), (0.32, 0.21, 0.15))
+GREENS: Palette = ((0.22, 0.36, 0.12), (0.3, 0.4, 0.16), (0.14, 0.28, 0.14), (0.45, 0.36, 0.12), (0.4, 0.42, 0.2))
+METALS: Palette = ((0.35, 0.36, 0.37), (0.2, 0.2, 0.21), (0.6, 0.6, 0.6), (0.6, 0.55, 0.45), (0.3, 0.24, 0.18))
+SIGNS: Palette = ((0.75, 0.1, 0.1), (0.1, 0.25, 0.65), (0.85, 0.7, 0.1), (0.1, 0.45, 0.2))
+WOODS: Palette = ((0.55, 0.38, 0.22), (0.4, 0.26, 0.15), (0.7, 0.55, 0.36), (0.3, 0.2, 0.14), (0.78, 0.74, 0.68))
+PAINTS: Palette = ((0.82, 0.8, 0.75), (0.75, 0.68, 0.55), (0.55, 0.62, 0.66), (0.58, 0.64, 0.5),
+    (0.72, 0.55, 0.48), (0.5, 0.48, 0.5), (0.66, 0.6, 0.68))  # fmt: skip
+FABRICS: Palette = ((0.5, 0.15, 0.14), (0.2, 0.28, 0.42), (0.45, 0.42, 0.38), (0.25, 0.36, 0.24),
+    (0.65, 0.55, 0.4), (0.16, 0.16, 0.18))  # fmt: skip
 
 
 class Photo(NamedTuple):
@@ -209,15 +179,12 @@ class Photo(NamedTuple):
         x, y = np.linspace(-1, 1, width, dtype=np.float32), np.linspace(-1, 1, height, dtype=np.float32)[:, None]
         slope = (self.uneven * rng.uniform(-1, 1, 2)).astype(np.float32)
         image *= 1 + slope[0] * x + slope[1] * y - np.float32(0.4 * self.uneven) * (x * x + y * y)
-        image = _blurred(image, float(rng.uniform(0, self.blur)))
+        weight = float(rng.uniform(0, self.blur))
+        image = np.pad(image, ((0, 0), (1, 1), (1, 1)), mode="edge")
+        image = (1 - 2 * weight) * image[:, 1:-1] + weight * (image[:, :-2] + image[:, 2:])
+        image = (1 - 2 * weight) * image[:, :, 1:-1] + weight * (image[:, :, :-2] + image[:, :, 2:])
         image += np.float32(rng.uniform(0.3, 1) * self.noise) * rng.standard_normal(image.shape, np.float32)
         return (np.clip(image, 0, 1) * 255 + 0.5).astype(np.uint8)
-
-
-def _blurred(image: Array, weight: float) -> Array:
-    image = np.pad(image, ((0, 0), (1, 1), (1, 1)), mode="edge")
-    image = (1 - 2 * weight) * image[:, 1:-1] + weight * (image[:, :-2] + image[:, 2:])
-    return (1 - 2 * weight) * image[:, :, 1:-1] + weight * (image[:, :, :-2] + image[:, :, 2:])
 
 
 class Dice:
@@ -247,7 +214,7 @@ class Dice:
         """Where a texture begins in the noise tables."""
         return self.between(0, 200)
 
-    def color(self, choices: Sequence[Color], spread: float = 0.05) -> Color:
+    def color(self, choices: Palette, spread: float = 0.05) -> Color:
         """One of some colours, varied."""
         color = choices[int(self.rng.integers(len(choices)))]
         brightness = self.between(0.75, 1.25)

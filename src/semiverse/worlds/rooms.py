@@ -2,15 +2,29 @@
 
 import math
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 
 from semiverse.labels import IGNORE
 from semiverse.worlds.canvas import Array, Camera, Canvas, Frame, Quad, Vector, Wall, add, dot, scale, unit
-from semiverse.worlds.furniture import Chair, Room, Table, lamp, plant, shadow
+from semiverse.worlds.furniture import (
+    Chair,
+    Room,
+    Table,
+    cornered,
+    covering,
+    door,
+    flooring,
+    lamp,
+    overhead,
+    picture,
+    plant,
+    shadow,
+    window,
+)
 from semiverse.worlds.materials import FABRICS, PAINTS, WOODS, Color, Dice, Photo, rough
-from semiverse.worlds.room_surfaces import cornered, covering, door, flooring, overhead, picture, window
 
 
 def illumination(canvas: Canvas, dice: Dice, lamps: Sequence[Vector], windows: Sequence[Quad]) -> Array:
@@ -28,7 +42,7 @@ def illumination(canvas: Canvas, dice: Dice, lamps: Sequence[Vector], windows: S
         light += np.array((0.9, 0.75, 0.5), np.float32)[:, None, None] / (1 + _square_distance((x, y, z), place))
     sun = unit((dice.between(-1, 1), dice.between(0.4, 0.9), dice.between(0.2, 1)))
     for quad in windows:
-        middle = add(quad.origin, scale(add(quad.across, quad.up), 0.5))
+        middle = add(quad.origin, add(quad.across, quad.up), 0.5)
         light += np.float32(0.6) / (1 + 0.5 * _square_distance((x, y, z), middle))
         light += np.float32(0.5) * _sunny(quad, sun, (x, y, z))
     # A camera exposes for the light there is, so a dark room is hardly darker in a photograph than a bright one.
@@ -126,23 +140,20 @@ class RoomScene:
 
     def hang(self, wall: Wall, at: float) -> float:
         """Put a window, a door or a picture, which belongs to the wall, there if it fits; returns its width."""
-        dice, canvas, kind = self.dice, self.canvas, self.dice.between(0, 1)
+        dice, kind, label, material = self.dice, self.dice.between(0, 1), Room.WALL, picture
         if kind < 0.4:
+            label, material = Room.WINDOW, partial(window, outside=self.outside)
             wide, tall, bottom = dice.between(0.8, 1.9), dice.between(0.9, 1.4), dice.between(0.7, 0.95)
         elif kind < 0.7:
+            label, material = Room.DOOR, door
             wide, tall, bottom = dice.between(0.8, 1.0), dice.between(1.95, 2.1), 0.0
         else:
             wide, tall, bottom = dice.between(0.4, 1.0), dice.between(0.4, 0.8), dice.between(1.1, 1.4)
-        patch = wall.patch(at, bottom, wide, tall)
-        if at + wide > wall.length - 0.1:
-            return wide
-        if kind < 0.4:
-            canvas.paint(patch, Room.WINDOW, window(dice, wide, tall, self.outside))
-            self.openings += [patch] if self.outside > 0.5 else []
-        elif kind < 0.7:
-            canvas.paint(patch, Room.DOOR, door(dice, wide, tall))
-        else:
-            canvas.paint(patch, Room.WALL, picture(dice, wide, tall))
+        if at + wide <= wall.length - 0.1:
+            patch = wall.patch(at, bottom, wide, tall)
+            self.canvas.paint(patch, label, material(dice, wide, tall))
+            if label == Room.WINDOW and self.outside > 0.5:
+                self.openings.append(patch)
         return wide
 
     def spot(self, radius: float, near: float = 1.8) -> Vector | None:

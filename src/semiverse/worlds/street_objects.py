@@ -1,4 +1,4 @@
-"""Classes of the streets; cars, and things that are drawn as upright pictures."""
+"""Classes of the streets; their surfaces, cars, and things that are drawn as upright pictures."""
 
 from enum import IntEnum
 from typing import NamedTuple
@@ -6,7 +6,27 @@ from typing import NamedTuple
 import numpy as np
 
 from semiverse.worlds.canvas import Array, Canvas, Frame, Material, Quad, Shape, Vector
-from semiverse.worlds.materials import CARS, Color, Dice, choose, cloudy, fraction, leaves, ragged, rough, tint
+from semiverse.worlds.materials import (
+    ASPHALTS,
+    CARS,
+    FACADES,
+    GLASSES,
+    STONES,
+    Color,
+    Dice,
+    bricks,
+    choose,
+    cloudy,
+    fraction,
+    leaves,
+    ragged,
+    random_of_cell,
+    rough,
+    stripes,
+    surface,
+    tiles,
+    tint,
+)
 
 
 class Street(IntEnum):
@@ -20,6 +40,66 @@ class Street(IntEnum):
     CAR = 5
     PERSON = 6
     POLE = 7
+
+
+def facade(dice: Dice, lit: float, grain: float) -> Material:
+    """A wall with windows, of which a share is ``lit``, and doors on the ground floor."""
+    wide, tall = dice.between(1.8, 3.4), dice.between(2.7, 3.3)  # of the cell that holds one window
+    share, height = dice.between(0.35, 0.8), dice.between(0.4, 0.75)  # of the window in its cell
+    glass, frame, wood, start = dice.color(GLASSES), dice.color(STONES), dice.color(FACADES), dice.start()
+    behind = wall(dice, grain)
+
+    def colors(u: Array, v: Array) -> Array:
+        column, row = np.floor(u / wide), np.floor(v / tall)
+        x, y = np.abs(u / wide - column - 0.5) * 2, np.abs(v / tall - row - 0.5) * 2
+        fortune = random_of_cell(column, row, start)
+        door = (row == 0) & (fortune > 0.3)
+        high = np.where(door, np.float32(1), np.float32(height))
+        inner = (x < share) & (y < high) & ((x > 0.05) | door)
+        result = choose((x < share + 0.12) & (y < high + 0.1), behind(u, v), frame)
+        result = choose(inner, result, tint(glass, 0.65 + 0.3 * fortune + 0.12 * cloudy(u, v, 0.08, start)))
+        result = choose(inner & door, result, tint(wood, 0.8 + 0.1 * y))
+        shining = inner & ~door & (random_of_cell(row, column, start + 9) > 1 - 2 * lit)
+        return choose(shining, result, (2.6, 2.1, 1.1))
+
+    return colors
+
+
+def wall(dice: Dice, grain: float) -> Material:
+    """Plaster, bricks or panels."""
+    color, start, kind = dice.color(FACADES), dice.start(), dice.between(0, 1)
+    if kind < 0.35:
+        return bricks(color, dice.color(STONES), start, grain, (0.6, 0.25))
+    if kind < 0.5:
+        return stripes(color, dice.color(FACADES), start, grain, dice.between(0.3, 0.8))
+    return rough(color, start, grain, 0.1)
+
+
+def paving(dice: Dice, grain: float, stone: float) -> Material:
+    """Ground for feet and wheels: slabs or bricks with some probability, otherwise asphalt."""
+    color, start = dice.color(STONES if dice.chance(stone) else ASPHALTS, 0.015), dice.start()
+    if not dice.chance(stone):
+        return rough(color, start, 1.3 * grain)
+    if dice.chance(0.6):
+        return tiles(color, color, start, grain, dice.between(0.4, 0.9))
+    return bricks(color, (0.6 * color[0], 0.6 * color[1], 0.6 * color[2]), start, grain, (0.5, 0.25))
+
+
+def marked(ground: Material, width: float, dice: Dice) -> Material:
+    """A road of some width with lane markings, perhaps a crossing, patches and cracks."""
+    white: Color = (0.85, 0.85, 0.8) if dice.chance(0.8) else (0.8, 0.65, 0.15)
+    dash, solid, crossing = dice.between(1.5, 3.5), dice.chance(0.5), dice.between(3, 40)
+    start, worn = dice.start(), dice.between(0.5, 1.6)
+
+    def colors(u: Array, v: Array) -> Array:
+        result = ground(u, v) * (1 + 0.09 * cloudy(u, v, 0.3, start))
+        line = (np.abs(u - width / 2) < 0.09) & (fraction(v / (2 * dash)) < 0.5)
+        if solid:
+            line |= np.abs(np.abs(u - width / 2) - width / 2 + 0.4) < 0.07
+        line |= (np.abs(v - crossing) < 1.5) & (fraction(u) < 0.5)
+        return choose(line & (cloudy(u, v, 0.05, start) < worn), result, white)
+
+    return colors
 
 
 class Car(NamedTuple):
@@ -42,11 +122,9 @@ class Car(NamedTuple):
         back: Color = (2.2, 0.3, 0.2) if shining else (0.5, 0.06, 0.06)
         front: Color = (2.6, 2.5, 2.2) if shining else (0.75, 0.75, 0.7)
         belt, paint = dice.between(0.85, 1.1), dice.color(CARS)
-        return cls(
-            length=dice.between(3.6, 4.7), width=1.8, belt=belt, roof=belt + dice.between(0.5, 0.8),
+        return cls(length=dice.between(3.6, 4.7), width=1.8, belt=belt, roof=belt + dice.between(0.5, 0.8),
             boot=dice.between(0.05, 0.8), bonnet=dice.between(0.5, 1.1), paint=paint, lights=(back, front),
-            start=dice.start(),
-        )  # fmt: skip
+            start=dice.start())  # fmt: skip
 
     def draw(self, canvas: Canvas, frame: Frame) -> None:
         """Draw it around a frame whose forward is the driver's."""
@@ -57,7 +135,10 @@ class Car(NamedTuple):
             if name in ("left", "right"):
                 canvas.paint(face._replace(up=(0.0, self.roof, 0.0)), Street.CAR, self._side, self._outline)
             elif name in ("back", "front"):
-                canvas.paint(face, Street.CAR, self._end(self.lights[name == "front"]), self._stands)
+                end = surface(self._end)(self.lights[name == "front"])
+                canvas.paint(
+                    face, Street.CAR, end, lambda u, v: (v > 0.25) | (np.abs(u - width / 2) > width / 2 - 0.25)
+                )
             else:
                 canvas.paint(face, Street.CAR, self._sheet)
         back, front = self.boot - half, half - self.bonnet
@@ -72,12 +153,8 @@ class Car(NamedTuple):
 
     def _cabin(self, u: Array, v: Array, inset: float) -> Array:
         lean = 0.35 * (v - self.belt) + inset
-        return (
-            (v > self.belt + inset)
-            & (v < self.roof - inset)
-            & (u > self.boot + lean)
-            & (u < self.length - self.bonnet - lean)
-        )
+        pane = (v > self.belt + inset) & (v < self.roof - inset)
+        return pane & (u > self.boot + lean) & (u < self.length - self.bonnet - lean)
 
     def _wheels(self, u: Array, v: Array, radius: float) -> Array:
         x = np.minimum(np.abs(u - 0.2 * self.length), np.abs(u - 0.8 * self.length))
@@ -85,9 +162,6 @@ class Car(NamedTuple):
 
     def _outline(self, u: Array, v: Array) -> Array:
         return ((v > 0.22) & (v < self.belt)) | self._cabin(u, v, 0.0) | self._wheels(u, v, 0.34)
-
-    def _stands(self, u: Array, v: Array) -> Array:
-        return (v > 0.25) | (np.abs(u - self.width / 2) > self.width / 2 - 0.25)
 
     def _sheet(self, u: Array, v: Array) -> Array:
         return tint(self.paint, 1.05 + 0.05 * cloudy(u, v, 0.1, self.start))
@@ -105,15 +179,12 @@ class Car(NamedTuple):
         result = choose(self._wheels(u, v, 0.36), result, (0.05, 0.05, 0.06))
         return choose(self._wheels(u, v, 0.17), result, (0.5, 0.5, 0.52))
 
-    def _end(self, light: Color) -> Material:
-        def colors(u: Array, v: Array) -> Array:
-            away = np.abs(u - self.width / 2)
-            result = tint(self.paint, 0.75 + 0.3 * v + 0.05 * cloudy(u, v, 0.1, self.start))
-            result = choose((away < 0.26) & (np.abs(v - 0.55) < 0.07), result, (0.8, 0.8, 0.75))
-            result = choose((away > self.width / 2 - 0.35) & (np.abs(v - self.belt + 0.22) < 0.1), result, light)
-            return choose(v < 0.38, result, (0.07, 0.07, 0.08))
-
-        return colors
+    def _end(self, u: Array, v: Array, light: Color) -> Array:
+        away = np.abs(u - self.width / 2)
+        result = tint(self.paint, 0.75 + 0.3 * v + 0.05 * cloudy(u, v, 0.1, self.start))
+        result = choose((away < 0.26) & (np.abs(v - 0.55) < 0.07), result, (0.8, 0.8, 0.75))
+        result = choose((away > self.width / 2 - 0.35) & (np.abs(v - self.belt + 0.22) < 0.1), result, light)
+        return choose(v < 0.38, result, (0.07, 0.07, 0.08))
 
 
 class Sprite(NamedTuple):
@@ -133,11 +204,8 @@ class Sprite(NamedTuple):
         far = max((reach[0] ** 2 + reach[2] ** 2) ** 0.5, 1e-3)
         across = (reach[2] / far * self.width, 0.0, -reach[0] / far * self.width)
         origin = (foot[0] - across[0] / 2, foot[1], foot[2] - across[2] / 2)
-        canvas.shade(
-            Quad(origin, across, (reach[0] * self.height, 0.0, reach[2] * self.height)),
-            brightness,
-            lambda u, v: self.shape(u, v / far),
-        )
+        ground = Quad(origin, across, (reach[0] * self.height, 0.0, reach[2] * self.height))
+        canvas.shade(ground, brightness, lambda u, v: self.shape(u, v / far))
 
 
 def person(height: float, clothes: tuple[Color, Color, Color], stride: float, start: float) -> Sprite:
