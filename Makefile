@@ -32,7 +32,7 @@ check: $(READY)
 	$(BIN)/lint-imports
 
 docs: $(READY)
-	$(BIN)/python -m semiverse.commands.datasets_page > docs/datasets.md
+	$(BIN)/python docs/datasets_page.py > docs/datasets.md
 	$(BIN)/sphinx-build -W --keep-going --quiet docs docs/_build/html
 
 benchmark: $(READY)

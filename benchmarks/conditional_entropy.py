@@ -15,9 +15,11 @@ from torch import Tensor
 from benchmarks.measure import Goal, compare
 from semiverse.labels import IGNORE
 from semiverse.losses import conditional_entropy, consistency, latent_given_class
+from semiverse.upsampling import ScoreMap, Upsampling
 
 IMAGES, CLASSES, LATENTS, CELLS, PIXELS = 2, 21, 20, 41, 321
 SIZE = (PIXELS, PIXELS)
+ALIGNED = Upsampling(align_corners=True)
 
 Term = Callable[[], Tensor]
 
@@ -32,13 +34,13 @@ def run() -> dict[str, Any]:
     return {
         "conditional_entropy": _compared(
             latent,
-            lambda: conditional_entropy(latent, mask, CLASSES, align_corners=True)[0],
+            lambda: conditional_entropy(ScoreMap(latent, ALIGNED), mask, CLASSES)[0],
             lambda: _entropy_of(_joint_of_pairs(_probabilities(latent), mask)),
             lambda: _entropy_of(_joint_of_products(_probabilities(latent), mask)),
         ),
         "consistency": _compared(
             semantic,
-            lambda: consistency(semantic, latent, mapping, SIZE, align_corners=True),
+            lambda: consistency(ScoreMap(semantic, ALIGNED), ScoreMap(latent, ALIGNED), mapping, SIZE),
             lambda: _consistency(_implied_by_pairs(_probabilities(semantic), mapping), _probabilities(latent)),
             lambda: _consistency(_implied_by_products(_probabilities(semantic), mapping), _probabilities(latent)),
         ),

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from benchmarks.measure import Goal, compare
 from semiverse.losses import entropy
+from semiverse.upsampling import ScoreMap, Upsampling
 
 IMAGES, CHANNELS, EMBEDDING, CELLS, PIXELS = 4, 512, 128, 64, 512
 LABELS = (19, 11)
@@ -43,7 +44,7 @@ def _folded(features, projection, rows):
     weight = torch.cat(rows) @ projection.flatten(1)
     # A batched product: the gradient of a 1x1 convolution copies the whole feature map.
     scores = torch.bmm(weight.expand(IMAGES, -1, -1), features.flatten(2)).unflatten(2, (CELLS, CELLS))
-    return entropy(scores, (PIXELS, PIXELS), LABELS, zero_border=True).sum()
+    return entropy(ScoreMap(scores, Upsampling(zero_border=True)), (PIXELS, PIXELS), LABELS).sum()
 
 
 def _published_order(features, projection, rows):

@@ -53,12 +53,12 @@ def _published_terms(model: SegmentationModel, batch: TrainBatch) -> Any:
     embeddings = model.label_embeddings
     for domain, sample in batch.labeled.items():
         features = model.features(sample.image, domain)
-        both = {name: _upsample(model.classify(features, name)) for name in SPACES}
+        both = {name: _upsample(model.classify(features, name).values) for name in SPACES}
         yield F.cross_entropy(both[domain], sample.mask.long(), ignore_index=255)
     for domain, sample in batch.unlabeled.items():
         features = model.features(sample.image, domain)
         for name in SPACES:
-            _upsample(model.classify(features, name))
+            _upsample(model.classify(features, name).values)
         pixels = _upsample(embeddings.projection(features))
         loss = pixels.new_zeros(())
         for name in SPACES:

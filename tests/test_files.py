@@ -1,10 +1,11 @@
-"""Where a root is looked for."""
+"""Where a root is looked for, what is said of data that is wrong, and writing as a whole."""
 
+import pickle
 from pathlib import Path
 
 import pytest
 
-from semiverse.files import find_folder
+from semiverse.files import DataProblem, MissingData, find_folder, previous_folder, replaced_folder, write_cached
 
 
 @pytest.fixture
@@ -55,3 +56,30 @@ def test_a_file_is_no_folder(places):
     (work / "camvid").write_text("a file")
     with pytest.raises(FileNotFoundError, match=f"no folder {work}/camvid;"):
         find_folder(Path("camvid"), "CamVid")
+
+
+@pytest.mark.parametrize("kind", [DataProblem, MissingData])
+def test_a_problem_says_its_parts_in_one_sentence_also_from_another_process(kind):
+    problem = pickle.loads(pickle.dumps(kind("a.txt: nothing", "a list", "write it", Path("a.txt"))))
+    assert (str(problem), problem.remedy) == ("a.txt: nothing; expected a list: write it", "write it")
+    assert isinstance(problem, kind) and isinstance(problem, ValueError) and problem.listing == Path("a.txt")
+    assert str(kind("what a worker process said")) == "what a worker process said"
+    assert isinstance(problem, FileNotFoundError) is (kind is MissingData)
+
+
+def test_a_folder_is_replaced_as_a_whole_or_stays(tmp_path):
+    folder = tmp_path / "model"
+    with replaced_folder(folder) as new:
+        (new / "a").write_text("1")
+    with pytest.raises(OSError, match="full"), replaced_folder(folder) as new:
+        (new / "a").write_text("2")
+        raise OSError("full")
+    assert (folder / "a").read_text() == "1"
+    assert not previous_folder(folder).exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+def test_what_is_cached_replaces_and_leaves_nothing_beside(tmp_path):
+    for content in (b"1", "2"):
+        write_cached(tmp_path / "deep" / "a", content)
+    assert [(path.name, path.read_text()) for path in (tmp_path / "deep").iterdir()] == [("a", "2")]

@@ -66,7 +66,7 @@ CONFIGURATIONS = {
 @pytest.mark.parametrize(("old", "new"), CONFIGURATIONS.values(), ids=CONFIGURATIONS)
 def test_options_move_to_where_they_stand_today(old, new):
     values, expected = load_yaml(old), load_yaml(new)
-    with pytest.warns(FutureWarning, match=r"options of version 0\.1 are read"):
+    with pytest.warns(UserWarning, match=r"options of version 0\.1 are read"):
         found = modernized(values)
     assert found == expected | {"optimizer": SGD | expected["optimizer"]}
     assert values == load_yaml(old)  # which stays as it was
@@ -95,7 +95,7 @@ ROWS = {
 @pytest.mark.parametrize(("old", "new"), ROWS.items())
 def test_label_embeddings_become_a_source(old, new):
     values = {"method": {"class_path": "Universal", "init_args": {"alpha": 0.5, "rows": load_yaml(old)}}}
-    with pytest.warns(FutureWarning):
+    with pytest.warns(UserWarning):
         found = modernized(values)
     assert found == {"method": {"class_path": "Universal", "init_args": {"alpha": 0.5} | new}}
 
@@ -136,7 +136,7 @@ def test_warning_shows_what_to_write():
     old = (
         "method: {class_path: Universal, init_args: {lr: 0.01, zero_border: true, rows: {source: random, start: null}}}"
     )
-    with pytest.warns(FutureWarning) as caught:
+    with pytest.warns(UserWarning) as caught:
         new = modernized(load_yaml(old))
     shown = load_yaml(str(caught[0].message).partition("write instead:\n")[2])
     assert shown == {

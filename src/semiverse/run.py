@@ -97,7 +97,10 @@ class Run:
                 "choose another --out"
             )
         old = load_yaml(self.config.read_text(encoding="utf-8"))
-        old, new = ({key: value for key, value in v.items() if key not in HARMLESS} for v in (modernized(old), config))
+        old, new = (
+            {key: value for key, value in v.items() if key not in HARMLESS}
+            for v in (modernized(old, silent=True), config)
+        )
         changed = differences(old, new)
         if changed:
             raise ValueError(

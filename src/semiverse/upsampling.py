@@ -1,4 +1,4 @@
-"""Bilinear upsampling as two small banded matrices, walked over in strips of output rows.
+"""Scores at cells, and their bilinear upsampling as two small banded matrices, walked over in strips of output rows.
 
 A map of scores at full resolution is the largest tensor of every step and hardly ever needed whole. A strip of output
 rows depends on a few coarse rows only, so losses and arg-max are formed strip by strip in tensors that fit the cache.
@@ -19,6 +19,47 @@ _STRIP_ELEMENTS = {"cpu": 2**20}
 _STRIP_ELEMENTS_ACCELERATOR = 2**24
 # Strips of fewer rows would upsample the columns of the same coarse rows over and over.
 _LEAST_ROWS = 8
+
+
+class Upsampling(NamedTuple):
+    """How scores at cells become scores at pixels.
+
+    Args:
+        align_corners: As in ``torch.nn.functional.interpolate``, whose result both settings reproduce.
+        zero_border: What lies outside is zero instead of the nearest cell: the frozen transposed convolution of dilated
+            residual networks (kernel 16, stride 8, padding 4), whose outermost four pixels have weights that sum to
+            9/16, 11/16, 13/16 and 15/16. Aligned corners never look outside.
+    """
+
+    align_corners: bool = False
+    zero_border: bool = False
+
+
+class ScoreMap(NamedTuple):
+    """Scores and how to upsample them.
+
+    Args:
+        values: One score a channel and cell, (N, R, h, w).
+        upsampling: How they become scores at pixels.
+    """
+
+    values: Tensor
+    upsampling: Upsampling = Upsampling()
+
+    def detach(self) -> "ScoreMap":
+        """The same scores, cut off from what they were computed from."""
+        return self._replace(values=self.values.detach())
+
+    def at(self, size: tuple[int, int]) -> Tensor:
+        """All scores at ``size`` = (H, W) in full precision, (N, R, H, W); losses walk over strips instead."""
+        values = full_precision(self.values)
+        if values.shape[-2:] == torch.Size(size):
+            return values
+        pixels = F.interpolate(values, size=size, mode="bilinear", align_corners=self.upsampling.align_corners)
+        if self.upsampling.zero_border:
+            matrices = Bilinear.of(values, size, self.upsampling)
+            pixels = pixels * matrices.rows.sum(dim=1)[:, None] * matrices.columns.sum(dim=1)
+        return pixels
 
 
 class Strip(NamedTuple):
@@ -43,29 +84,27 @@ class Bilinear(NamedTuple):
     Args:
         rows: Matrix of the vertical axis, (H, h).
         columns: Matrix of the horizontal axis, (W, w).
-        align_corners: As in ``torch.nn.functional.interpolate``.
-        zero_border: Outside is zero, see ``bilinear_matrix``.
+        upsampling: What they do.
     """
 
     rows: Tensor
     columns: Tensor
-    align_corners: bool
-    zero_border: bool
+    upsampling: Upsampling
 
     @classmethod
-    def of(cls, scores: Tensor, size: tuple[int, int], align_corners: bool = False, zero_border: bool = False) -> Self:
+    def of(cls, scores: Tensor, size: tuple[int, int], upsampling: Upsampling = Upsampling()) -> Self:
         """The upsampling that brings these scores, (..., h, w), to ``size`` = (H, W), in their type and device."""
         rows, columns = (
-            bilinear_matrix(cells, pixels, align_corners, zero_border, device=scores.device, dtype=scores.dtype)
+            bilinear_matrix(cells, pixels, upsampling, scores.device, scores.dtype)
             for cells, pixels in zip(scores.shape[-2:], size, strict=True)
         )
-        return cls(rows, columns, align_corners, zero_border)
+        return cls(rows, columns, upsampling)
 
     def cells(self, rows: slice) -> slice:
         """The coarse rows that a slice of output rows depends on."""
         height, h = self.rows.shape
         lowest, highest = (
-            math.floor(_position(row, h, height, self.align_corners)) for row in (rows.start, rows.stop - 1)
+            math.floor(_position(row, h, height, self.upsampling)) for row in (rows.start, rows.stop - 1)
         )
         return slice(max(lowest, 0), min(highest + 2, h))
 
@@ -75,8 +114,8 @@ class Bilinear(NamedTuple):
         coarse = scores[:, :, cells].contiguous()
         # Along a coarse row torch's own loop is faster than the product with a wide matrix.
         size = (coarse.shape[2], self.columns.shape[0])
-        wide = F.interpolate(coarse, size=size, mode="bilinear", align_corners=self.align_corners)
-        if self.zero_border:
+        wide = F.interpolate(coarse, size=size, mode="bilinear", align_corners=self.upsampling.align_corners)
+        if self.upsampling.zero_border:
             wide *= self.columns.sum(dim=1)
         return self.rows[rows, cells] @ wide
 
@@ -102,80 +141,65 @@ def partition(images: int, channels: int, size: tuple[int, int], device: torch.d
             yield slice(image, min(image + several, images)), slice(row, min(row + rows, height))
 
 
+@lru_cache(maxsize=64)
 def bilinear_matrix(
-    cells: int,
-    pixels: int,
-    align_corners: bool = False,
-    zero_border: bool = False,
-    *,
-    device: torch.device | str = "cpu",
-    dtype: torch.dtype = torch.float32,
+    cells: int, pixels: int, upsampling: Upsampling, device: torch.device, dtype: torch.dtype
 ) -> Tensor:
     """Bilinear interpolation of one axis as a banded matrix; it is cached, so never write into it.
 
     Args:
         cells: Number of coarse cells.
         pixels: Number of output pixels.
-        align_corners: As in ``torch.nn.functional.interpolate``, whose result both settings reproduce.
-        zero_border: What lies outside is zero instead of the nearest cell: the frozen transposed convolution of dilated
-            residual networks (kernel 16, stride 8, padding 4), whose outermost four pixels have weights that sum to
-            9/16, 11/16, 13/16 and 15/16. Aligned corners never look outside.
+        upsampling: How.
         device: Where the matrix is wanted.
         dtype: Its type.
 
     Returns:
         (pixels, cells); every row has at most two non-zero entries, in [0, 1].
     """
-    return _cached_matrix(cells, pixels, align_corners, zero_border, torch.device(device), dtype)
-
-
-@lru_cache(maxsize=64)
-def _cached_matrix(
-    cells: int, pixels: int, align_corners: bool, zero_border: bool, device: torch.device, dtype: torch.dtype
-) -> Tensor:
     # Built outside inference mode, or a later training step could not use the cached tensor.
     with torch.inference_mode(False), torch.no_grad():
-        positions = [_position(pixel, cells, pixels, align_corners) for pixel in range(pixels)]
+        positions = [_position(pixel, cells, pixels, upsampling) for pixel in range(pixels)]
         position = torch.tensor(positions, dtype=torch.float64)
-        if not zero_border:
+        if not upsampling.zero_border:
             position = position.clamp(0, cells - 1)
         distance = (position[:, None] - torch.arange(cells, dtype=torch.float64)).abs()
         return (1 - distance).clamp(min=0).to(device=device, dtype=dtype)
 
 
-def _position(pixel: int, cells: int, pixels: int, align_corners: bool) -> float:
+def _position(pixel: int, cells: int, pixels: int, upsampling: Upsampling) -> float:
     """Where a pixel's centre lies on the axis of cell indices."""
-    if align_corners:
+    if upsampling.align_corners:
         return pixel * (cells - 1) / (pixels - 1) if pixels > 1 else 0.0
     return (pixel + 0.5) * cells / pixels - 0.5
 
 
-def argmax(logits: Tensor, size: tuple[int, int], align_corners: bool = False) -> Tensor:
-    """Arg-max of bilinearly upsampled logits, without the upsampled map.
+def argmax(scores: ScoreMap, size: tuple[int, int]) -> Tensor:
+    """Arg-max of bilinearly upsampled scores, without the upsampled map.
 
     Args:
-        logits: (N, C, h, w), any values; C at most 255.
+        scores: Of C classes, (N, C, h, w), any values; C at most 255.
         size: Height and width wanted, (H, W).
-        align_corners: As in ``torch.nn.functional.interpolate``.
 
     Returns:
-        Predicted classes, (N, H, W) uint8 in [0, C): the lowest among equals, and C where a logit is not a number.
+        Predicted classes, (N, H, W) uint8 in [0, C): the lowest among equals, and C where a score is not a number.
     """
-    return _predict(logits, size, align_corners, None)
+    return _predict(scores, size, None)
 
 
-def argmax_with_confidence(logits: Tensor, size: tuple[int, int], align_corners: bool = False) -> tuple[Tensor, Tensor]:
+def argmax_with_confidence(scores: ScoreMap, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
     """As ``argmax``, with the softmax probabilities of the predicted classes, (N, H, W) float in (0, 1]."""
-    confidence = torch.empty(len(logits), *size, dtype=full_precision(logits[:0]).dtype, device=logits.device)
-    return _predict(logits, size, align_corners, confidence), confidence
+    values = scores.values
+    confidence = torch.empty(len(values), *size, dtype=full_precision(values[:0]).dtype, device=values.device)
+    return _predict(scores, size, confidence), confidence
 
 
-def _predict(logits: Tensor, size: tuple[int, int], align_corners: bool, confidence: Tensor | None) -> Tensor:
+def _predict(scores: ScoreMap, size: tuple[int, int], confidence: Tensor | None) -> Tensor:
     """The arg-max; also writes its probability into ``confidence``, (N, H, W), where that is wanted."""
-    logits = full_precision(logits.detach())
-    prediction = torch.empty(len(logits), *size, dtype=torch.uint8, device=logits.device)
-    with torch.no_grad(), torch.autocast(logits.device.type, enabled=False):
-        for images, rows, _, values in Bilinear.of(logits, size, align_corners).strips(logits):
+    cells = full_precision(scores.values.detach())
+    prediction = torch.empty(len(cells), *size, dtype=torch.uint8, device=cells.device)
+    with torch.no_grad(), torch.autocast(cells.device.type, enabled=False):
+        for images, rows, _, values in Bilinear.of(cells, size, scores.upsampling).strips(cells):
             best = values.amax(dim=1)
             prediction[images, rows] = _first_equal(values, best)
             if confidence is not None:

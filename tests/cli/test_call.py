@@ -8,13 +8,15 @@ import pytest
 
 from semiverse.cli.call import given_values, parse
 from semiverse.cli.main import main
-from semiverse.cli.words import merged, name_words, set_value, split_words
+from semiverse.cli.words import name_words, set_value, split_words
 from semiverse.commands.evaluate import evaluate
 from semiverse.commands.predict import predict
 from semiverse.commands.train import train
-from semiverse.configuration import describe, dump_yaml, load_yaml
+from semiverse.configuration import describe, dump_yaml, load_yaml, merged
+from semiverse.datasets import SyntheticRooms
 from semiverse.methods import Adversarial, Latent, Method, Universal
 from semiverse.models import SegmentationModel
+from tests.cli.outside import Optimizer, Weighted, practise
 from tests.own_images import FOLDERS
 from tests.tiny import TINY, config
 
@@ -167,29 +169,29 @@ def test_help_of_a_command_is_short_and_has_every_option_with_its_default(capsys
     assert "--method.help NAME" in text and "Supervised" in text
 
 
-def test_help_on_a_method_lists_its_options(capsys):
+def test_help_on_a_method_lists_its_options_and_those_of_every_method(capsys):
     assert main(["train", "--method.help", "Universal"]) == 0
     text = capsys.readouterr().out
     assert "Weight of the entropy against the labels of other domains (Eq. 3)" in text
-    assert "\n  centroids " in text and "\n  theta " in text
-    assert "\n  model " not in text and "\n  momentum " not in text
+    assert "\n  --method.centroids " in text and "\n  --method.theta " in text
+    assert "--method.model" not in text and "--method.momentum" not in text
     assert main(["train", "--optimizer.help"]) == 0
-    assert "\n  momentum " in capsys.readouterr().out
+    assert "\n  --optimizer.momentum" in capsys.readouterr().out
 
 
 def test_help_leads_from_class_to_class(capsys):
     assert main(["train", "--method.help"]) == 0
     assert "Finetune" in (text := capsys.readouterr().out) and "\n  Method " not in text
     assert main(["train", "--data.help"]) == 0
-    assert "\n  batch_size " in (text := capsys.readouterr().out) and "--data.domains.help" in text
+    assert "\n  --data.batch_size " in (text := capsys.readouterr().out) and "--data.domains.help" in text
     assert main(["train", "--data.domains.help"]) == 0
-    assert "\n  labeled_list " in capsys.readouterr().out
+    assert "\n  --data.domains.labeled_list" in capsys.readouterr().out
     assert main(["train", "--data.domains.dataset.help", "Folder"]) == 0
-    assert "\n  ignore_color " in capsys.readouterr().out
+    assert "\n  --data.domains.dataset.ignore_color" in capsys.readouterr().out
     assert main(["train", "--method.rows.help"]) == 0
     assert "RandomRows" in capsys.readouterr().out
     assert main(["train", "--method.rows.help", "FeatureRows"]) == 0
-    assert "\n  joint_pca " in capsys.readouterr().out
+    assert "\n  --method.rows.joint_pca" in capsys.readouterr().out
 
 
 def test_help_on_an_unknown_class_is_refused(capsys):
@@ -232,3 +234,22 @@ def learn(method: Callable[[SegmentationModel], Method] = Adversarial) -> None:
 def test_options_of_the_default_method_need_no_class_name():
     method = parse("learn", learn, (), ["--method.init_args.threshold", "0.25"])["method"]
     assert describe(method) == describe(partial(Adversarial, threshold=0.25))
+
+
+def test_a_section_of_plain_values_is_built_and_a_class_from_outside_takes_those_of_its_base():
+    words = ["--method", "tests.cli.outside.Weighted", "--method.weight", "2", "--method.threshold", "0.5"]
+    found = parse("practise", practise, (), [*words, "--optimizer.kind=adamw", "--optimizer.lr", "1e-3"])
+    assert found["method"].func is Weighted and found["method"].keywords["weight"] == 2
+    assert found["method"].keywords["threshold"] == 0.5
+    assert found["optimizer"] == Optimizer("adamw", 0.001)
+    assert parse("practise", practise, (), [])["optimizer"] == Optimizer()
+
+
+def test_a_list_of_objects_is_built_and_mistakes_in_it_are_found():
+    words = ["--sources", "SyntheticRooms", "--sources", "{class_path: tests.fakes.Numbered, init_args: {count: 3}}"]
+    rooms, numbered = parse("practise", practise, (), words)["sources"]
+    assert isinstance(rooms, SyntheticRooms) and numbered.count == 3
+    with pytest.raises(ValueError, match=r"sources.0.init_args.imags is no option; .* did you mean 'images'"):
+        parse("practise", practise, (), ["--sources", "{class_path: SyntheticRooms, init_args: {imags: 3}}"])
+    with pytest.raises(ValueError, match=r"optimizer.kind is 'adam'; expected sgd, adamw: did you mean 'adamw'"):
+        parse("practise", practise, (), ["--optimizer.kind", "adam"])

@@ -2,11 +2,14 @@
 
 import subprocess
 import sys
+from importlib import import_module
 
 import pytest
 
 from semiverse import __version__
 from semiverse.cli.main import COMMANDS, main
+from semiverse.configuration.options import default_text, options, type_name
+from semiverse.configuration.source import read_function
 
 HEAVY = ("torch", "numpy", "jsonargparse", "yaml", "PIL")
 
@@ -22,6 +25,33 @@ sys.exit(f"imported {{found}}" if found or code else 0)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.slow
+def test_help_on_a_command_imports_nothing_heavy():
+    code = """
+import sys
+from semiverse.cli.main import COMMANDS, main
+codes = [main([name, "--help"]) for name in COMMANDS]
+found = [name for name in ("torch", "numpy", "jsonargparse", "PIL") if name in sys.modules]
+sys.exit(f"imported {found}" if found or any(codes) else 0)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_signature_read_from_the_source_is_the_function_s(name):
+    module = f"semiverse.commands.{name}"
+    real = options(getattr(import_module(module), name))
+    read = options(read_function(module, name))
+    assert list(read) == list(real)
+    for title, option in real.items():
+        assert type_name(read[title].hint) == type_name(option.hint)
+        assert default_text(read[title]) == default_text(option)
+        assert read[title].text == option.text
+        if option.built:
+            assert read[title].built.choices.keys() == option.built.choices.keys()
 
 
 def test_overview_lists_every_command(capsys):

@@ -8,9 +8,10 @@ import pytest
 from PIL import Image
 
 from semiverse.cli.main import main
-from semiverse.commands.check import check, refuse_problems
+from semiverse.commands.check import check
 from semiverse.datasets import CamVid, Folder
 from semiverse.datasets.synthetic import SyntheticRooms
+from semiverse.doctor.examine import refuse_problems
 from semiverse.mixture import Domain, DomainMixture
 
 CLASSES = ["grass", "stone", "water"]

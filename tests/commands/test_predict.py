@@ -164,3 +164,18 @@ sys.exit(f"imported {{found[:5]}}" if found or code else 0)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
+
+
+@pytest.mark.slow
+def test_prediction_from_python_needs_neither_engine_nor_parser(trained, photos, tmp_path):
+    code = f"""
+import sys
+from pathlib import Path
+from semiverse import predict
+code = predict(Path({str(trained)!r}), [Path({str(photos)!r})], "rooms", out=Path({str(tmp_path / "out")!r}))
+unwanted = ("lightning_fabric", "pytorch_lightning", "jsonargparse", "docstring_parser")
+found = [name for name in sys.modules if name.split(".")[0] in unwanted]
+sys.exit(f"imported {{found[:5]}}" if found else 0)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

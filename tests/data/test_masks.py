@@ -67,7 +67,7 @@ def test_a_value_outside_the_label_space_is_refused_with_its_place(tmp_path):
     file = write_mask(tmp_path / "wrong.png", raw)
     with pytest.raises(
         ValueError,
-        match=r"wrong\.png: mask value 34 at pixel \(x=5, y=2\).*found: 0, 34.*expected: 0, 1, 2, 255; map it",
+        match=r"wrong\.png: mask value 34 at pixel \(x=5, y=2\).*found: 0, 34.*expected 0, 1, 2, 255: map it",
     ):
         read_indices(file, IDS)
 

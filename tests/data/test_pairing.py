@@ -96,7 +96,8 @@ def test_a_list_is_followed_in_its_order_and_empty_lines_do_not_count(tmp_path):
 
 def test_unknown_names_are_counted_and_the_first_is_named(tmp_path):
     with pytest.raises(
-        FileNotFoundError, match=r"list\.txt: 2 of 3 .* not among the 6 items here, first: 'c\.png'; cor"
+        FileNotFoundError,
+        match=r"list\.txt: 2 of 3 .* not among the 6 items here, first: 'c\.png'; expected each listed .*: cor",
     ):
         select(listed(tmp_path, "a\nc.png\n0001\n"), ITEMS, "items here")
 

@@ -11,7 +11,7 @@ import torch
 from semiverse.datasets import GTA5, Cityscapes
 from semiverse.evaluation.confusion import ConfusionMatrix
 from semiverse.formats.cityscapes import LABELS, SPACE
-from semiverse.formats.polygons import draw_polygons
+from semiverse.formats.regions import draw_polygons
 from semiverse.labels import IGNORE
 from tests.fakes.basic import draw, known, write_mask
 from tests.fakes.driving import CITYSCAPES_IDS, rectangle, write_cityscapes, write_polygons

@@ -13,7 +13,7 @@ from platformdirs import user_cache_path
 
 from semiverse.datasets import IDD
 from semiverse.files import cache_folder
-from semiverse.formats.polygons import drawn_once
+from semiverse.formats.regions import drawn_once
 from semiverse.labels import IGNORE
 from tests.fakes.basic import draw, write_mask
 from tests.fakes.driving import rectangle, write_idd, write_idd_part, write_polygons

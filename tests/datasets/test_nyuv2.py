@@ -92,7 +92,7 @@ def test_half_a_file_is_a_problem_that_names_it(tmp_path):
     path = tmp_path / "nyu" / "nyu_depth_v2_labeled.mat"
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     content = survey(dataset, dataset.subset("train"), "nyu")[0]
-    assert content.problem.startswith(f"{path}: cannot be read")
+    assert content.problem.found.startswith(f"{path}: cannot be read")
 
 
 def test_another_mapping_is_refused(tmp_path):

@@ -82,7 +82,7 @@ def test_a_value_beyond_37_is_a_problem_that_names_the_entry(tmp_path):
     raw[3, 7] = 38
     write_matlab73(tmp_path / SEG, {"SUNRGBD2Dseg": [{"seglabel": raw}] * 5})
     contents = survey(dataset, dataset.subset("train"), "sunrgbd train")
-    assert r"SUNRGBD2Dseg.mat/5: mask value 38 at pixel (x=7, y=3)" in contents[2].problem
+    assert r"SUNRGBD2Dseg.mat/5: mask value 38 at pixel (x=7, y=3)" in str(contents[2].problem)
 
 
 def test_unlabelled_pixels_and_the_last_class_of_the_repackaged_tree(tmp_path):

@@ -16,10 +16,11 @@ from semiverse.data.images import Header, ImageFacts, MaskFacts, thumbnail
 from semiverse.datasets import CamVid, Folder, LabelMeFacade
 from semiverse.doctor.decoding import by_nearest_color, by_threshold, by_values
 from semiverse.doctor.duplicates import difference_hash, resemble
+from semiverse.doctor.encodings import guess_values
 from semiverse.doctor.examine import diagnose, examine_domain
-from semiverse.doctor.files import halves, scaled
-from semiverse.doctor.findings import Coding, Facts, Finding, Part, list_folder
-from semiverse.doctor.values import guess_values
+from semiverse.doctor.files import scaled
+from semiverse.doctor.findings import Coding, Facts, Finding, Part, list_folder, told
+from semiverse.files import DataProblem, as_problem
 from semiverse.labels import IGNORE, LabelSpace
 from semiverse.mixture import Domain, DomainMixture
 from tests.fakes import write_camvid, write_mask, write_photo
@@ -214,21 +215,10 @@ def test_sizes_of_one_shape_are_told_from_others(one, other, same):
     assert scaled(one, other) is scaled(other, one) is same
 
 
-@pytest.mark.parametrize(
-    ("problem", "remedy"),
-    [
-        ("a.png: the file is empty (0 bytes); expected an image: copy it again", "copy it again"),
-        ("a.png: value 7; values found: 7, not expected: 7, expected: 0, 1; map it: now", "map it: now"),
-        (
-            "a.png holds 1 and 255; expected one of them (masks: binary): if so, say masks: index",
-            "if so, say masks: index",
-        ),
-        ("t.txt: 1 of 3 images are not there, first: 'z'; correct the list", "correct the list"),
-        ("something else", "correct or remove the file"),
-    ],
-)
-def test_messages_are_divided_before_what_to_do(problem, remedy):
-    assert halves(problem)[1] == remedy
+def test_a_problem_is_told_in_its_parts_and_that_of_foreign_code_as_a_whole():
+    problem = DataProblem("a.png: 0 bytes (none); read: no", "an image: any", "copy it; or not: as you like")
+    assert told(problem) == ("a.png: 0 bytes (none); read: no; expected an image: any", "copy it; or not: as you like")
+    assert told(as_problem(ValueError("a; expected b: c"))) == ("a; expected b: c", "correct or remove the file")
 
 
 def test_listing_strips_suffixes_and_keeps_others_apart(tmp_path):

@@ -114,7 +114,7 @@ def test_checksums_are_compared(mirror, tmp_path, capsys):
     assert code == 0 and "(as expected)" in out
 
 
-@pytest.mark.parametrize("option", [("--sha256", "0" * 64), ("--mirror", "file:///x.zip")])
+@pytest.mark.parametrize("option", [("--sha256", "0" * 64), ("--mirror", "file:///x.tgz")])
 def test_options_about_one_archive_are_refused_for_two_datasets(capsys, option):
     code, _, err = call(capsys, "camvid", "bsds500", *option)
     assert code == 2 and f"{option[0]}" in err and "expected one: call it for each" in err
@@ -168,11 +168,11 @@ def test_the_listing_says_what_can_be_fetched(capsys):
 
 def test_a_stopped_download_says_how_to_go_on_and_does(mirror, tmp_path, capsys):
     size, asked, folder = 1 << 20, [], tmp_path / "all"
-    with tarfile.open(tmp_path / "camvid.tar", "w") as archive:
+    with tarfile.open(tmp_path / "camvid.tar.gz", "w:gz") as archive:
         archive.add(tmp_path / "owner" / "CamVid", "repository-0123")
         (tmp_path / "NOTICE").write_bytes(hashlib.shake_256(b"seed").digest(2 * size))
         archive.add(tmp_path / "NOTICE", "repository-0123/NOTICE")
-    data = (tmp_path / "camvid.tar").read_bytes()
+    data = (tmp_path / "camvid.tar.gz").read_bytes()
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):
@@ -187,7 +187,7 @@ def test_a_stopped_download_says_how_to_go_on_and_does(mirror, tmp_path, capsys)
                 self.wfile.write(data[start:])
                 return
             self.wfile.write(data[: size + 1000])
-            while not any(part.stat().st_size >= size for part in folder.glob("*.part")):
+            while not any(part.stat().st_size >= size for part in folder.glob(".camvid.download/*.part")):
                 time.sleep(0.01)
             signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)  # Ctrl-C
             stopped.wait()
@@ -198,7 +198,7 @@ def test_a_stopped_download_says_how_to_go_on_and_does(mirror, tmp_path, capsys)
     stopped = threading.Event()
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
-        words = ("camvid", "--root", folder, "--mirror", f"http://127.0.0.1:{server.server_address[1]}/camvid.tar")
+        words = ("camvid", "--root", folder, "--mirror", f"http://127.0.0.1:{server.server_address[1]}/camvid.tar.gz")
         code, _, err = call(capsys, *words)
         stopped.set()
         assert code == 130
@@ -206,4 +206,4 @@ def test_a_stopped_download_says_how_to_go_on_and_does(mirror, tmp_path, capsys)
         assert call(capsys, *words)[0] == 0
         server.shutdown()
     assert asked == [None, f"bytes={size}-"]
-    assert (folder / "camvid" / "SOURCE.json").is_file()
+    assert (folder / "camvid" / "SOURCE.json").is_file() and [path.name for path in folder.iterdir()] == ["camvid"]

@@ -9,6 +9,7 @@ from sklearn.decomposition import PCA
 from semiverse.embeddings.estimate import class_sums, label_embeddings
 from semiverse.embeddings.pca import StreamingPCA
 from semiverse.labels import IGNORE
+from semiverse.upsampling import Upsampling
 
 MODES = {"half-pixel": {}, "corners": {"align_corners": True}}
 CLASSES = 4
@@ -43,7 +44,7 @@ def one_by_one(features, mask):
 @pytest.mark.parametrize(("cells", "size"), [((9, 12), (72, 96)), ((13, 17), (97, 131)), ((45, 60), (360, 480))])
 def test_class_sums_equal_sums_of_upsampled_features(cells, size, flags):
     features, mask = random_images(cells=cells, size=size)
-    sums, counts = class_sums(features, mask, CLASSES, **flags)
+    sums, counts = class_sums(features, mask, CLASSES, Upsampling(**flags))
     assert counts.tolist() == [(mask == label).sum().item() for label in range(CLASSES)]
     means = sums[:3] / counts[:3, None]
     torch.testing.assert_close(means, brute_force_means(features, mask, **flags), rtol=1e-10, atol=1e-10)
@@ -66,7 +67,9 @@ def test_class_sums_with_zero_border_equal_the_loop_over_pixels():
         for x in range(24):
             if mask[0, y, x] != IGNORE:
                 expected[mask[0, y, x]] += full[0, :, y, x]
-    torch.testing.assert_close(class_sums(features, mask, 3, zero_border=True)[0], expected, rtol=0, atol=1e-10)
+    torch.testing.assert_close(
+        class_sums(features, mask, 3, Upsampling(zero_border=True))[0], expected, rtol=0, atol=1e-10
+    )
 
 
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.int32, torch.int64])
@@ -152,7 +155,8 @@ def test_components_of_nothing_are_refused():
 @pytest.mark.parametrize("flags", MODES.values(), ids=MODES.keys())
 def test_one_centroid_is_the_projection_of_the_mean_and_the_mean_of_the_projection(flags):
     features, mask = random_images(dtype=torch.float32)
-    rows, present, projection = label_embeddings(one_by_one(features, mask), CLASSES, projection=5, **flags)
+    batches, upsampling = one_by_one(features, mask), Upsampling(**flags)
+    rows, present, projection = label_embeddings(batches, CLASSES, projection=5, upsampling=upsampling)
     assert rows.shape == (CLASSES, 1, 5)
     assert present.tolist() == [True, True, True, False]
     torch.testing.assert_close(

@@ -52,7 +52,7 @@ def test_observed_predictor_says_what_the_predictor_says(options, window):
                 assert torch.equal(observed.features, features)
                 assert observed.scores.keys() == SPACES.keys()
                 for other, scores in observed.scores.items():
-                    assert torch.equal(scores, model.classify(seen[other], other))
+                    assert torch.equal(scores, model.classify(seen[other], other).values)
 
 
 def test_pixels_seen_as_no_class_are_left_out_and_separate_networks_are_not_compared():
@@ -111,10 +111,10 @@ def test_every_pixel_is_as_likely_to_be_drawn():
 
 def test_centroids_of_several_images_weigh_pixels_alike():
     centroids = ClassCentroids(channels=1, num_classes=3)
-    centroids.add(torch.full((1, 1, 2, 2), 1.0), torch.zeros(4, 4, dtype=torch.uint8), align_corners=False)
+    centroids.add(torch.full((1, 1, 2, 2), 1.0), torch.zeros(4, 4, dtype=torch.uint8))
     mask = torch.full((4, 4), IGNORE, dtype=torch.uint8)
     mask[0], mask[1] = 0, 2
-    centroids.add(torch.full((1, 1, 2, 2), 6.0), mask, align_corners=False)
+    centroids.add(torch.full((1, 1, 2, 2), 6.0), mask)
     present, means = centroids.means()
     assert present.tolist() == [0, 2]
     assert means[:, 0].tolist() == pytest.approx([(16 * 1 + 4 * 6) / 20, 6])

@@ -4,22 +4,21 @@ import copy
 import math
 from collections import Counter
 from dataclasses import replace
-from types import SimpleNamespace
 
 import pytest
 import torch
 import torch.nn.functional as F
-from semiverse.methods.judges import SOURCE, TARGET, SourceOrTarget
 
 from semiverse.cli.main import main
 from semiverse.datasets import GTA5, Cityscapes, Remapped, SyntheticRooms, SyntheticStreets
 from semiverse.labels import IGNORE, LabelSpace
 from semiverse.methods import Adaptation, Supervised
-from semiverse.mixture import Domain, DomainMixture
+from semiverse.methods.adversary import SOURCE, TARGET, SourceOrTarget
+from semiverse.mixture import Domain, DomainMixture, Draws
 from semiverse.models import ModelConfig, SegmentationModel, SummedAspp, read_tensors
 from semiverse.run import Run
 from tests.fakes.basic import write_mask
-from tests.methods.worlds import TINY, first_batch, gradients, learner, moved, take_step
+from tests.methods.worlds import TINY, first_batch, gradients, learner, moved, players, stopped, take_step
 from tests.tiny import train_words
 
 DEEPLAB = ModelConfig(encoder="deeplab_resnet101", decoder="aspp_sum", width=1 / 16, batch_norm="shared")
@@ -62,7 +61,7 @@ def levels_of(method, images, domain):
     """Logits of both heads, without anything of the method."""
     maps = method.model.encode(images, domain)
     features = method.model.network(domain).decoder(maps)
-    return {"main": method.model.classify(features, domain), "auxiliary": method.auxiliary(maps[-2])}
+    return {"main": method.model.classify(features, domain).values, "auxiliary": method.auxiliary(maps[-2])}
 
 
 def silent(networks):
@@ -94,10 +93,10 @@ def test_without_weights_the_auxiliary_head_gets_no_gradient_and_nothing_else_ch
     multi.model.load_state_dict(single.model.state_dict())
     multi.discriminators.networks["main"].load_state_dict(single.discriminators.networks["main"].state_dict())
     assert single.auxiliary is None and list(single.discriminators.networks) == ["main"]
-    optimizers = [method.configure_optimizers() for method in (single, multi)]
+    going_on = [players(method) for method in (single, multi)]
     for _ in range(3):
-        for method, own in zip((single, multi), optimizers, strict=True):
-            take_step(method, optimizers=own)
+        for method, own in zip((single, multi), going_on, strict=True):
+            take_step(method, going_on=own)
     assert all(p.grad is None or not p.grad.any() for p in multi.auxiliary.parameters())
     assert not moved(single.model.state_dict(), multi.model.state_dict())
     own, theirs = (method.discriminators.networks["main"].state_dict() for method in (single, multi))
@@ -125,7 +124,7 @@ def test_discriminators_of_equal_sides_can_at_best_be_undecided():
 
 
 def test_swapped_labels_and_negated_judgements_give_the_same_loss():
-    judges = SourceOrTarget(["main"], 2, least_squares=False, align_corners=False)
+    judges = SourceOrTarget(["main"], 2, least_squares=False)
     judgement = torch.randn(2, 1, 3, 5)
     for side, other in ((SOURCE, TARGET), (TARGET, SOURCE)):
         assert torch.equal(judges.loss(judgement, side), judges.loss(-judgement, other))
@@ -141,7 +140,7 @@ def test_sizes_of_logits_and_judgements_are_those_of_the_public_code():
             logits = method.levels(torch.empty(1, 3, *size), "s")
             assert list(logits) == ["main", "auxiliary"]
             for level, one in logits.items():
-                assert one.shape == (1, 19, *cells)
+                assert one.values.shape == (1, 19, *cells)
                 judged = method.discriminators.networks[level](torch.empty(1, 19, *size))
                 assert judged.shape == (1, 1, *judgements)
 
@@ -158,24 +157,28 @@ def test_source_and_target_of_the_paper_map_ids_alike(tmp_path):
 
 
 def test_rates_follow_the_schedule_of_250000_steps_and_stop_at_150000():
-    method = adaptation(schedule=250_000)
+    method = adaptation()
+    going_on, batch = players(method, decay_steps=250_000), first_batch(method.data)
     method.total_steps = 150_000
     values = {0: 2.5e-4, 50_000: 2.045130e-4, 100_000: 1.578615e-4, 149_999: 1.095968e-4}
     for done, rate in values.items():
         method.steps_done = done
-        assert method.learning_rate == pytest.approx(rate, rel=1e-6)
-        assert method.discriminator_lr * method.decayed == pytest.approx(0.4 * rate, rel=1e-6)
+        assert going_on.learning_rate == pytest.approx(rate, rel=1e-6)
+        going_on.step(batch)
+        model, opponents = (optimizer.param_groups[0]["lr"] for optimizer in going_on.optimizers)
+        assert (model, opponents) == pytest.approx((rate, 0.4 * rate), rel=1e-6)
 
 
 def test_groups_of_the_optimisers_learn_at_the_published_rates():
     method = adaptation(config=DEEPLAB)
-    model, opponents = take_step(method)
-    assert [group["lr"] for group in model.param_groups] == [2.5e-4, 2.5e-3, 2.5e-3]
+    model, opponents = take_step(method).optimizers
+    assert [group["lr"] for group in model.param_groups] == [2.5e-4, 2.5e-4, 2.5e-3]
     assert {(group["momentum"], group["weight_decay"]) for group in model.param_groups} == {(0.9, 5e-4)}
     assert [(group["lr"], group["betas"]) for group in opponents.param_groups] == [(1e-4, (0.9, 0.99))]
     listed = [id(parameter) for group in model.param_groups for parameter in group["params"]]
     assert len(set(listed)) == len(listed)
-    assert {id(p) for p in method.auxiliary.parameters()} == {id(p) for p in model.param_groups[2]["params"]}
+    heads = [*method.auxiliary.parameters(), *method.model.heads["game"].parameters()]
+    assert {id(p) for p in heads} == {id(p) for p in model.param_groups[2]["params"]}
 
 
 # The halves of a step
@@ -218,12 +221,12 @@ def test_a_step_follows_the_gradients_of_the_written_losses(config, least_square
     assert sum(gradient is not None for gradient in found.values()) > 20
 
 
-@pytest.mark.parametrize(("model_lr", "discriminator_lr"), [(0.0, 1e-3), (1e-2, 0.0)])
-def test_each_side_moves_by_its_own_rate_alone(model_lr, discriminator_lr):
-    method = adaptation(lr=model_lr, discriminator_lr=discriminator_lr)
+@pytest.mark.parametrize("still", [0, 1], ids=["model", "discriminators"])
+def test_each_side_moves_by_its_own_rate_alone(still):
+    method = adaptation(discriminator_lr=1e-3)
     before = copy.deepcopy(dict(method.named_parameters()))
-    take_step(method)
-    names = {name for name in before if name.startswith("discriminators.") == (model_lr == 0)}
+    take_step(method, going_on=stopped(players(method, lr=1e-2), still))
+    names = {name for name in before if name.startswith("discriminators.") == (still == 0)}
     assert moved(before, dict(method.named_parameters())) == names
 
 
@@ -266,17 +269,16 @@ def test_any_encoder_of_two_maps_will_do(encoder):
 # Sources and targets
 
 
-class Alone(Adaptation):
-    """Trains in one process."""
-
-    trainer = SimpleNamespace(global_rank=0, world_size=1)
+def batches_of(method):
+    """Those of the epoch that training has reached."""
+    return method.data.training(lambda: method.steps_done, method.draws())
 
 
 def drawn(method, steps):
     """Number of target images drawn by domain, and ids of each."""
     ids = {}
     while method.steps_done < steps:
-        for batch in method.train_dataloader():
+        for batch in batches_of(method):
             for name, sample in batch.unlabeled.items():
                 ids.setdefault(name, []).extend(sample.id)
             method.steps_done += 1
@@ -285,7 +287,7 @@ def drawn(method, steps):
 
 def test_concatenated_targets_are_drawn_as_often_as_they_have_images():
     data = streets({"day": 2, "dusk": 7}, batch_size=1)
-    method = learner(lambda model: Alone(model, targets="concatenated"), data)
+    method = learner(lambda model: Adaptation(model, targets="concatenated"), data)
     counts, ids = drawn(method, 18)  # two passes over nine images
     assert counts == {"day": 4, "dusk": 14}
     for name, images in (("day", 2), ("dusk", 7)):
@@ -295,28 +297,28 @@ def test_concatenated_targets_are_drawn_as_often_as_they_have_images():
 
 def test_a_batch_of_concatenated_targets_is_of_one_domain():
     data = streets({"day": 2, "dusk": 7}, batch_size=2)
-    method = learner(lambda model: Alone(model, targets="concatenated"), data)
+    method = learner(lambda model: Adaptation(model, targets="concatenated"), data)
     counts, ids = drawn(method, 9)
     assert counts == {"day": 4, "dusk": 14}
     assert set(Counter(ids["dusk"]).values()) == {2}
-    batches = list(method.train_dataloader())
+    batches = list(batches_of(method))
     assert all(len(batch.unlabeled) == 1 and len(*batch.unlabeled.values()) == 3 for batch in batches)
 
 
 def test_balanced_targets_are_drawn_equally_often_and_weigh_the_same():
     data = streets({"day": 2, "dusk": 7}, batch_size=1)
-    method = learner(lambda model: Alone(model, targets="balanced"), data)
+    method = learner(lambda model: Adaptation(model, targets="balanced"), data)
     assert drawn(method, 18)[0] == {"day": 18, "dusk": 18}
     silent(method.discriminators.networks)
-    *_, day, dusk = method.terms(next(iter(method.train_dataloader())))
+    *_, day, dusk = method.terms(next(iter(batches_of(method))))
     assert day.item() == dusk.item() == pytest.approx(0.5 * math.log(2) * (0.0005 + 0.00005))
 
 
 def test_processes_share_the_turns():
     def batches(rank, processes):
         data = streets({"day": 2, "dusk": 7}, batch_size=2)
-        options = {"unlabeled_domains": ["day", "dusk"], "in_turn": True}
-        return [next(iter(data.training(lambda s=s: s, 0, rank, processes, **options))) for s in range(9)]
+        draws = Draws(unlabeled_from=0, unlabeled_domains=["day", "dusk"], in_turn=True)
+        return [next(iter(data.training(lambda s=s: s, draws, rank, processes))) for s in range(9)]
 
     for whole, *parts in zip(batches(0, 1), batches(0, 2), batches(1, 2), strict=True):
         assert [list(part.unlabeled) for part in parts] == [list(whole.unlabeled)] * 2
@@ -326,7 +328,7 @@ def test_processes_share_the_turns():
 
 def test_unlabelled_images_of_a_source_are_no_target():
     domains = {"game": street(), "day": street("day", labeled=0)}
-    method = learner(Alone, DomainMixture(domains, batch_size=2, workers=0))
+    method = learner(Adaptation, DomainMixture(domains, batch_size=2, workers=0))
     assert method.target_domains == ["day"]
     assert list(drawn(method, 3)[0]) == ["day"]
     both = first_batch(method.data)
@@ -347,15 +349,16 @@ def test_several_sources_count_in_equal_shares():
 def test_source_alone_is_supervised_learning_and_opens_no_target_image():
     shared = replace(TINY, batch_norm="shared")
     weights = {"adversary": 0.0, "auxiliary_adversary": 0.0, "auxiliary_weight": 0.0}
-    method = learner(lambda model: Alone(model, **weights), streets(), shared)
-    plain = {"lr": 2.5e-4, "weight_decay": 5e-4, "decay": "step", "head_lr": 10.0}
-    baseline = learner(lambda model: Supervised(model, **plain), streets(), shared)
-    assert method.unlabeled_from is None and method.discriminators is None
-    assert isinstance(method.configure_optimizers(), torch.optim.SGD)
-    for one in (method, baseline):
-        optimizer = one.configure_optimizers()
+    method = learner(lambda model: Adaptation(model, **weights), streets(), shared)
+    plain = {"lr": 2.5e-4, "weight_decay": 5e-4, "decay": "step", "head_factor": 10.0}
+    baseline = learner(Supervised, streets(), shared)
+    assert method.draws() == Draws() and method.discriminators is None and not method.opponents()
+    (optimizer,) = players(method).optimizers
+    assert isinstance(optimizer, torch.optim.SGD)
+    for one, options in ((method, {}), (baseline, plain)):
+        going_on = players(one, **options)
         for _ in range(3):
-            take_step(one, first_batch(one.data, one.steps_done, unlabeled_from=one.unlabeled_from), optimizer)
+            take_step(one, going_on=going_on)
     assert not moved(baseline.model.state_dict(), method.model.state_dict())
     assert drawn(method, 6)[0] == {}
     assert method.data.domains["day"].dataset.opened == []
@@ -416,7 +419,7 @@ def test_projected_domains_share_classes():
 )
 def test_what_cannot_be_adapted_is_refused_before_training(domains, options, config, said):
     with pytest.raises(ValueError, match=said):
-        _ = adaptation(DomainMixture(domains, workers=0), config, **options).unlabeled_from
+        adaptation(DomainMixture(domains, workers=0), config, **options)
 
 
 # Starting from adapted models, and what is kept of one
@@ -451,8 +454,9 @@ def words(folder, source, target, out):
         return {"dataset": dataset, **options}
 
     domains = {source: domain(source, unlabeled=False), target: domain(target, labeled=0)}
-    method = {"class_path": "Adaptation", "init_args": {"lr": 0.01, "discriminator_lr": 0.001}}
-    values = {"data.domains": domains, "model.batch_norm": "shared", "method": method, "keep": "last"}
+    method = {"class_path": "Adaptation", "init_args": {"discriminator_lr": 0.001}}
+    values = {"data.domains": domains, "model.batch_norm": "shared", "method": method, "optimizer": {"lr": 0.01}}
+    values |= {"keep": "last"}
     return train_words(folder, values | {"trainer": {"max_steps": 2, "accelerator": "cpu"}}, out)
 
 
@@ -475,12 +479,12 @@ def test_run_can_start_from_an_adapted_one_with_another_source(tmp_path):
 
 
 def test_discriminators_learn_to_tell_the_sides_apart_and_every_loss_is_recorded():
-    method = adaptation(lr=0.0, discriminator_lr=1e-3)
+    method = adaptation(discriminator_lr=1e-3)
     method.total_steps = 1000
-    batch, optimizers = first_batch(method.data), method.configure_optimizers()
+    batch, going_on = first_batch(method.data), stopped(players(method), 0)
     recorded = []
     for _ in range(10):
-        take_step(method, batch, optimizers)
+        take_step(method, batch, going_on)
         recorded.append(method.means.take())
     sides = [f"discriminator_on_{side}" for side in ("source", "target")]
     for level in LEVELS:

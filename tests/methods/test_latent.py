@@ -11,9 +11,9 @@ import torch.nn.functional as F
 from semiverse.labels import IGNORE
 from semiverse.losses import latent_given_class
 from semiverse.methods import Adversarial, Latent, Supervised
-from semiverse.mixture import Domain
+from semiverse.mixture import Domain, Draws
 from semiverse.models import ModelConfig
-from tests.methods.worlds import TINY, first_batch, gradients, learner, mixture, moved, take_step
+from tests.methods.worlds import TINY, first_batch, gradients, learner, mixture, moved, players, take_step, validated
 
 DEEPLAB = ModelConfig(encoder="deeplab_resnet101", decoder="aspp_sum", width=1 / 16)
 NOTHING = {"labeled_adversary": 0.0, "unlabeled_adversary": 0.0, "pseudo_weight": 0.0}
@@ -24,7 +24,7 @@ def latent(data=None, config=TINY, **options):
 
 
 def full_batch(method, step=0):
-    return first_batch(method.data, step, ground_truth=True)
+    return first_batch(method.data, step, Draws(unlabeled_from=0, ground_truth=True))
 
 
 def both_logits(method, images, domain):
@@ -35,7 +35,7 @@ def both_logits(method, images, domain):
         method.latent_branch.logits(features, method.model.space_key(domain)),
     )
     corners = method.model.config.align_corners
-    return [F.interpolate(v, size=images.shape[-2:], mode="bilinear", align_corners=corners) for v in found]
+    return [F.interpolate(v, size=images.shape[-2:], mode="bilinear", align_corners=corners) for v, _ in found]
 
 
 def give_latent(method, domain, probabilities):
@@ -114,12 +114,12 @@ def test_consistency_begins_when_it_should_and_counts_nothing_before():
 
 def test_unlabelled_images_are_read_from_the_first_step_that_uses_them_on():
     weights = {"labeled_adversary": 0.01, "unlabeled_adversary": 0.0, "consistency_from": 3, "pseudo_from": 5}
-    assert latent().unlabeled_from == 0
-    assert latent(**weights).unlabeled_from == 3
-    assert latent(**weights, pseudo_weight=0.1).unlabeled_from == 3  # the earlier one
-    assert latent(**(weights | {"pseudo_from": 1}), pseudo_weight=0.1).unlabeled_from == 1
-    assert latent(**weights, consistency_weight=0.0).unlabeled_from is None
-    assert latent(**NOTHING).unlabeled_from == 2  # a quarter of ten steps
+    assert latent().draws() == Draws(unlabeled_from=0, ground_truth=True)
+    assert latent(**weights).draws().unlabeled_from == 3
+    assert latent(**weights, pseudo_weight=0.1).draws().unlabeled_from == 3  # the earlier one
+    assert latent(**(weights | {"pseudo_from": 1}), pseudo_weight=0.1).draws().unlabeled_from == 1
+    assert latent(**weights, consistency_weight=0.0).draws().unlabeled_from is None
+    assert latent(**NOTHING).draws() == Draws(unlabeled_from=2)  # a quarter of ten steps
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ def test_consistency_teaches_the_branch_that_is_asked_for_and_the_trunk(gradient
     method.consistency_loss(*logits, images, "streets").backward()
     found = {name for name, gradient in gradients(method).items() if gradient is not None and gradient.abs().sum() > 0}
     assert {name.split(".")[1] for name in found} == {"networks"} | learning
-    assert not any("rooms" in name or name.startswith("discriminators") for name in found)
+    assert not any("rooms" in name or name.startswith("adversary") for name in found)
     assert not method.latent_branch.co_occurrence("streets").requires_grad
 
 
@@ -192,21 +192,17 @@ def test_validation_moves_no_statistics_and_counts_effective_latent_classes_of_s
     occurrence[2] = torch.tensor([9.5, 0.0, 0.5, 0.0])
     occurrence[5] = torch.tensor([0.0, 4.0, 3.0, 3.0])  # and six classes were never seen
     method.latent_branch.co_occurrence("rooms").zero_()
-    method.eval()
     before = copy.deepcopy(method.state_dict())
-    for place, loader in enumerate(method.data.validation()):
-        with torch.no_grad():
-            method.validation_step(next(iter(loader)), 0, place)
-    assert all("matrices" in name for name in moved(before, method.state_dict()))
-    method.on_validation_epoch_end()
-    counts = {name: score for name, score in method.scores.items() if "effective" in name}
+    scores = validated(method)
+    assert not moved(before, method.state_dict())
+    counts = {name: score for name, score in scores.items() if "effective" in name}
     assert counts == {
         "streets/effective_latent_classes_0.1": 4,
         "streets/effective_latent_classes_0.9": 1,
         "rooms/effective_latent_classes_0.1": 0,
         "rooms/effective_latent_classes_0.9": 0,
     }
-    assert "streets/miou" in method.scores and "sum_miou" in method.scores
+    assert "streets/miou" in scores and "sum_miou" in scores
 
 
 # Relations to other methods
@@ -217,22 +213,26 @@ def test_without_the_latent_branch_it_is_adversarial_learning_without_pseudo_lab
     method = latent(data, latent_weight=0.0, consistency_weight=0.0)
     options = {"labeled_adversary": 0.01, "unlabeled_adversary": 0.001, "pseudo_weight": 0.0}
     other = learner(lambda model: Adversarial(model, **options), data)
-    optimizers = None, None
+    going_on = None, None
     for _ in range(3):
-        optimizers = [take_step(each, None, o) for each, o in zip((method, other), optimizers, strict=True)]
+        going_on = [take_step(each, None, own) for each, own in zip((method, other), going_on, strict=True)]
     state, expected = method.state_dict(), other.state_dict()
     assert not moved(expected, {name: state[name] for name in expected})
-    assert {name.split(".")[0] for name in expected} >= {"model", "discriminators"}
+    assert {name.split(".")[0] for name in expected} == {"model", "adversary"}
 
 
 def test_without_weights_it_is_supervised_learning_bit_for_bit():
     data = mixture()
     method = latent(data, **NOTHING, latent_weight=0.0, consistency_weight=0.0)
-    baseline = learner(lambda model: Supervised(model, lr=2.5e-4, weight_decay=5e-4, decay="step", head_lr=10.0), data)
-    assert method.unlabeled_from is None and not method.needs_ground_truth and method.discriminators is None
-    optimizers = None, None
+    baseline = learner(Supervised, data)
+    assert method.draws() == Draws() and not method.opponents() and method.adversary.discriminators is None
+    going_on = [
+        players(method),
+        players(baseline, lr=2.5e-4, weight_decay=5e-4, decay="step", head_factor=10.0),
+    ]
     for _ in range(3):
-        optimizers = [take_step(each, None, o) for each, o in zip((method, baseline), optimizers, strict=True)]
+        for each, own in zip((method, baseline), going_on, strict=True):
+            take_step(each, going_on=own)
     state, expected = method.model.state_dict(), baseline.model.state_dict()
     assert not moved(expected, {name: state[name] for name in expected})
 
@@ -241,7 +241,7 @@ def test_latent_classes_work_without_any_adversary():
     method = latent(**NOTHING, consistency_from=0)
     before = dict(copy.deepcopy(method).named_parameters())
     take_step(method)
-    assert method.discriminators is None
+    assert method.adversary.discriminators is None and not method.opponents()
     assert moved(before, dict(method.named_parameters())) == set(before)
     assert {"streets/consistency", "rooms/latent"} <= method.means.take().keys()
 
@@ -279,15 +279,15 @@ def test_twins_are_both_taught_judged_and_drawn_together():
     features = method.model.features(images, "streets")
     one, two = method.model.classify(features, "streets"), method.latent_branch.logits(features, "streets")
     loss = method.consistency_loss(one, two, images, "streets")
-    up = [F.interpolate(v, size=(32, 48), mode="bilinear").log_softmax(1) for v in (one, two)]
+    up = [F.interpolate(v, size=(32, 48), mode="bilinear").log_softmax(1) for v, _ in (one, two)]
     divergence = [F.kl_div(a, b, log_target=True, reduction="none").sum(1).mean() for a, b in (up, reversed(up))]
     assert loss.item() == pytest.approx(sum(divergence).item(), rel=1e-5)
     loss.backward()
     for head in (method.model.heads["streets"], method.latent_branch.heads["streets"]):
         assert head.weight.grad.abs().sum() > 0
     list(method.terms(batch))
-    assert [prediction.mask is None for prediction in method.predictions] == [True, True, False, False] * 2
-    assert not torch.equal(method.predictions[0].logits, method.predictions[1].logits)
+    assert [prediction.mask is None for prediction in method.adversary.predictions] == [True, True, False, False] * 2
+    assert not torch.equal(method.adversary.predictions[0].logits.values, method.adversary.predictions[1].logits.values)
     method.model.heads["streets"].load_state_dict(method.latent_branch.heads["streets"].state_dict())
     same = method.latent_branch.logits(features, "streets")
     assert method.consistency_loss(same, same, images, "streets").item() == pytest.approx(0.0, abs=1e-9)
@@ -301,7 +301,7 @@ def test_every_branch_takes_steps_that_move_all_that_learns(branch):
         data, branch=branch, groups={k: v for k, v in groups_of(data).items() if k != "dusk"}, consistency_from=0
     )
     before = dict(copy.deepcopy(method).named_parameters())
-    take_step(method, optimizers=take_step(method))
+    take_step(method, going_on=take_step(method))
     assert moved(before, dict(method.named_parameters())) == set(before)
     assert set(method.latent_branch.outputs) == {"streets", "rooms"}
     assert "dusk/consistency" in method.means.take()
@@ -313,8 +313,7 @@ def test_a_label_space_that_nobody_labels_is_left_alone():
     method = latent(data, consistency_from=0)
     take_step(method)
     assert not any(name.startswith("rooms/") for name in method.means.take())
-    method.on_validation_epoch_end()
-    assert method.scores["rooms/effective_latent_classes_0.1"] == 0
+    assert validated(method)["rooms/effective_latent_classes_0.1"] == 0
 
 
 @pytest.mark.parametrize("branch", ["latent", "twin"])
@@ -322,7 +321,7 @@ def test_a_step_in_half_precision_is_finite_and_its_losses_are_not_halved(branch
     method = latent(branch=branch, consistency_from=0)
     batch = full_batch(method)
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        terms = [*method.terms(batch), *method.discriminator_terms(batch)]
+        terms = [*method.terms(batch), *method.opponents()[0].terms(batch)]
         take_step(method, batch)
     assert all(term.dtype == torch.float32 and term.isfinite() for term in terms)
     assert method.latent_branch.co_occurrence("rooms").dtype == torch.float32

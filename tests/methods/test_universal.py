@@ -7,16 +7,29 @@ import pytest
 import torch
 import torch.nn.functional as F
 from safetensors.torch import save_file
-from semiverse.methods.bookkeeping import Confusions
 from torch.distributions import Categorical
 
 from semiverse.embeddings.estimate import ClassMeans
-from semiverse.embeddings.sources import LabelRowOptions
+from semiverse.embeddings.sources import FeatureRows, RandomRows, RowsFromFile
+from semiverse.evaluation.confusion import ConfusionMatrix
 from semiverse.labels import LabelSpace
-from semiverse.losses import cross_entropy
+from semiverse.losses import cross_entropy, entropy
 from semiverse.methods import Finetune, Supervised, Universal
+from semiverse.mixture import Draws
 from semiverse.models import LabelEmbeddings
-from tests.methods.worlds import TINY, first_batch, gradients, learner, mixture, moved, networks_of
+from semiverse.training.validation import Confusions
+from semiverse.upsampling import Upsampling
+from tests.methods.worlds import (
+    TINY,
+    first_batch,
+    gradients,
+    learner,
+    mixture,
+    moved,
+    networks_of,
+    players,
+    validated,
+)
 
 
 def universal(data=None, **options):
@@ -67,9 +80,10 @@ def test_without_weights_of_the_entropy_terms_and_anchor_it_is_joint_training():
     method, _ = universal(data, alpha=0.0, beta=0.0, anchor=0.0)
     joint = learner(Supervised, data)
     joint.model.load_state_dict({k: v for k, v in method.model.state_dict().items() if "label_embeddings" not in k})
-    assert method.unlabeled_from is None
+    assert method.draws() == Draws()
     for step in range(3):
-        batch = next(iter(data.training(lambda step=step: step, unlabeled_from=method.unlabeled_from)))
+        batch = first_batch(data, step, method.draws())
+        assert not batch.unlabeled
         for term, other in zip(method.terms(batch), joint.terms(batch), strict=True):
             assert torch.equal(term, other)
             term.backward()
@@ -133,7 +147,7 @@ def _with_two_classes(data):
 
 def test_warm_up_begins_when_it_says():
     method, _ = universal(warmup=(0.5, 1.0))
-    assert method.unlabeled_from == 5
+    assert method.draws() == Draws(unlabeled_from=5)
     batch = first_batch(method.data)
     method.steps_done = 5
     at_start = list(method.terms(batch))
@@ -167,11 +181,19 @@ def test_theta_update_equals_class_means_by_brute_force(theta):
 
 def test_epochs_start_with_empty_means():
     method, data = universal(theta=0.0)
+    table = method.label_embeddings.spaces["streets"]
+    before = table.accumulator.clone()
     list(method.terms(first_batch(data)))
-    method.end_epoch()
-    once = method.label_embeddings.spaces["streets"].accumulator.clone()
-    method.end_epoch()  # nothing seen: nothing moves
-    assert torch.equal(once, method.label_embeddings.spaces["streets"].accumulator)
+    method.steps_done = 1
+    method.after_step()  # in the middle of an epoch of two steps
+    assert torch.equal(before, table.accumulator)
+    method.steps_done = 2
+    method.after_step()
+    once = table.accumulator.clone()
+    assert not torch.equal(before, once)
+    method.steps_done = 4
+    method.after_step()  # nothing seen: nothing moves
+    assert torch.equal(once, table.accumulator)
 
 
 def test_label_rows_have_unit_length_and_scores_are_bounded_by_the_projection():
@@ -180,7 +202,7 @@ def test_label_rows_have_unit_length_and_scores_are_bounded_by_the_projection():
     features = method.model.features(images, "rooms")
     for space in ("streets", "rooms"):
         assert torch.allclose(method.label_embeddings.rows(space).norm(dim=1), torch.ones(1), atol=1e-6)
-        scores = method.label_embeddings.scores(features, [space])
+        scores = method.label_embeddings.scores(features, [space]).values
         norms = method.label_embeddings.projection(features).norm(dim=1, keepdim=True)
         assert (scores.abs() <= norms * (1 + 1e-5)).all()
 
@@ -216,9 +238,7 @@ def test_several_centroids_give_several_rows_a_class():
 def test_random_rows_need_no_networks_and_are_the_same_for_a_seed():
     def rows():
         data = mixture()
-        method = learner(
-            lambda model: Universal(model, embed_dim=8, rows=LabelRowOptions(source="random", start=None)), data
-        )
+        method = learner(lambda model: Universal(model, embed_dim=8, rows=RandomRows(), start=None), data)
         method.prepare(lambda: pytest.fail("random rows asked for networks"))
         return method.label_embeddings.rows("streets")
 
@@ -230,7 +250,7 @@ def test_rows_from_a_file_and_what_is_missing_in_it(tmp_path):
     wanted = {"streets": torch.randn(8, 1, 8), "rooms": torch.randn(9, 1, 8)}
     save_file(wanted, file)
     data = mixture()
-    method = learner(lambda model: Universal(model, embed_dim=8, rows=LabelRowOptions(file=file)), data)
+    method = learner(lambda model: Universal(model, embed_dim=8, rows=RowsFromFile(file)), data)
     method.prepare(lambda: networks_of(data))
     assert torch.equal(method.label_embeddings.spaces["rooms"].accumulator, wanted["rooms"])
     save_file({"streets": wanted["streets"]}, file)
@@ -240,7 +260,7 @@ def test_rows_from_a_file_and_what_is_missing_in_it(tmp_path):
 
 def test_projection_can_start_as_the_principal_components():
     data = mixture()
-    method = learner(lambda model: Universal(model, embed_dim=8, rows=LabelRowOptions(project_from_pca=True)), data)
+    method = learner(lambda model: Universal(model, embed_dim=8, rows=FeatureRows(project_from_pca=True)), data)
     method.prepare(lambda: networks_of(data))
     weight = method.label_embeddings.projection.weight.flatten(1)
     assert torch.allclose(weight @ weight.T, torch.eye(8), atol=1e-4)
@@ -249,12 +269,12 @@ def test_projection_can_start_as_the_principal_components():
 def test_shared_network_can_start_from_a_supervised_one():
     data = mixture()
     networks = networks_of(data)
-    method = learner(lambda model: Universal(model, embed_dim=8, rows=LabelRowOptions(start="rooms")), data)
+    method = learner(lambda model: Universal(model, embed_dim=8, start="rooms"), data)
     method.prepare(lambda: networks)
     image = first_batch(data).labeled["rooms"].image
     assert torch.equal(method.model.eval().features(image, "rooms"), networks.features(image, "rooms"))
     with pytest.raises(ValueError, match="kitchens"):
-        learner(lambda model: Universal(model, embed_dim=8, rows=LabelRowOptions(start="kitchens")), data)
+        learner(lambda model: Universal(model, embed_dim=8, start="kitchens"), data)
 
 
 def test_an_embedding_with_more_dimensions_than_features_is_refused_before_training():
@@ -279,7 +299,7 @@ def test_anchor_is_cross_entropy_of_similarities():
     method = method.double().eval()
     sample = first_batch(data).labeled["streets"]
     features = method.model.features(sample.image, "streets")
-    scores = method.label_embeddings.scores(features, ["streets"])
+    scores = method.label_embeddings.scores(features, ["streets"]).values
     up = F.interpolate(scores, size=sample.mask.shape[-2:], mode="bilinear", align_corners=False)
     present = method.label_embeddings.spaces["streets"].present
     target = torch.full((256,), 255)
@@ -288,21 +308,47 @@ def test_anchor_is_cross_entropy_of_similarities():
     assert method.anchor_loss(features, sample, "streets").item() == pytest.approx(expected.item(), rel=1e-6)
 
 
+def test_terms_upsample_with_a_zero_border_where_the_model_does():
+    plain, bordered = (
+        learner(
+            lambda model: Universal(model, embed_dim=8, rows=RandomRows(), start=None),
+            config=replace(TINY, zero_border=border),
+        ).eval()
+        for border in (False, True)
+    )
+    bordered.load_state_dict(plain.state_dict())
+    batch = first_batch(plain.data)
+    sample, images = batch.labeled["streets"], batch.unlabeled["streets"].image
+    features = plain.model.features(sample.image, "streets")
+    logits, scores = plain.model.classify(features, "streets"), plain.label_embeddings.scores(features, ["streets"])
+    both = plain.label_embeddings.scores(plain.model.features(images, "streets"), ["streets", "rooms"])
+    size = (images.shape[-2], images.shape[-1])
+    for method, border in ((plain, False), (bordered, True)):
+        upsampling = Upsampling(zero_border=border)
+        expected = cross_entropy(logits._replace(upsampling=upsampling), sample.mask)
+        assert torch.equal(method.supervised_loss(logits._replace(upsampling=upsampling), sample, "streets"), expected)
+        assert method.model.classify(features, "streets").upsampling == upsampling
+        anchor = method.anchor_loss(features, sample, "streets")
+        torch.testing.assert_close(anchor, cross_entropy(scores._replace(upsampling=upsampling), sample.mask))
+        within, across = entropy(both._replace(upsampling=upsampling), size, [8, 9])
+        expected = method.beta * within + method.alpha * across
+        torch.testing.assert_close(method.entropy_loss(images, "streets"), expected)
+    assert not torch.equal(plain.entropy_loss(images, "streets"), bordered.entropy_loss(images, "streets"))
+
+
 def test_terms_upsample_as_the_decoder_does():
     data, config = mixture(), replace(TINY, decoder="aspp_sum")
-    method = learner(
-        lambda model: Universal(model, embed_dim=8, rows=LabelRowOptions(source="random", start=None)), data, config
-    )
+    method = learner(lambda model: Universal(model, embed_dim=8, rows=RandomRows(), start=None), data, config)
     method.prepare(lambda: None)
     method = method.double().eval()
     batch = first_batch(data)
     sample, images = batch.labeled["streets"], batch.unlabeled["streets"].image
     features = method.model.features(sample.image, "streets")
-    scores = method.label_embeddings.scores(features, ["streets"])
+    scores = method.label_embeddings.scores(features, ["streets"]).values
     up = F.interpolate(scores, size=sample.mask.shape[-2:], mode="bilinear", align_corners=True)
     expected = F.cross_entropy(up, sample.mask.long(), ignore_index=255)
     assert method.anchor_loss(features, sample, "streets").item() == pytest.approx(expected.item(), rel=1e-6)
-    scores = method.label_embeddings.scores(method.model.features(images, "streets"), ["streets", "rooms"])
+    scores = method.label_embeddings.scores(method.model.features(images, "streets"), ["streets", "rooms"]).values
     up = F.interpolate(scores, size=images.shape[-2:], mode="bilinear", align_corners=True)
     parts = [Categorical(logits=part.movedim(1, -1)).entropy().mean() for part in up.split([8, 9], dim=1)]
     expected = method.beta * parts[0] + method.alpha * parts[1]
@@ -311,7 +357,7 @@ def test_terms_upsample_as_the_decoder_does():
 
 @torch.no_grad()
 def test_validation_records_length_of_the_projection_and_agreement_with_the_decoder():
-    method, data = universal(rows=LabelRowOptions(source="random", start=None))
+    method, data = universal(rows=RandomRows(), start=None)
     sample = next(iter(data.validation()[0]))
     features = method.model.features(sample.image, "streets")
     head, embeddings = method.model.heads["streets"], method.label_embeddings
@@ -320,28 +366,49 @@ def test_validation_records_length_of_the_projection_and_agreement_with_the_deco
     for chosen, agreement in ((2, 1.0), (5, 0.0)):
         head.weight.zero_()
         head.bias.copy_(torch.arange(8) == chosen)
-        method.validate_features(features, sample, "streets")
+        method.observe(features, "streets")
         taken = method.means.take()
         assert taken["streets/agreement"] == agreement
         assert taken["streets/projection_norm"] == pytest.approx(3.0, rel=1e-6)
 
 
+@torch.no_grad()
+def test_validation_scores_predictions_of_decoders_and_of_label_embeddings():
+    method, data = universal()
+    scores = validated(method)
+    assert method.training
+    method.eval()
+    for (domain, space), loader in zip(data.label_spaces.items(), data.validation(), strict=True):
+        counts = {"miou": ConfusionMatrix(len(space)), "miou_by_embedding": ConfusionMatrix(len(space))}
+        for sample in loader:
+            features = method.model.features(sample.image, domain)
+            both = method.model.classify(features, domain), method.label_embeddings.logits(features, domain)
+            for matrix, logits in zip(counts.values(), both, strict=True):
+                up = F.interpolate(logits.values, size=sample.mask.shape[1:], mode="bilinear", align_corners=False)
+                matrix.update(up.argmax(1), sample.mask)
+        for name, matrix in counts.items():
+            assert scores[f"{domain}/{name}"] == pytest.approx(matrix.compute().miou, abs=1e-3)
+    assert scores["sum_miou"] == scores["streets/miou"] + scores["rooms/miou"]
+
+
 def test_learning_rate_follows_the_published_schedule():
-    method, _data = universal(lr=1e-3, decay="step")
+    method, _data = universal()
+    going_on = players(method, lr=1e-3, decay="step")
     method.total_steps = 200
     values = {0: 1e-3, 1: 9.954989e-4, 49: 7.765193e-4, 99: 5.407073e-4, 100: 5.358867e-4, 199: 8.493232e-6}
     for done, expected in values.items():
         method.steps_done = done
-        assert method.learning_rate == pytest.approx(expected, rel=1e-6)
+        assert going_on.learning_rate == pytest.approx(expected, rel=1e-6)
 
 
 def test_learning_rate_stays_within_an_epoch_by_default():
-    method, data = universal(lr=1e-3)
+    method, data = universal()
+    going_on = players(method)
     method.total_steps = 200 * data.steps_per_epoch
     for done, expected in {0: 1e-3, 1: 1e-3, 2: 9.954989e-4, 3: 9.954989e-4, 199: 5.407073e-4}.items():
         method.steps_done = done
         assert data.steps_per_epoch == 2
-        assert method.learning_rate == pytest.approx(expected, rel=1e-6)
+        assert going_on.learning_rate == pytest.approx(expected, rel=1e-6)
 
 
 def test_a_none_class_can_only_raise_the_cross_entropy_and_is_no_prediction():
@@ -350,13 +417,14 @@ def test_a_none_class_can_only_raise_the_cross_entropy_and_is_no_prediction():
     sample = first_batch(data).labeled["streets"]
     features = method.model.features(sample.image, "streets")
     logits = method.model.classify(features, "streets")
-    assert logits.shape[1] == 9
-    assert method.supervised_loss(logits, sample, "streets") >= cross_entropy(logits[:, :8], sample.mask)
-    none = torch.zeros_like(logits)
+    assert logits.values.shape[1] == 9
+    without = cross_entropy(logits._replace(values=logits.values[:, :8]), sample.mask)
+    assert method.supervised_loss(logits, sample, "streets") >= without
+    none = torch.zeros_like(logits.values)
     none[:, 8] = 1
-    confusions = Confusions({"streets": data.label_spaces["streets"]})
-    confusions.add("streets", none, sample.mask)
-    assert confusions.take()["streets"] == 0
+    confusions = Confusions({"streets": data.label_spaces["streets"]}, none.device)
+    confusions.add("streets", logits._replace(values=none), sample.mask)
+    assert confusions.mious()["streets"] == 0
 
 
 def test_images_can_be_scaled_to_one_only():

@@ -10,6 +10,7 @@ from semiverse.methods import Method, Optimizer
 from semiverse.mixture import Domain, DomainMixture, Draws, TrainBatch
 from semiverse.models import ModelConfig, SegmentationModel
 from semiverse.training.loop import Players
+from semiverse.training.validation import validate
 
 TINY = ModelConfig(width=1 / 16)  # 32 feature channels
 
@@ -48,6 +49,18 @@ def take_step(method, batch=None, going_on=None, **optimizer) -> Players:
     going_on = going_on or players(method, **optimizer)
     going_on.step(batch or first_batch(method.data, method.steps_done, method.draws()))
     return going_on
+
+
+def stopped(going_on, number) -> Players:
+    """Players of which one stands still: 0 is the model, those after it are its opponents."""
+    for group in going_on.optimizers[number].param_groups:
+        group["factor"] = 0.0
+    return going_on
+
+
+def validated(method) -> dict[str, float]:
+    """Scores of a method on the validation images of its data."""
+    return validate(Fabric(accelerator="cpu", devices=1), method)
 
 
 def networks_of(data, seed=7):

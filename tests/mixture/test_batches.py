@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from semiverse.data import Augmentation, Sample
+from semiverse.datasets import SyntheticStreets
 from semiverse.labels import IGNORE
-from semiverse.mixture import Domain, DomainMixture
+from semiverse.mixture import Domain, DomainMixture, Draws
 from semiverse.mixture.batches import collate
 from tests.fakes import Numbered, write_camvid
 
@@ -31,10 +32,13 @@ def mixture(workers=0, seed=0, batch_size=4, **options):
     return DomainMixture(domains, batch_size=batch_size, workers=workers, seed=seed, **options)
 
 
-def epochs(data, start=0, count=2, **options):
+EVERYTHING = Draws(unlabeled_from=0, views=3, ground_truth=True)
+
+
+def epochs(data, start=0, count=2, draws=Draws(unlabeled_from=0), **options):
     """Batches by step, of the epoch that ``start`` lies in and those after it."""
     position = [start]
-    loader = data.training(lambda: position[0], **options)
+    loader = data.training(lambda: position[0], draws, **options)
     batches = {}
     for _ in range(count):
         for batch in loader:
@@ -44,7 +48,9 @@ def epochs(data, start=0, count=2, **options):
 
 
 def samples(batch):
-    return {(kind, name): sample for kind in batch._fields for name, sample in getattr(batch, kind).items()}
+    kinds = ("labeled", "unlabeled", "ground_truth")
+    found = {(kind, name): sample for kind in kinds for name, sample in getattr(batch, kind).items()}
+    return found | {(i, name): sample for name, views in batch.views.items() for i, sample in enumerate(views, 2)}
 
 
 def assert_equal(one, two):
@@ -60,6 +66,7 @@ def test_a_batch_has_every_domain_labelled_and_unlabelled():
     batch = epochs(mixture(), count=1)[0]
     assert list(batch.labeled) == ["large", "small"]
     assert list(batch.unlabeled) == ["large", "small", "target"]
+    assert not batch.ground_truth and not batch.views
     for (kind, _), sample in samples(batch).items():
         count = 4 if kind == "labeled" else 8
         assert sample.image.shape == (count, 3, 8, 8)
@@ -72,7 +79,7 @@ def test_a_batch_has_every_domain_labelled_and_unlabelled():
 def test_batches_do_not_depend_on_where_training_started(start):
     data = mixture()
     assert data.steps_per_epoch == 2
-    whole, rest = epochs(data, count=3), epochs(mixture(), start, count=1)
+    whole, rest = epochs(data, count=3, draws=EVERYTHING), epochs(mixture(), start, count=1, draws=EVERYTHING)
     assert list(rest) == list(range(start, start // 2 * 2 + 2))
     for step, batch in rest.items():
         assert_equal(batch, whole[step])
@@ -80,7 +87,7 @@ def test_batches_do_not_depend_on_where_training_started(start):
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_batches_do_not_depend_on_the_number_of_loading_processes(workers):
-    alone, together = epochs(mixture(), start=1), epochs(mixture(workers), start=1)
+    alone, together = (epochs(mixture(number), start=1, draws=EVERYTHING) for number in (0, workers))
     assert alone.keys() == together.keys() == {1, 2, 3}
     for step, batch in alone.items():
         assert_equal(batch, together[step])
@@ -101,8 +108,8 @@ def test_steps_and_seeds_give_different_batches():
 
 @pytest.mark.parametrize("processes", [2, 4])
 def test_the_shares_of_processes_make_up_the_batch_of_one(processes):
-    whole = epochs(mixture())
-    shares = [epochs(mixture(), rank=rank, processes=processes) for rank in range(processes)]
+    whole = epochs(mixture(), draws=EVERYTHING)
+    shares = [epochs(mixture(), draws=EVERYTHING, rank=rank, processes=processes) for rank in range(processes)]
     for step, batch in whole.items():
         for key, sample in samples(batch).items():
             parts = [samples(share[step])[key] for share in shares]
@@ -143,9 +150,77 @@ def test_unlabelled_samples_are_ignored_everywhere_and_no_mask_is_read():
 
 @pytest.mark.parametrize("first", [0, 1, 3, None])
 def test_unlabelled_images_come_from_their_first_step_on(first):
-    for step, batch in epochs(mixture(), count=3, unlabeled_from=first).items():
+    for step, batch in epochs(mixture(), count=3, draws=Draws(unlabeled_from=first)).items():
         assert bool(batch.unlabeled) == (first is not None and step >= first)
         assert list(batch.labeled) == ["large", "small"]
+
+
+@pytest.mark.parametrize("in_turn", [False, True])
+def test_unlabelled_images_come_from_the_domains_that_are_asked_for(in_turn):
+    found = set()
+    for batch in epochs(mixture(), count=3, draws=Draws(0, ["target", "small"], in_turn)).values():
+        assert list(batch.labeled) == ["large", "small"]
+        found |= set(batch.unlabeled)
+    assert found == {"small", "target"}
+
+
+# Several views of an unlabelled image.
+
+
+def pictures(color, labeled=3):
+    """A mixture of images with something to see on them."""
+    domains = {"day": Domain(SyntheticStreets(images=6, val_images=1, size=(32, 48)), labeled=labeled)}
+    augmentation = Augmentation(scale=(0.5, 1.5), color=color)
+    return DomainMixture(domains, 2, (24, 20), augmentation, unlabeled_batches=2, workers=0)
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_further_views_change_nothing_about_the_first_and_about_labelled_images(count):
+    one, several = (
+        epochs(pictures(0.5), count=3, draws=Draws(0, views=views, ground_truth=True)) for views in (1, count)
+    )
+    for step, batch in several.items():
+        assert [len(views) for views in batch.views.values()] == [count - 1]
+        assert_equal(batch._replace(views={}), one[step])
+
+
+def test_without_colours_further_views_equal_the_first():
+    for batch in epochs(pictures(0.0), draws=EVERYTHING).values():
+        first = batch.unlabeled["day"]
+        for view in batch.views["day"]:
+            assert view.id == first.id
+            assert torch.equal(view.image, first.image) and torch.equal(view.mask, first.mask)
+
+
+def test_with_colours_further_views_differ_in_nothing_else():
+    plain, colored = (epochs(pictures(color), draws=EVERYTHING) for color in (0.0, 0.5))
+    for step, batch in colored.items():
+        same = plain[step].unlabeled["day"]  # the pixels that all of them show
+        views = [batch.unlabeled["day"], *batch.views["day"]]
+        assert len(views) == 3
+        for i, view in enumerate(views):
+            assert view.id == same.id and torch.equal(view.mask, same.mask)
+            assert view.image.shape == same.image.shape and view.image.dtype == torch.uint8
+            for place, image in enumerate(view.image):
+                assert not any(torch.equal(image, other.image[place]) for other in views[:i])
+                assert correlation(image, same.image[place]) > 0.9
+
+
+def correlation(one, other):
+    """Of the brightness of two images."""
+    return float(torch.corrcoef(torch.stack([each.float().mean(0).flatten() for each in (one, other)]))[0, 1])
+
+
+def test_views_are_those_of_steps_that_have_unlabelled_images():
+    for step, batch in epochs(pictures(0.5), count=4, draws=Draws(unlabeled_from=2, views=2)).items():
+        assert bool(batch.views) == bool(batch.unlabeled) == (step >= 2)
+
+
+def test_views_are_given_of_every_domain_whose_turn_it_is():
+    for batch in epochs(mixture(), count=3, draws=Draws(0, in_turn=True, views=2)).values():
+        assert batch.views.keys() == batch.unlabeled.keys()
+        for name, (view,) in batch.views.items():
+            assert view.id == batch.unlabeled[name].id
 
 
 def test_labels_are_those_of_the_images_in_the_batch():

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from semiverse.labels import LabelSpace
+from semiverse.methods.optimizer import Optimizer, parameter_groups
 from semiverse.models import (
     DeepLabResNet101,
     ModelConfig,
@@ -17,7 +18,6 @@ from semiverse.models import (
     build_encoder,
     build_head,
     load_weights,
-    parameter_groups,
 )
 
 TINY = ModelConfig(encoder="deeplab_resnet101", decoder="aspp_sum", width=1 / 32)
@@ -85,7 +85,7 @@ def test_last_three_stages_have_the_published_size(size, cells):
     maps = model.encode(torch.empty(1, 3, *size, device="meta"), "d0")
     assert [m.shape[1] for m in maps] == [256, 512, 1024, 2048]
     assert [tuple(m.shape[2:]) for m in maps[1:]] == [cells] * 3
-    assert tuple(model.classify(maps[-1], "d0").shape) == (1, 21, *cells)
+    assert tuple(model.classify(maps[-1], "d0").values.shape) == (1, 21, *cells)
     assert tuple(model(torch.empty(1, 3, *size, device="meta"), "d0").shape) == (1, 21, *size)
 
 
@@ -201,17 +201,19 @@ def test_parameter_groups_hold_every_learning_parameter_once():
     torch.manual_seed(0)
     model = SegmentationModel(replace(TINY, aspp_branches=2), {"city": STREETS, "town": STREETS, "home": ROOMS})
     latent = build_head(model.config, CHANNELS, 7)
-    trunk, heads = parameter_groups(model, latent, model.heads["city"], trunk_factor=3.0)
-    assert (trunk["factor"], heads["factor"]) == (3.0, 10.0)
-    assert len(trunk["params"]) == 104  # all convolutions of the trunk
-    assert all(p.ndim == 4 for p in trunk["params"])
+    learning = [p for module in (model, latent, model.heads["city"]) for p in module.parameters() if p.requires_grad]
+    groups = parameter_groups(model, Optimizer(decoder_factor=3.0, head_factor=10.0), learning)
+    encoder, decoder, heads = groups
+    assert [group["factor"] for group in groups] == [1.0, 3.0, 10.0]
+    assert len(encoder["params"]) == 104  # all convolutions of the trunk
+    assert all(p.ndim == 4 for p in encoder["params"])
+    assert decoder["params"] == []  # heads stand on the last map
     assert len(heads["params"]) == 3 * 2 * 2  # three heads of two branches, weight and bias
-    together = [id(p) for group in (trunk, heads) for p in group["params"]]
+    together = [id(p) for group in groups for p in group["params"]]
     assert len(set(together)) == len(together)
-    learning = {id(p) for module in (model, latent) for p in module.parameters() if p.requires_grad}
-    assert set(together) == learning
-    optimizer = torch.optim.SGD([trunk, heads], 0.1)
-    assert [group["factor"] for group in optimizer.param_groups] == [3.0, 10.0]
+    assert set(together) == {id(p) for p in learning}
+    optimizer = torch.optim.SGD(groups, 0.1)
+    assert [group["factor"] for group in optimizer.param_groups] == [1.0, 3.0, 10.0]
 
 
 # Published files

@@ -47,7 +47,7 @@ def test_projection_starts_at_the_deviation_of_the_public_code():
 def test_scores_are_inner_products_of_projected_pixels_and_rows(normalize):
     module = embeddings(normalize_features=normalize, temperature=0.5)
     features = pixels()
-    found = module.scores(features, ["rooms", "streets"])
+    found = module.scores(features, ["rooms", "streets"]).values
     rows = torch.cat([module.rows("rooms"), module.rows("streets")])
     assert tuple(found.shape) == (2, 10, 3, 5)
     for n in range(2):
@@ -62,13 +62,13 @@ def test_scores_are_inner_products_of_projected_pixels_and_rows(normalize):
 def test_no_score_exceeds_the_length_of_its_pixel():
     module = embeddings()
     lengths = module.projection(pixels()).norm(dim=1, keepdim=True)
-    assert (module.scores(pixels(), ["streets", "rooms"]).abs() <= lengths + 1e-12).all()
+    assert (module.scores(pixels(), ["streets", "rooms"]).values.abs() <= lengths + 1e-12).all()
 
 
 def test_gradient_reaches_projection_and_features_as_without_folding():
     module = embeddings()
     features = pixels().requires_grad_()
-    module.scores(features, ["streets"]).pow(2).sum().backward()
+    module.scores(features, ["streets"]).values.pow(2).sum().backward()
     found = [features.grad, module.projection.weight.grad, module.projection.bias.grad]
     other = pixels().requires_grad_()
     module.zero_grad()
@@ -82,16 +82,16 @@ def test_upsampled_scores_equal_scores_of_upsampled_features():
     module = embeddings()
     for corners in (False, True):
         scale = {"size": (24, 40), "mode": "bilinear", "align_corners": corners}
-        late = F.interpolate(module.scores(pixels(), ["streets"]), **scale)
-        early = module.scores(F.interpolate(pixels(), **scale), ["streets"])
+        late = F.interpolate(module.scores(pixels(), ["streets"]).values, **scale)
+        early = module.scores(F.interpolate(pixels(), **scale), ["streets"]).values
         torch.testing.assert_close(late, early)
 
 
 def test_logits_are_the_best_score_over_the_rows_of_a_class():
     module = embeddings(centroids=3)
-    scores = module.scores(pixels(), ["streets"])
+    scores = module.scores(pixels(), ["streets"]).values
     expected = torch.stack([scores[:, 3 * c : 3 * c + 3].max(dim=1).values for c in range(3)], dim=1)
-    torch.testing.assert_close(module.logits(pixels(), "streets"), expected)
+    torch.testing.assert_close(module.logits(pixels(), "streets").values, expected)
 
 
 def test_absent_classes_have_no_rows_and_never_win():
@@ -101,11 +101,11 @@ def test_absent_classes_have_no_rows_and_never_win():
     module.set_rows("streets", values, torch.tensor([True, False, True]))
     assert module.row_classes("streets").tolist() == [0, 0, 2, 2]
     torch.testing.assert_close(module.rows("streets"), F.normalize(values[[0, 2]].flatten(0, 1), dim=1))
-    assert tuple(module.scores(pixels(), ["streets", "rooms"]).shape) == (2, 8, 3, 5)
-    logits = module.logits(pixels() * 1e6, "streets")
+    assert tuple(module.scores(pixels(), ["streets", "rooms"]).values.shape) == (2, 8, 3, 5)
+    logits = module.logits(pixels() * 1e6, "streets").values
     assert set(logits.argmax(dim=1).unique().tolist()) <= {0, 2}
     assert F.interpolate(logits.float(), size=(40, 40), mode="bilinear").isfinite().all()
-    assert module.logits(pixels(), "streets")[:, 1].max() < -1e30
+    assert module.logits(pixels(), "streets").values[:, 1].max() < -1e30
 
 
 @pytest.mark.parametrize(
@@ -171,8 +171,8 @@ def test_bfloat16_autocast_gives_scores_close_to_exact_ones():
     module = embeddings().float()
     features = pixels().float()
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        found = module.scores(features, ["streets"])
-    torch.testing.assert_close(found.float(), module.scores(features, ["streets"]), atol=0.15, rtol=0.05)
+        found = module.scores(features, ["streets"]).values
+    torch.testing.assert_close(found.float(), module.scores(features, ["streets"]).values, atol=0.15, rtol=0.05)
 
 
 def test_unknown_label_space_and_sizes_are_refused():

@@ -13,6 +13,7 @@ from semiverse.labels import LabelSpace
 from semiverse.models import DilatedResidualNetwork, ModelConfig, SegmentationModel
 from semiverse.models.drn import VARIANTS
 from semiverse.resolution import Resolution
+from semiverse.upsampling import Upsampling
 
 STREETS = LabelSpace("streets", ("road", "car", "sky"), ((1, 2, 3), (4, 5, 6), (7, 8, 9)))
 ROOMS = LabelSpace("rooms", ("floor", "bed"))
@@ -87,9 +88,30 @@ def test_bytes_and_fractions_are_the_same_image_normalised_by_the_encoders_conve
 
 def test_forward_is_the_upsampled_classification_of_the_features():
     model = build().eval()
-    logits = model.classify(model.features(images(), "home"), "home")
+    logits = model.classify(model.features(images(), "home"), "home").values
     assert tuple(logits.shape) == (2, 2, 4, 6)
     assert torch.equal(model(images(), "home"), F.interpolate(logits, (32, 48), mode="bilinear", align_corners=False))
+
+
+def test_every_head_says_how_its_scores_are_upsampled_and_a_saved_model_still_does(tmp_path):
+    model = build(replace(TINY, zero_border=True)).eval()
+    model.add_label_embeddings(4)
+    model.add_latent_branch({"city": 2, "home": 3})
+    model.save(tmp_path / "model")
+    for one in (model, SegmentationModel.load(tmp_path / "model")):
+        features = one.features(images(), "home")
+        maps = [
+            one.classify(features, "home"),
+            one.label_embeddings.logits(features, "home"),
+            one.label_embeddings.scores(features, ["city", "home"]),
+            one.latent_branch.logits(features, "home"),
+        ]
+        assert {scores.upsampling for scores in maps} == {Upsampling(zero_border=True)} == {one.upsampling}
+        nearest = maps[0]._replace(upsampling=Upsampling()).at((32, 48))
+        found = one(images(), "home")
+        torch.testing.assert_close(found[:, :, 4:-4, 4:-4], nearest[:, :, 4:-4, 4:-4])
+        torch.testing.assert_close(found[:, :, 0, 0], nearest[:, :, 0, 0] * (9 / 16) ** 2)
+    assert build(replace(TINY, decoder="aspp_sum")).upsampling == Upsampling(align_corners=True)
 
 
 def test_logits_are_upsampled_in_float32_under_autocast():

@@ -5,8 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from semiverse.reporting.examples import Examples, add_predictions, choice, choose, image_scores, read_examples
-from semiverse.reporting.pictures import example_figure
+from semiverse.reporting.examples import (
+    Examples,
+    add_predictions,
+    choice,
+    choose_examples,
+    example_figure,
+    image_scores,
+    read_examples,
+)
 from semiverse.reporting.runs import Setting
 from tests.reporting.made_up_runs import change_evaluation, make_run, read
 
@@ -16,34 +23,39 @@ BETTER = {"a": 0.9, "b": 0.2, "c": 0.5, "d": 0.7, "e": 0.5}
 
 
 def test_best_and_worst_go_by_the_mean_and_improvement_by_the_baseline() -> None:
-    chosen = choose({"base": BASE, "better": BETTER}, "base", IDS, 3)
+    chosen = choose_examples({"base": BASE, "better": BETTER}, "base", IDS, 3)
     assert chosen == [("a", "best"), ("b", "worst"), ("d", "most improved")]
 
 
 def test_no_image_is_chosen_twice_and_no_more_than_there_are() -> None:
-    chosen = choose({"base": BASE, "better": BETTER}, "base", IDS, 9)
+    chosen = choose_examples({"base": BASE, "better": BETTER}, "base", IDS, 9)
     assert sorted(one for one, _ in chosen) == IDS
     assert [kind for _, kind in chosen].count("most improved") == 1  # d; b, which gained too, is the worst already
 
 
 def test_one_setting_has_best_and_worst_alone() -> None:
-    assert choose({"base": BASE}, "base", IDS, 4) == [("a", "best"), ("e", "best"), ("b", "worst"), ("d", "worst")]
+    assert choose_examples({"base": BASE}, "base", IDS, 4) == [
+        ("a", "best"),
+        ("e", "best"),
+        ("b", "worst"),
+        ("d", "worst"),
+    ]
 
 
 @pytest.mark.parametrize(("count", "kinds"), [(0, []), (1, ["worst"]), (2, ["best", "worst"])])
 def test_few_images_show_the_worst_first(count: int, kinds: list[str]) -> None:
-    assert [kind for _, kind in choose({"base": BASE, "better": BETTER}, "base", IDS, count)] == kinds
+    assert [kind for _, kind in choose_examples({"base": BASE, "better": BETTER}, "base", IDS, count)] == kinds
 
 
 def test_images_that_are_gone_or_not_scored_everywhere_are_left_out() -> None:
     scores = {"base": BASE, "better": {"b": 0.2, "c": 0.5, "gone": 0.0}}
-    assert {one for one, _ in choose(scores, "base", IDS, 4)} == {"b", "c"}
-    assert choose({}, "base", IDS, 4) == []
+    assert {one for one, _ in choose_examples(scores, "base", IDS, 4)} == {"b", "c"}
+    assert choose_examples({}, "base", IDS, 4) == []
 
 
 def test_nothing_that_got_worse_counts_as_improved() -> None:
     lower = {one: value - 0.05 for one, value in BASE.items()}
-    assert {kind for _, kind in choose({"base": BASE, "lower": lower}, "base", IDS, 4)} == {"best", "worst"}
+    assert {kind for _, kind in choose_examples({"base": BASE, "lower": lower}, "base", IDS, 4)} == {"best", "worst"}
 
 
 def test_scores_are_those_of_the_split_by_the_decoder_of_the_first_run(tmp_path: Path) -> None:

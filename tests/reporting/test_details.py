@@ -11,12 +11,18 @@ import pytest
 
 from semiverse.commands.report import report
 from semiverse.configuration import dump_yaml
-from semiverse.reporting.details import Reliability, across_pictures, domain_pictures, pooled, reliability_figure
-from semiverse.reporting.figures import ClassScores, class_figure, confusion_figure
+from semiverse.reporting.details import (
+    across_pictures,
+    class_figure,
+    confusion_figure,
+    domain_pictures,
+    pooled,
+    reliability_figure,
+)
 from semiverse.reporting.page import file_names
 from semiverse.reporting.runs import Setting, read_runs, settings
-from semiverse.reporting.scores import evaluations, further_table, mark_lowest
-from semiverse.reporting.tables import MISSING, Cell, as_csv
+from semiverse.reporting.scores import evaluations, further_table
+from semiverse.reporting.tables import MISSING, Entry, as_csv, mark_best
 
 CLASSES = {"street": ("sky", "lamp"), "room": ("wall", "sky", "door")}
 BINS = [
@@ -102,7 +108,7 @@ def test_bins_of_several_runs_count_every_pixel_once() -> None:
 def test_bins_without_pixels_are_no_points_and_no_bars() -> None:
     bins = pooled([{"bins": BINS}])
     assert np.isnan(bins.confidence[0]) and bins.share[0] == 0
-    figure = reliability_figure([Reliability("joint", [{"bins": BINS, "error": 0.1375}])])
+    figure = reliability_figure({"joint": [{"bins": BINS, "error": 0.1375}]})
     upper, lower = figure.axes
     diagonal, curve = upper.lines
     assert diagonal.get_xydata().tolist() == [[0, 0], [100, 100]]
@@ -112,7 +118,7 @@ def test_bins_without_pixels_are_no_points_and_no_bars() -> None:
 
 def test_legend_has_the_calibration_error_and_its_spread_in_percent() -> None:
     errors = [{"bins": BINS, "error": 0.1}, {"bins": BINS, "error": 0.12}]
-    figure = reliability_figure([Reliability("joint", errors), Reliability("_$alone$", errors[:1])])
+    figure = reliability_figure({"joint": errors, "_$alone$": errors[:1]})
     texts = [text.get_text() for text in figure.legends[0].get_texts()]
     assert texts[1:] == ["joint: calibration error 11.0 ± 1.4 %", "_$alone$: calibration error 10.0 %"]
     left, right = (bars.patches[1] for bars in figure.axes[1].containers)
@@ -123,9 +129,9 @@ def test_legend_has_the_calibration_error_and_its_spread_in_percent() -> None:
 
 
 def test_bars_stand_by_frequency_and_absent_classes_have_a_dash() -> None:
-    joint = ClassScores("joint", [{"lamp": 0.2, "sky": 0.8, "gone": None}, {"lamp": 0.4, "sky": 0.9, "gone": None}])
-    alone = ClassScores("alone", [{"lamp": None, "sky": 0.5, "gone": None}])
-    left, right = class_figure([joint, alone], {"lamp": 0.01, "sky": 0.6}).axes
+    joint = [{"lamp": 0.2, "sky": 0.8, "gone": None}, {"lamp": 0.4, "sky": 0.9, "gone": None}]
+    alone = [{"lamp": None, "sky": 0.5, "gone": None}]
+    left, right = class_figure({"joint": joint, "alone": alone}, {"lamp": 0.01, "sky": 0.6}).axes
     assert [text.get_text() for text in left.get_yticklabels()] == ["sky", "lamp", "gone"]
     bars = [[bar.get_width() for bar in bars.patches] for bars in left.containers if hasattr(bars, "patches")]
     assert bars[0][:2] == pytest.approx([85, 30]) and np.isnan(bars[0][2])
@@ -179,11 +185,11 @@ def test_columns_that_nobody_filled_are_left_out(tmp_path: Path) -> None:
 
 
 def test_single_value_is_not_the_lowest_of_anything() -> None:
-    cells = [Cell("1.0", 0.01), Cell(MISSING)]
-    mark_lowest(cells)
+    cells = [Entry("1.0", 0.01), Entry(MISSING)]
+    mark_best(cells, lowest=True)
     assert not any(cell.best for cell in cells)
-    cells = [Cell("0.0", 0.0001), Cell("0.0", 0.0), Cell("0.2", 0.002)]
-    mark_lowest(cells)
+    cells = [Entry("0.0", 0.0001), Entry("0.0", 0.0), Entry("0.2", 0.002)]
+    mark_best(cells, lowest=True)
     assert [cell.best for cell in cells] == [True, True, False]
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from semiverse.reporting.efficiency import efficiency_figures, lines, points
+from semiverse.reporting.efficiency import efficiency_pictures, lines, points
 from semiverse.reporting.figures import draw
 from semiverse.reporting.scores import protocols
 from tests.reporting.made_up_runs import make_run, read
@@ -67,8 +67,9 @@ def test_points_are_sums_of_every_seed_by_number_of_labelled_images(tmp_path: Pa
 
 def test_figure_has_a_panel_a_domain_and_the_sum_with_counts_on_a_log_axis(tmp_path: Path) -> None:
     runs = [run(tmp_path / f"p_{n}_{seed}", n, seed, 0.1 * n + 0.01 * seed) for n in (2, 4) for seed in range(2)]
-    ((name, (caption, figure)),) = efficiency_figures(read(*runs)).items()
-    assert name == "label_efficiency" and "labelled images" in caption
+    (picture,) = efficiency_pictures(read(*runs))
+    assert picture.name == "label_efficiency" and "labelled images" in picture.caption
+    figure = picture.figure
     street, room, total = figure.axes
     assert [axes.get_title() for axes in figure.axes] == ["street", "room", "sum over domains"]
     assert street.get_xscale() == "log" and [*street.get_xticks()] == [2, 4]
@@ -83,14 +84,14 @@ def test_figure_has_a_panel_a_domain_and_the_sum_with_counts_on_a_log_axis(tmp_p
 
 def test_nothing_is_drawn_where_budgets_are_equal_or_scores_are_missing(tmp_path: Path) -> None:
     same = [run(tmp_path / f"same_{seed}", 2, seed) for seed in range(2)]
-    assert efficiency_figures(read(*same)) == {}
-    assert efficiency_figures(read(same[0])) == {}
+    assert efficiency_pictures(read(*same)) == []
+    assert efficiency_pictures(read(same[0])) == []
     silent = [run(tmp_path / f"silent_{n}", n, score=None) for n in (2, 4)]
-    assert efficiency_figures(read(*silent)) == {}
-    assert efficiency_figures(read(run(tmp_path / "only_2", 2), run(tmp_path / "only_4", 4, score=None))) == {}
+    assert efficiency_pictures(read(*silent)) == []
+    assert efficiency_pictures(read(run(tmp_path / "only_2", 2), run(tmp_path / "only_4", 4, score=None))) == []
 
 
 def test_domain_without_labels_is_drawn_over_those_of_the_others(tmp_path: Path) -> None:
     runs = [run(tmp_path / f"p_{n}", n, room=0) for n in (2, 4)]
-    ((_, figure),) = efficiency_figures(read(*runs)).values()
-    assert [*figure.axes[1].get_lines()[0].get_xdata()] == [2, 4]
+    (picture,) = efficiency_pictures(read(*runs))
+    assert [*picture.figure.axes[1].get_lines()[0].get_xdata()] == [2, 4]

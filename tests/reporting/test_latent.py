@@ -1,5 +1,6 @@
 """Figures of latent classes in the report, of a run that was really trained."""
 
+import shutil
 from functools import partial
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from semiverse.labels import LabelSpace
 from semiverse.methods import Latent
 from semiverse.mixture import Domain, DomainMixture
 from semiverse.models import ModelConfig, SegmentationModel
-from semiverse.reporting.curves import curve_figures
+from semiverse.reporting.curves import curve_pictures
 from semiverse.reporting.examples import add_predictions, read_examples
 from semiverse.reporting.latent import LatentClasses, column_order, given_class_figure, laid_over, read_latent_classes
 from semiverse.reporting.runs import read_runs, settings
@@ -48,7 +49,7 @@ def figures(trained: Path) -> list[str]:
 
 
 def without(trained: Path, folder: Path, part: str) -> Path:
-    """A copy of a run that lacks its model or its data."""
+    """A copy of a run that lacks its weights or its data."""
     folder.mkdir(parents=True)
     config = load_yaml((trained / "config.yaml").read_text())
     if part == "data":
@@ -79,12 +80,13 @@ def test_terms_that_belong_together_share_a_figure(figures: list[str]) -> None:
 
 def test_curves_are_those_of_the_metrics(trained: Path) -> None:
     facts = read_runs([trained])
-    _, figure = curve_figures(settings(facts))["effective_latent_classes"]
+    figures = {picture.name: picture.figure for picture in curve_pictures(settings(facts))}
+    figure = figures["effective_latent_classes"]
     streets = next(axes for axes in figure.axes if axes.get_title() == "streets")
     for line, threshold in zip(streets.lines, ("0.1", "0.9"), strict=True):
         expected = [row[f"streets/effective_latent_classes_{threshold}"] for row in facts[0].rows]
         assert line.get_ydata().tolist() == expected
-    _, figure = curve_figures(settings(facts))["pseudo_labels_rooms"]
+    figure = figures["pseudo_labels_rooms"]
     shares = [row["rooms/pseudo_labels/wall"] for row in facts[0].rows]
     assert figure.axes[0].lines[0].get_ydata() == pytest.approx([100 * share for share in shares])
     assert len(figure.axes[0].lines) == len(SyntheticRooms.labels)
@@ -100,8 +102,8 @@ def test_validation_estimate_is_that_of_a_slow_loop(trained: Path, world: Domain
     expected = torch.zeros(len(SyntheticStreets.labels), 4, dtype=torch.float64)
     samples = world.evaluation("streets")
     for i in range(len(samples)):
-        logits = model.latent_branch.logits(model.features(samples[i].image[None], "streets"), "streets").double()
-        shares = F.interpolate(logits, size=(32, 48), mode="bilinear").softmax(dim=1)[0]
+        logits = model.latent_branch.logits(model.features(samples[i].image[None], "streets"), "streets").values
+        shares = F.interpolate(logits.double(), size=(32, 48), mode="bilinear").softmax(dim=1)[0]
         for c in range(len(expected)):
             expected[c] += shares[:, samples[i].mask == c].sum(dim=1)
     counts = found["streets"][0].counts
@@ -150,5 +152,9 @@ def test_heat_map_needs_no_images(trained: Path, tmp_path: Path) -> None:
 
 
 def test_run_without_weights_is_pointed_out(trained: Path, tmp_path: Path) -> None:
-    page = report([without(trained, tmp_path / "new", "model")], images=0, device="cpu")
+    run = without(trained, tmp_path / "new", "model")
+    (run / "model").mkdir()
+    for part in ("labels.json", "config.json"):
+        shutil.copy(trained / "model" / part, run / "model")
+    page = report([run], images=0, device="cpu")
     assert "No latent classes of new: there is no saved model" in page.read_text(encoding="utf-8")

@@ -4,7 +4,7 @@ from math import sqrt
 
 import pytest
 
-from semiverse.reporting.comparisons import Difference, paired_difference, points_of_percent, verdict
+from semiverse.reporting.verdicts import Difference, paired_difference, points_of_percent, verdict
 
 
 def test_interval_of_three_pairs_is_that_of_students_distribution() -> None:

@@ -19,10 +19,10 @@ from semiverse.datasets.synthetic import SyntheticRooms, SyntheticStreets
 from semiverse.mixture import Domain, DomainMixture
 from semiverse.models import ModelConfig
 from semiverse.reporting.examples import evenly
-from semiverse.reporting.page import duration, summary
 from semiverse.reporting.runs import find_runs, read_runs, settings
-from semiverse.reporting.scores import class_table, difference_table, score_table
-from semiverse.reporting.tables import MISSING, Cell, Column, Row, Table, as_csv, as_latex, as_markdown, mark_best
+from semiverse.reporting.scores import class_table, difference_table, evaluations, score_table
+from semiverse.reporting.summary import duration, summary_sentences
+from semiverse.reporting.tables import MISSING, Column, Entry, Row, Table, as_csv, as_latex, as_markdown, mark_best
 
 
 def write_run(folder: Path, seed: int = 0, method: str = "Supervised", rows: str = "", **evaluations: dict) -> Path:
@@ -166,12 +166,13 @@ def test_different_numbers_of_images_are_pointed_out(tmp_path: Path) -> None:
 def test_class_table_has_absent_classes_frequencies_and_the_best_of_each_class(tmp_path: Path) -> None:
     one = write_run(tmp_path / "a", evaluation=scored(0.4, 0.3))
     two = write_run(tmp_path / "b", method="Universal", evaluation=scored(0.5, 0.3))
-    table = class_table("street", compared(one, two), {"sky": (0.125, 6), "lamp": (0.0, 0)}, {"sky": (1, 2, 3)})
+    found = evaluations("street", compared(one, two))
+    table = class_table("street", found, {"sky": (0.125, 6), "lamp": (0.0, 0)}, {"sky": (1, 2, 3)})
     assert table is not None
     assert texts(table) == [["sky", "40.0", "50.0", "12.50", "6"], ["lamp", MISSING, MISSING, "0.00", "0"]]
     assert [cell.best for cell in table.rows[0].cells] == [False, False, True, False, False]
     assert table.rows[0].cells[0].color == (1, 2, 3)
-    assert class_table("garden", compared(one, two), {}, {}) is None
+    assert class_table("garden", evaluations("garden", compared(one, two)), {}, {}) is None
 
 
 def test_differences_name_only_the_values_that_differ(tmp_path: Path) -> None:
@@ -182,13 +183,13 @@ def test_differences_name_only_the_values_that_differ(tmp_path: Path) -> None:
 
 
 def test_zero_is_never_the_best() -> None:
-    cells = [Cell("0.0", 0.0), Cell("0.0", 0.0)]
+    cells = [Entry("0.0", 0.0), Entry("0.0", 0.0)]
     mark_best(cells)
     assert not any(cell.best for cell in cells)
 
 
 def test_markdown_and_latex_escape_what_would_break_them() -> None:
-    cells = [Cell("a_b | 50%", "a"), Cell("1.0 ± 0.1", 0.01, best=True)]
+    cells = [Entry("a_b | 50%", "a"), Entry("1.0 ± 0.1", 0.01, best=True)]
     table = Table("t", "Caption.", [Column("run", "run"), Column("mIoU", "miou")], [Row(cells)])
     assert "| a_b \\| 50% | **1.0 ± 0.1** |" in as_markdown(table)
     assert r"a\_b | 50\% & \textbf{1.0 $\pm$ 0.1} \\" in as_latex(table)
@@ -197,7 +198,7 @@ def test_markdown_and_latex_escape_what_would_break_them() -> None:
 def test_summary_names_the_best_setting_and_its_scores(tmp_path: Path) -> None:
     one = write_run(tmp_path / "plain", evaluation=scored(0.4, 0.3))
     two = write_run(tmp_path / "joined", method="Universal", evaluation=scored(0.5, 0.3))
-    sentences = summary(compared(one, two), {"street": 2})
+    sentences = summary_sentences(compared(one, two), {"street": 2})
     assert sentences[0].startswith(
         "2 runs (Supervised and Universal) on street (2 classes, 2 labelled images) and room"
     )

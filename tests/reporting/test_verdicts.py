@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from semiverse.commands.report import report
-from semiverse.reporting.comparisons import Comparison, changes, compare, role
-from semiverse.reporting.verdicts import finding, verdict_table
+from semiverse.reporting.comparisons import changes, compare, lessons
+from semiverse.reporting.verdicts import Comparison, verdict_on, verdict_table
 from tests.reporting.made_up_runs import change_evaluation, make_run, read
 
 FULL = {"alpha": 0.1, "beta": 0.1, "anchor": 1.0, "rows": {"start": None}}
@@ -62,19 +62,24 @@ def test_roles_follow_the_weights_of_the_terms(
     tmp_path: Path, method: str, arguments: dict[str, Any], terms: str, unlabeled: bool
 ) -> None:
     (setting,) = read(make_run(tmp_path / "run", EQUAL, method, arguments))
-    found = role(setting.runs[0].config)
-    assert found is not None and (", ".join(found.terms), found.unlabeled, found.separate) == (terms, unlabeled, False)
+    found = lessons(setting.runs[0])
+    assert found is not None
+    assert (", ".join(found.labeled), ", ".join(found.unlabeled), found.separate) == (
+        terms,
+        "unlabelled images" * unlabeled,
+        False,
+    )
 
 
 def test_weights_do_not_matter_where_no_unlabelled_image_may_be_used(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", {"street": 0.4}, "Universal", FULL, data__domains__street__unlabeled=False)
-    found = role(read(run)[0].runs[0].config)
+    found = lessons(read(run)[0].runs[0])
     assert found is not None and not found.unlabeled
 
 
 def test_unknown_methods_have_no_role_and_compare_with_nothing(tmp_path: Path) -> None:
     mine, plain = make_run(tmp_path / "mine", EQUAL, "Mine"), make_run(tmp_path / "plain", EQUAL)
-    assert role(read(mine)[0].runs[0].config) is None
+    assert lessons(read(mine)[0].runs[0]) is None
     assert compared(mine, plain) == {}
 
 
@@ -122,11 +127,11 @@ def test_start_from_a_supervised_network_is_a_step_of_its_own(tmp_path: Path) ->
 def test_differences_of_one_seed_fit_into_a_sentence(tmp_path: Path) -> None:
     plain = make_run(tmp_path / "plain", {"street": 0.4, "room": 0.3}, model__separate=True)
     joint = make_run(tmp_path / "joint", {"street": 0.45, "room": 0.28})
-    assert finding(only(plain, joint)).sentences[0] == (
+    assert verdict_on(only(plain, joint)).sentences[0] == (
         "joint scores 3.0 points more than plain in the sum of mIoU (street 5.0, room -2.0) in the one seed run: "
         "one run cannot tell it from chance."
     )
-    assert len([said for said in finding(only(plain, joint)).sentences if "mIoU" in said]) == 1
+    assert len([said for said in verdict_on(only(plain, joint)).sentences if "mIoU" in said]) == 1
 
 
 def test_another_start_is_named_once(tmp_path: Path) -> None:
@@ -179,8 +184,7 @@ def test_other_data_budgets_crops_or_networks_do_not_compare(tmp_path: Path, oth
 
 def test_what_learns_from_less_gains_nothing(tmp_path: Path) -> None:
     joint, full = (
-        read(make_run(tmp_path / method, EQUAL, method, FULL))[0].runs[0].config
-        for method in ("Supervised", "Universal")
+        read(make_run(tmp_path / method, EQUAL, method, FULL))[0].runs[0] for method in ("Supervised", "Universal")
     )
     assert changes(full, joint) and changes(joint, full) is None and changes(joint, joint) == []
 
@@ -190,7 +194,7 @@ def test_of_several_baselines_that_count_which_differ_in_least_else(tmp_path: Pa
     near = make_run(tmp_path / "near", EQUAL)
     far = make_run(tmp_path / "far", EQUAL, optimizer__lr=0.1, trainer__max_steps=200)
     assert [pairs for pairs in compared(far, near, full).values()] == [[("full", "near")]]
-    said = finding(only(far, full)).sentences
+    said = verdict_on(only(far, full)).sentences
     assert said[-1] == "They also differ in optimizer.lr and trainer.max_steps, which may be the reason."
 
 
@@ -216,7 +220,9 @@ def test_differences_are_paired_over_seeds_in_domains_and_sum(tmp_path: Path) ->
         ["street", "2.0", "-0.5", "4.5", "3", "no difference can be told"],
         ["room", "-10.0", "-10.0", "-10.0", "3", "hurt"],
     ]
-    assert finding(pair).hurt and finding(pair).title.startswith("Unlabelled images and label embeddings as anchor: ")
+    assert verdict_on(pair).hurt and verdict_on(pair).title.startswith(
+        "Unlabelled images and label embeddings as anchor: "
+    )
 
 
 def test_classes_that_lost_most_are_named_the_worst_first(tmp_path: Path) -> None:
@@ -224,7 +230,7 @@ def test_classes_that_lost_most_are_named_the_worst_first(tmp_path: Path) -> Non
     full = make_run(tmp_path / "full", EQUAL, "Universal", FULL)
     change_evaluation(full, "street", iou={"sky": 0.33, "lamp": 0.46, "new": 0.2})
     change_evaluation(full, "room", iou={"sky": 0.3, "lamp": 0.25})
-    said = finding(only(joint, full))
+    said = verdict_on(only(joint, full))
     assert said.sentences[-1] == "Classes that lost more than 5 points: lamp of room (-25.0) and sky of street (-7.0)."
     assert not said.hurt  # one run is no proof
 
@@ -237,14 +243,16 @@ def test_class_whose_interval_lies_below_zero_is_a_warning(tmp_path: Path) -> No
         change_evaluation(runs[-1], "room", iou={"sky": 0.3, "lamp": 0.3 + 0.002 * seed})
     pair = only(*runs)
     assert not any(change.hurt for change in pair.scores.values())
-    assert finding(pair).hurt and "lamp of room (-19.9, 95 % interval -21.2 to -18.6)" in finding(pair).sentences[-1]
+    assert (
+        verdict_on(pair).hurt and "lamp of room (-19.9, 95 % interval -21.2 to -18.6)" in verdict_on(pair).sentences[-1]
+    )
 
 
 def test_trainings_that_go_on_and_runs_without_a_common_seed_are_not_compared(tmp_path: Path) -> None:
     joint = make_run(tmp_path / "joint", EQUAL)
     running = make_run(tmp_path / "running", None, "Universal", FULL)
     (running / "metrics.csv").write_text("step,street/miou,room/miou\n20,0.9,0.9\n")
-    assert finding(only(joint, running)).sentences[0].startswith("No two of their runs have the same seeds")
+    assert verdict_on(only(joint, running)).sentences[0].startswith("No two of their runs have the same seeds")
     other = make_run(tmp_path / "other", EQUAL, "Universal", ANCHORED, seed=5)
     assert only(joint, other).scores == {}
 

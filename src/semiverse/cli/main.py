@@ -11,36 +11,47 @@ from semiverse import __version__
 
 @dataclass(frozen=True)
 class Command:
-    """A function that a user can call.
+    """A function that a user can call: ``semiverse.commands.NAME.NAME``.
 
     Args:
-        module: Where it is.
         summary: What it does, for the list of commands.
         positional: Arguments given without their names, in order; the last may end in "..." and then takes many.
+        again: What the same call does after Ctrl-C; "": it begins anew.
     """
 
-    module: str
     summary: str
     positional: tuple[str, ...] = ()
+    again: str = ""
 
 
+RESUMES = "the same call goes on from the last checkpoint"
 COMMANDS = {
-    "demo": Command("demo", "train the embedded worlds in a few minutes and show what was learned"),
-    "datasets": Command("datasets", "list the known datasets: classes, licence terms, how to obtain them"),
-    "download": Command("download", "fetch openly available datasets, verify and unpack them", ("names...",)),
-    "split": Command("split", "divide images into training and validation, draw labelled ones; write verifiable lists"),
-    "check": Command("check", "is the data on disk what the configuration says it is?"),
-    "train": Command("train", "train a model; the same call resumes an unfinished run"),
-    "evaluate": Command("evaluate", "score a trained model", ("run",)),
-    "predict": Command("predict", "segment images or folders of images", ("run", "images...")),
+    "demo": Command("train the embedded worlds in a few minutes and show what was learned", again=RESUMES),
+    "datasets": Command("list the known datasets: classes, licence terms, how to obtain them"),
+    "download": Command(
+        "fetch openly available datasets, verify and unpack them",
+        ("names...",),
+        "the same call goes on where it stopped, if the server can send the rest of a file",
+    ),
+    "split": Command("divide images into training and validation, draw labelled ones; write verifiable lists"),
+    "check": Command("is the data on disk what the configuration says it is?"),
+    "train": Command("train a model; the same call resumes an unfinished run", again=RESUMES),
+    "evaluate": Command("score a trained model", ("run",)),
+    "predict": Command("segment images or folders of images", ("run", "images...")),
     "pseudolabel": Command(
-        "pseudolabel", "label images with what a model is sure of, as a dataset to train from", ("run", "images...")
+        "label images with what a model is sure of, as a dataset to train from", ("run", "images...")
     ),
     "cluster": Command(
-        "cluster", "divide images into clusters without any labels; name them to get first masks", ("images...",)
+        "divide images into clusters without any labels; name them to get first masks",
+        ("images...",),
+        "the same call goes on with the images that are left",
     ),
-    "report": Command("report", "tables and figures from one or many runs", ("runs...",)),
-    "reproduce": Command("reproduce", "run the rows of a published or open table, next to its numbers", ("recipe",)),
+    "report": Command("tables and figures from one or many runs", ("runs...",)),
+    "reproduce": Command(
+        "run the rows of a published or open table, next to its numbers",
+        ("recipe",),
+        "the same call goes on with the runs that are left",
+    ),
 }
 
 
@@ -85,8 +96,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     # Only now, and only what this command needs: --help and --version answer at once.
     call = import_module("semiverse.cli.call").call
-    command = COMMANDS[name]
-    code: int = call(name, command.module, command.positional, rest)
+    code: int = call(name, COMMANDS[name], rest)
     return code
 
 

@@ -1,12 +1,10 @@
 """Words of a command line as plain values."""
 
 from collections.abc import Sequence
-from difflib import get_close_matches
-from pathlib import Path
 from typing import Any
 
-from semiverse.cli.schema import Option, alternatives
-from semiverse.configuration import Plain, load_yaml
+from semiverse.configuration import Plain, load_yaml, merged
+from semiverse.configuration.options import Option, alternatives
 
 
 def split_words(words: Sequence[str], known: dict[str, Option]) -> tuple[list[str], list[tuple[str, str]]]:
@@ -57,28 +55,6 @@ def name_words(nameless: Sequence[str], positional: Sequence[str]) -> dict[str, 
     return values
 
 
-def read_config(path: Path) -> dict[str, Plain]:
-    """Options from a YAML file.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If it is no YAML, or no mapping.
-    """
-    if not path.is_file():
-        near = get_close_matches(path.name, [other.name for other in path.parent.glob("*.y*ml")], n=1)
-        hint = f"did you mean {path.with_name(near[0])}?" if near else "check the path"
-        raise FileNotFoundError(f"{path}: no such file; expected a YAML file with options: {hint}")
-    try:
-        values = load_yaml(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
-    if not isinstance(values, dict):
-        raise ValueError(
-            f"{path}: found {type(values).__name__}; expected options as keys and values: see the examples"
-        )
-    return values
-
-
 def set_value(values: dict[str, Plain], path: Sequence[str], value: Plain) -> None:
     """Set the option that a dotted path leads to; ``class_path`` and ``init_args`` need not be named."""
     inner = values
@@ -90,15 +66,6 @@ def set_value(values: dict[str, Plain], path: Sequence[str], value: Plain) -> No
     target[path[-1]] = merged(old, value)
     if replaces:
         target.pop("init_args", None)
-
-
-def merged(old: Plain, new: Plain) -> Plain:
-    """The new value; of two mappings, what either says, and the new one where both do, unless they are two classes."""
-    if not (isinstance(old, dict) and isinstance(new, dict)):
-        return new
-    if "class_path" in new and new["class_path"] != old.get("class_path"):
-        return new
-    return old | {name: merged(old.get(name), value) for name, value in new.items()}
 
 
 def _inside(values: dict[str, Any], name: str) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from semiverse.clustering import Cluster, Clusters, describe, group_clusters
 from semiverse.clustering.naming import INDEX
 from semiverse.clustering.results import draw_borders, draw_sheet
 from semiverse.data.images import read_image
-from semiverse.files import write_atomically
+from semiverse.files import read_json, write_atomically
 from semiverse.inference.images import encode_mask, encoded
 from semiverse.inference.pictures import overlay
 from semiverse.labels import LabelSpace, lookup_table
@@ -36,7 +36,7 @@ class ClusterFolder:
         self.images: dict[str, Any] = {}
         if overwrite or not (folder / INDEX).is_file():
             return
-        index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
+        index = read_json(folder / INDEX, "the clusters of an earlier call")
         if facts != {name: index.get(name) for name in facts}:
             raise ValueError(
                 f"{folder} holds clusters of other settings (see {INDEX}); expected the same, with which the call "
@@ -46,14 +46,13 @@ class ClusterFolder:
 
     def add(self, stem: str, path: Path, image: Tensor, found: Clusters, pictures: bool) -> None:
         """Write what was found in an image, (3, H, W) uint8."""
-        self._write(stem, image, found.mask, found.labels, pictures)
         self.images[stem] = {
             "file": str(path.absolute()),
             "size": list(image.shape[1:]),
             "superpixels": found.superpixels,
             "iterations": found.iterations,
             "stopped": found.stopped,
-            "clusters": [cluster._asdict() for cluster in describe(found.mask, found.labels, image)],
+            "clusters": self._write(stem, image, found.mask, found.labels, pictures),
         }
         self.save({})
 
@@ -64,7 +63,7 @@ class ClusterFolder:
 
     def group(self, count: int, seed: int, pictures: bool) -> Path:
         """Write the same images with one numbering for all into a folder of their own, which is returned."""
-        found = {stem: [_cluster(values) for values in facts["clusters"]] for stem, facts in self.images.items()}
+        found = {stem: [Cluster(**values) for values in facts["clusters"]] for stem, facts in self.images.items()}
         groups = group_clusters(found, count, seed)
         target = ClusterFolder(self.folder / "groups", self.facts | {"groups": count}, overwrite=True)
         labels = LabelSpace("groups", tuple(str(i) for i in range(count)))
@@ -72,13 +71,14 @@ class ClusterFolder:
             with Image.open(self.folder / f"{stem}.png") as file:
                 mask = torch.from_numpy(lookup_table(groups[stem])[np.asarray(file)])
             image = read_image(Path(facts["file"]))
-            target._write(stem, image, mask, labels, pictures)
-            clusters = [cluster._asdict() for cluster in describe(mask, labels, image)]
-            target.images[stem] = facts | {"clusters": clusters}
+            target.images[stem] = facts | {"clusters": target._write(stem, image, mask, labels, pictures)}
         target.save({})
         return target.folder
 
-    def _write(self, stem: str, image: Tensor, mask: Tensor, labels: LabelSpace, pictures: bool) -> None:
+    def _write(
+        self, stem: str, image: Tensor, mask: Tensor, labels: LabelSpace, pictures: bool
+    ) -> list[dict[str, Any]]:
+        """Write an image's mask and pictures; its clusters, as the index says them."""
         files = {".png": encode_mask(mask, labels)}
         if pictures:
             laid = Image.fromarray(overlay(image, mask, labels).permute(1, 2, 0).numpy())
@@ -87,8 +87,4 @@ class ClusterFolder:
             files["_sheet.png"] = encoded(draw_sheet(image, mask, labels), "PNG")
         for end, content in files.items():
             write_atomically(self.folder / f"{stem}{end}", content)
-
-
-def _cluster(values: dict[str, Any]) -> Cluster:
-    red, green, blue = values["color"]
-    return Cluster(values["id"], values["share"], (red, green, blue), values["height"])
+        return [cluster._asdict() for cluster in describe(mask, labels, image)]

@@ -1,6 +1,5 @@
 """From clusters that a person has named to a dataset: a first set of labels without drawing any."""
 
-import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from semiverse.configuration import dump_yaml
-from semiverse.files import write_atomically
+from semiverse.files import read_json, write_atomically
 from semiverse.labels import LabelSpace, lookup_table
 
 INDEX = "clusters.json"
@@ -41,7 +40,7 @@ def name_clusters(folder: Path, names: Names | Mapping[str, Names], root: Path |
         FileNotFoundError: If the folder has no clusters, or an image is no longer where it was.
         ValueError: If names are of clusters or images that do not exist, there are none, or the root holds other files.
     """
-    index = _index(folder)
+    index = read_json(folder / INDEX, "a folder that `semiverse cluster` wrote")
     by_image = _by_image(names, index)
     given = [named if isinstance(named, Mapping) else {0: named} for named in names.values()]
     classes = tuple(dict.fromkeys(str(title) for named in given for title in named.values() if title is not None))
@@ -61,7 +60,10 @@ def name_clusters(folder: Path, names: Names | Mapping[str, Names], root: Path |
             clusters = np.asarray(mask)
         table = lookup_table({cluster: ids[title] for cluster, title in named.items()})
         Image.fromarray(table[clusters]).save(root / "masks" / f"{stem}.png")
-    write_atomically(root / CONFIG, _configuration(root, classes))
+    arguments = {"root": str(root.absolute()), "classes": list(classes)}
+    dataset = {"class_path": "Folder", "init_args": arguments}
+    domains = {"named": {"dataset": dataset, "train": "all", "val": "all"}}  # validated on what it learns from
+    write_atomically(root / CONFIG, dump_yaml({"data": {"domains": domains}}))
     return root
 
 
@@ -76,14 +78,6 @@ def _clear(root: Path) -> None:
     for kind in ("images", "masks"):
         shutil.rmtree(root / kind, ignore_errors=True)
         (root / kind).mkdir(parents=True)
-
-
-def _index(folder: Path) -> dict[str, Any]:
-    path = folder / INDEX
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such file; expected a folder that `semiverse cluster` wrote: correct it")
-    index: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return index
 
 
 def _by_image(names: Names | Mapping[str, Names], index: Mapping[str, Any]) -> dict[str, dict[int, str]]:
@@ -116,11 +110,3 @@ def _by_image(names: Names | Mapping[str, Names], index: Mapping[str, Any]) -> d
         own = {cluster: str(title) for cluster, title in named.items() if cluster in known[stem] and title is not None}
         result |= {stem: own} if own else {}
     return result
-
-
-def _configuration(root: Path, classes: tuple[str, ...]) -> str:
-    """YAML of a domain with these labels; it is validated on the images that it learns from."""
-    arguments = {"root": str(root.absolute()), "classes": list(classes)}
-    dataset = {"class_path": "Folder", "init_args": arguments}
-    domains = {"named": {"dataset": dataset, "train": "all", "val": "all"}}
-    return dump_yaml({"data": {"domains": domains}})

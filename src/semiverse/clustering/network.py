@@ -13,20 +13,22 @@ from semiverse.upsampling import full_precision
 
 
 class _Layer(nn.Module):
-    """Convolution, ReLU but for the last layer, batch normalisation."""
+    """Convolution, ReLU (whose result is never kept) but for the last layer, batch normalisation of one image."""
 
     def __init__(self, before: int, after: int, side: int, last: bool) -> None:
         super().__init__()
         self.convolution = nn.Conv2d(before, after, side, padding=side // 2)
-        self.norm = ImageNorm(after, rectified=not last)
+        self.norm = nn.BatchNorm2d(after, track_running_stats=False)
+        self.rectified = not last
 
     def forward(self, maps: Tensor, dtype: torch.dtype) -> Tensor:
         """(1, before, H, W) → (1, after, H, W) of the type ``dtype``; the convolution is of the type of the maps."""
         convolution = self.convolution
         bias = None if convolution.bias is None else convolution.bias.to(maps.dtype)
         found = F.conv2d(maps, convolution.weight.to(maps.dtype), bias, padding=convolution.padding)
-        rows: Tensor = self.norm(found.permute(0, 2, 3, 1).flatten(0, 2), dtype)
-        return rows.view(1, *found.shape[2:], -1).permute(0, 3, 1, 2)
+        rows = found.permute(0, 2, 3, 1).flatten(0, 2)
+        normal: Tensor = _Normalize.apply(rows, self.norm.weight, self.norm.bias, self.rectified, dtype)
+        return normal.view(1, *found.shape[2:], -1).permute(0, 3, 1, 2)
 
 
 class Network(nn.Module):
@@ -134,26 +136,6 @@ class _Normalize(torch.autograd.Function):
             slope.mul_(scale).addcmul_(values, per_value).add_(constant)
             out[part] = slope.mul_(values.sign_()) if ctx.rectified else slope
         return out, product, total, None, None
-
-
-class ImageNorm(nn.Module):
-    """Batch normalisation with the statistics of the image itself, always; there are no running ones.
-
-    Args:
-        channels: q.
-        rectified: Apply a ReLU first; its result is never kept.
-    """
-
-    def __init__(self, channels: int, rectified: bool) -> None:
-        super().__init__()
-        self.rectified = rectified
-        self.weight = nn.Parameter(torch.ones(channels))
-        self.bias = nn.Parameter(torch.zeros(channels))
-
-    def forward(self, rows: Tensor, dtype: torch.dtype) -> Tensor:
-        """Rows (n, q) of any floating type → (n, q) of the type ``dtype``."""
-        out: Tensor = _Normalize.apply(rows, self.weight, self.bias, self.rectified, dtype)
-        return out
 
 
 class _CrossEntropy(torch.autograd.Function):

@@ -120,20 +120,9 @@ def draw_sheet(image: Tensor, mask: Tensor, labels: LabelSpace) -> Image.Image:
             pen.text(at, str(cluster.id), "white", font, "mm", stroke_width=2, stroke_fill="black")
     for i, cluster in enumerate(found):
         left, top = i % columns * 110 + 6, pair.height + 6 + i // columns * (_SWATCH + 4)
-        _list_entry(pen, font, (left, top), cluster, labels.palette[cluster.id])
+        pen.rectangle((left, top, left + _SWATCH, top + _SWATCH - 4), labels.palette[cluster.id], "black")
+        pen.text((left + _SWATCH + 6, top), f"{cluster.id}: {100 * cluster.share:.1f} %", "black", font)
     return sheet
-
-
-def _list_entry(
-    pen: ImageDraw.ImageDraw,
-    font: ImageFont.FreeTypeFont | ImageFont.ImageFont,
-    place: tuple[int, int],
-    cluster: Cluster,
-    color: tuple[int, int, int],
-) -> None:
-    left, top = place
-    pen.rectangle((left, top, left + _SWATCH, top + _SWATCH - 4), color, "black")
-    pen.text((left + _SWATCH + 6, top), f"{cluster.id}: {100 * cluster.share:.1f} %", "black", font)
 
 
 def _widest(inside: np.ndarray) -> tuple[int, int, float]:

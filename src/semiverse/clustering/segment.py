@@ -12,7 +12,7 @@ from semiverse.clustering.network import Network, cross_entropy
 from semiverse.clustering.results import Clusters, Reason, by_size
 from semiverse.clustering.settings import Settings
 from semiverse.clustering.superpixels import superpixels
-from semiverse.upsampling import argmax_with_confidence
+from semiverse.upsampling import ScoreMap, argmax_with_confidence
 
 
 class Refinement:
@@ -92,7 +92,7 @@ def segment(
     with torch.no_grad():
         responses = network(values)
     maps = responses.view(1, *pixels.shape[1:], -1).permute(0, 3, 1, 2)
-    mask, confidence = argmax_with_confidence(maps, (image.shape[1], image.shape[2]))
+    mask, confidence = argmax_with_confidence(ScoreMap(maps), (image.shape[1], image.shape[2]))
     if settings.refined:
         refined = refine(first_largest(responses)).view(1, *pixels.shape[1:]).to(torch.uint8)
         mask = tv.resize(refined, list(image.shape[1:]), InterpolationMode.NEAREST_EXACT)

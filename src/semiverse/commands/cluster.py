@@ -3,9 +3,6 @@
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any
-
-from tqdm import tqdm
 
 from semiverse.clustering import Settings, check_count, name_clusters, segment
 from semiverse.clustering.folder import ClusterFolder
@@ -13,6 +10,7 @@ from semiverse.clustering.naming import CONFIG
 from semiverse.configuration import load_yaml
 from semiverse.data.images import read_image
 from semiverse.inference.images import ahead, find_images, read_or_explain
+from semiverse.progress import Progress
 
 DEFAULTS = Settings()
 
@@ -70,14 +68,14 @@ def cluster(
     left = {stem: path for stem, path in files.items() if stem not in folder.images}
     readable = ahead(partial(read_or_explain, read_image), left.values(), workers)
     problems: dict[str, str] = {}
-    with tqdm(total=len(left) * settings.iterations, desc="clustering", delay=2, leave=False) as bar:
+    with Progress("clustering", len(left) * settings.iterations, "iterations") as bar:
         for done, ((stem, path), image) in enumerate(zip(left.items(), readable, strict=True), 1):
             if isinstance(image, str):
                 problems[str(path)] = image
             else:
                 found = segment(image, settings, seed, device, partial(_advance, bar, stem))
                 folder.add(stem, path, image, found, pictures)
-            bar.update(done * settings.iterations - bar.n)
+            bar.advance(done * settings.iterations - bar.done)
     folder.save(problems)
     print(f"{len(files) - len(problems)} of {len(files)} images clustered in {out}")
     if groups is not None:
@@ -87,9 +85,8 @@ def cluster(
     return 1 if problems else 0
 
 
-def _advance(bar: Any, stem: str, _: int, labels: int, loss: float) -> None:  # noqa: ANN401 - tqdm has no types
-    bar.set_postfix_str(f"{stem}: {labels} labels, loss {loss:.2f}", refresh=False)
-    bar.update()
+def _advance(bar: Progress, stem: str, _: int, labels: int, loss: float) -> None:
+    bar.advance(note=f"{stem}: {labels} labels, loss {loss:.2f}")
 
 
 def _name(out: Path, names: Path, images: list[Path] | None) -> int:

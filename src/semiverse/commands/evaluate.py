@@ -8,8 +8,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from tqdm import tqdm
-
 from semiverse.evaluation.confusion import ConfusionMatrix, Scores, Variant, miou
 from semiverse.evaluation.details import Details, ObservedPredictor
 from semiverse.evaluation.score import by_class, counts, number
@@ -18,6 +16,7 @@ from semiverse.inference.images import ahead
 from semiverse.inference.predictor import Predictor
 from semiverse.mixture import DomainMixture
 from semiverse.models import SegmentationModel
+from semiverse.progress import progress
 
 Evaluation = dict[str, Any]
 
@@ -130,7 +129,7 @@ def _score(
         )
     confusion = ConfusionMatrix(len(space))
     read = ahead(samples.__getitem__, range(len(samples)))
-    for sample in tqdm(read, total=len(samples), desc=f"scoring {name}", delay=2, leave=False):
+    for sample in progress(read, f"scoring {name}", len(samples), "images"):
         found = predictor(sample.image, name)
         confusion.update(found.mask[None], sample.mask[None])
         if detailed:

@@ -1,19 +1,14 @@
 """Segment images and folders of images."""
 
 import json
-from functools import partial
+from operator import itemgetter
 from pathlib import Path
 from typing import Literal
 
-from PIL import Image
-from torch import Tensor
-from tqdm import tqdm
-
 from semiverse.data.images import read_image
 from semiverse.files import write_atomically
-from semiverse.inference.images import ahead, chosen_domain, encode_mask, encoded, find_images, read_or_explain
-from semiverse.inference.pictures import overlay as draw_overlay
-from semiverse.inference.predictor import Predictor, Segmentation
+from semiverse.inference.images import chosen_domain, find_images, readable, write_result
+from semiverse.inference.predictor import Predictor
 from semiverse.models import SegmentationModel
 
 
@@ -77,33 +72,15 @@ def predict(
     facts |= {} if classes is None else {"shown": classes}
     done: dict[str, str] = {}
     problems: dict[str, str] = {}
-    readable = ahead(partial(read_or_explain, read_image), files.values(), workers)
-    for (stem, path), image in tqdm(
-        zip(files.items(), readable, strict=True), total=len(files), desc="segmenting", delay=2, leave=False
-    ):
-        if isinstance(image, str):
-            problems[str(path)] = image
-        else:
-            write_result(out / stem, image, predictor(image, domain, labels).only(shown), overlay, confidence)
-            done[stem] = str(path)
+    read = readable(
+        list(files.items()), lambda item: read_image(item[1]), itemgetter(1), problems, "segmenting", workers
+    )
+    for (stem, path), image in read:
+        write_result(out / stem, image, predictor(image, domain, labels).only(shown), overlay, confidence)
+        done[stem] = str(path)
     results = json.dumps(facts | {"images": done, "problems": problems}, indent=1)
     write_atomically(out / "predictions.json", results + "\n")
     print(f"{len(done)} of {len(files)} masks written to {out}")
     for message in problems.values():
         print(f"left out: {message}")
     return 1 if problems else 0
-
-
-def write_result(stem: Path, image: Tensor, found: Segmentation, overlay: bool, confidence: bool) -> None:
-    """Write the mask of an image, (3, H, W) uint8, and what else was asked for, beside each other.
-
-    Raises:
-        OSError: If a file cannot be written.
-    """
-    write_atomically(stem.with_name(f"{stem.name}.png"), encode_mask(found.mask, found.labels))
-    if overlay:
-        laid = draw_overlay(image, found.mask, found.labels).permute(1, 2, 0).numpy()
-        write_atomically(stem.with_name(f"{stem.name}_overlay.jpg"), encoded(Image.fromarray(laid), "JPEG", quality=90))
-    if confidence:
-        sure = (found.confidence * 255).round().byte().numpy()
-        write_atomically(stem.with_name(f"{stem.name}_confidence.png"), encoded(Image.fromarray(sure), "PNG"))

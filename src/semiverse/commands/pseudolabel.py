@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from torch import Tensor
-from tqdm import tqdm
 
 from semiverse.configuration import dump_yaml
 from semiverse.files import write_atomically
-from semiverse.inference.images import ahead, chosen_domain, read_or_explain
+from semiverse.inference.images import chosen_domain, readable
 from semiverse.inference.predictor import Predictor, Segmentation
 from semiverse.inference.pseudolabels import (
     ConfidenceHistogram,
@@ -134,13 +133,11 @@ def _segmented(
     title: str,
 ) -> Iterator[tuple[Source, Tensor, Segmentation]]:
     """Images with their predictions; what cannot be read is noted among the problems, and not tried again."""
-    left = [source for source in sources if str(source.path) not in problems]
-    readable = ahead(lambda source: read_or_explain(source.read, source.path), left, workers)
-    for source, image in tqdm(zip(left, readable, strict=True), total=len(left), desc=title, delay=2, leave=False):
-        if isinstance(image, str):
-            problems[str(source.path)] = image
-        else:
-            yield source, image, predictor(image, domain, labels)
+    read = readable(
+        sources, lambda source: source.read(source.path), lambda source: source.path, problems, title, workers
+    )
+    for source, image in read:
+        yield source, image, predictor(image, domain, labels)
 
 
 def _write(folder: PseudoLabelFolder, facts: dict[str, Any], configuration: str, problems: Mapping[str, str]) -> None:

@@ -8,9 +8,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from semiverse.commands.check import refuse_problems
 from semiverse.configuration import describe
 from semiverse.distributed import is_first_process
+from semiverse.doctor.examine import refuse_problems
 from semiverse.methods import Method, Optimizer, Supervised
 from semiverse.mixture import DomainMixture
 from semiverse.models import ModelConfig, SegmentationModel

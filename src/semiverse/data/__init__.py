@@ -1,14 +1,23 @@
 """From files to tensors: reading, pairing, label budgets, transforms."""
 
-from semiverse.data.budget import Budget, budget_size, check_pattern, group_names, labeling_order, share_of
+from semiverse.data.budget import (
+    Budget,
+    budget_size,
+    check_pattern,
+    drawing_rule,
+    group_names,
+    in_labeling_order,
+    labeling_order,
+    share_of,
+)
 from semiverse.data.cache import CachedReader
 from semiverse.data.dataset import ALL, SegmentationDataset
+from semiverse.data.division import divide
+from semiverse.data.lists import digest, refuse_changed
 from semiverse.data.masks import read_colors, read_indices
 from semiverse.data.pairing import Record, list_images, pair, select
-from semiverse.data.samples import Reader, Sample, Split
-from semiverse.data.splits import digest, divide, refuse_changed
+from semiverse.data.samples import Augmentation, CropTransform, Reader, ResizeTransform, Sample, Split
 from semiverse.data.survey import Content, survey
-from semiverse.data.transforms import Augmentation, CropTransform, ResizeTransform
 from semiverse.files import find_folder
 
 __all__ = [
@@ -28,8 +37,10 @@ __all__ = [
     "check_pattern",
     "digest",
     "divide",
+    "drawing_rule",
     "find_folder",
     "group_names",
+    "in_labeling_order",
     "labeling_order",
     "list_images",
     "pair",

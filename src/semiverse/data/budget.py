@@ -7,6 +7,9 @@ from fractions import Fraction
 
 import numpy as np
 
+from semiverse.data.pairing import Record
+from semiverse.files import DataProblem
+
 Budget = int | float | str
 """A number of images, or a share of them: a number between 0 and 1, or a fraction such as ``1/8``."""
 
@@ -29,9 +32,10 @@ def share_of(budget: float | str, option: str) -> Fraction:
     except (ValueError, OverflowError, ZeroDivisionError):
         share = Fraction(0)
     if not 0 < share < 1:
-        raise ValueError(
-            f"{option} is {budget!r}; expected a whole number of images such as 100, or a share of them between 0 and "
-            "1 such as 1/8 or 0.125: correct it"
+        raise DataProblem(
+            f"{option} is {budget!r}",
+            "a whole number of images such as 100, or a share of them between 0 and 1 such as 1/8 or 0.125",
+            "correct it",
         )
     return share
 
@@ -49,15 +53,11 @@ def budget_size(budget: Budget, count: int, option: str) -> int:
     """
     size = int(share_of(budget, option) * count) if isinstance(budget, float | str) else budget
     if size == 0 and size != budget:
-        raise ValueError(
-            f"a budget of {budget} of {count} images with masks is less than one; expected at least one: raise "
-            f"{option}, or say 0"
-        )
+        found = f"a budget of {budget} of {count} images with masks is less than one"
+        raise DataProblem(found, "at least one", f"raise {option}, or say 0")
     if not 0 <= size <= count:
-        raise ValueError(
-            f"a budget of {size} labelled images, but there are {count} with masks; expected 0 to {count}, or a share "
-            f"between 0 and 1: change {option}"
-        )
+        found = f"a budget of {size} labelled images, but there are {count} with masks"
+        raise DataProblem(found, f"0 to {count}, or a share between 0 and 1", f"change {option}")
     return size
 
 
@@ -70,9 +70,11 @@ def check_pattern(pattern: str) -> None:
     try:
         re.compile(pattern)
     except re.error as error:
-        raise ValueError(
-            f"groups is {pattern!r}, no regular expression ({error}); expected one that finds the name of the group in "
-            "the id of an image, such as '^[^_]+' for what stands before the first underscore: correct it"
+        raise DataProblem(
+            f"groups is {pattern!r}, no regular expression ({error})",
+            "one that finds the name of the group in the id of an image, such as '^[^_]+' for what stands before the "
+            "first underscore",
+            "correct it",
         ) from error
 
 
@@ -92,9 +94,10 @@ def group_names(ids: Sequence[str], pattern: str) -> list[str]:
     names = [match and match[1 if match.re.groups else 0] for match in matches]
     missing = [name for name, group in zip(ids, names, strict=True) if not group]
     if missing:
-        raise ValueError(
-            f"groups {pattern!r} finds no group in {len(missing)} of {len(ids)} ids, first: {missing[0]!r}; expected "
-            "one in each: correct the expression, such as '^[^_]+' for what stands before the first underscore"
+        raise DataProblem(
+            f"groups {pattern!r} finds no group in {len(missing)} of {len(ids)} ids, first: {missing[0]!r}",
+            "one in each",
+            "correct the expression, such as '^[^_]+' for what stands before the first underscore",
         )
     return [str(group) for group in names]
 
@@ -123,13 +126,48 @@ def labeling_order(
     permutation: list[int] = np.random.default_rng(seed).permutation(count).tolist()
     if groups is None:
         return _covering_first(permutation, classes)
-    members: dict[str, list[int]] = {name: [] for name in sorted(set(groups))}
-    for index in permutation:
-        members[groups[index]].append(index)
-    units = list(members.values())
-    shown = classes and [frozenset[int]().union(*(classes[index] for index in unit)) for unit in units]
-    order = labeling_order(len(units), seed, shown)
+    units = units_of(groups, permutation)
+    order = labeling_order(len(units), seed, shown_by(units, classes))
     return [index for i in order for index in _covering_first(units[i], classes)]
+
+
+def in_labeling_order(
+    records: Sequence[Record], seed: int, classes: Sequence[frozenset[int]] | None, groups: str | None
+) -> list[Record]:
+    """Records in the order in which they receive labels, see ``labeling_order``.
+
+    Args:
+        records: Images with masks.
+        seed: Of the draw.
+        classes: Train ids that occur in each; None: draw without regard to them.
+        groups: Regular expression that finds the group of an image in its id; None: every image stands alone.
+
+    Raises:
+        ValueError: If an id has no group.
+    """
+    names = None if groups is None else group_names([record.id for record in records], groups)
+    return [records[index] for index in labeling_order(len(records), seed, classes, names)]
+
+
+def drawing_rule(groups: str | None, cover_classes: bool) -> str:
+    """The order in which images receive labels, in words."""
+    unit = "image" if groups is None else "group"
+    grouped = "" if groups is None else f", group by group ({groups} in the id)"
+    covering = f"; a {unit} that shows a class for the first time comes before the others" if cover_classes else ""
+    return f"in the order of a permutation by the seed{grouped}{covering}"
+
+
+def units_of(groups: Sequence[str], order: Sequence[int]) -> list[list[int]]:
+    """Numbers of the images of each group, in the order of their names; those of a group in the given order."""
+    members: dict[str, list[int]] = {name: [] for name in sorted(set(groups))}
+    for index in order:
+        members[groups[index]].append(index)
+    return list(members.values())
+
+
+def shown_by(units: Sequence[Sequence[int]], classes: Sequence[frozenset[int]] | None) -> list[frozenset[int]] | None:
+    """Train ids that each unit of images shows."""
+    return None if classes is None else [frozenset[int]().union(*(classes[i] for i in unit)) for unit in units]
 
 
 def _covering_first(order: list[int], classes: Sequence[frozenset[int]] | None) -> list[int]:

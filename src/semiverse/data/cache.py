@@ -1,4 +1,4 @@
-"""Images and masks at their working size, decoded once, and what a kept result belongs to."""
+"""What a kept result belongs to, and images and masks at their working size, decoded once."""
 
 import inspect
 import json
@@ -7,7 +7,6 @@ import os
 import random
 import shutil
 import struct
-import tempfile
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,15 +19,15 @@ from warnings import warn
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from semiverse import __version__
 from semiverse.configuration import describe
 from semiverse.data.dataset import SegmentationDataset
 from semiverse.data.pairing import Record
-from semiverse.data.transforms import resize
-from semiverse.files import cache_folder
+from semiverse.data.samples import resize
+from semiverse.files import cache_folder, write_cached
 from semiverse.labels import IGNORE
+from semiverse.progress import progress
 from semiverse.resolution import Resolution
 
 
@@ -36,6 +35,16 @@ def digest(*parts: str | bytes) -> bytes:
     """16 bytes that stand for some parts."""
     texts = [part.encode() if isinstance(part, str) else part for part in parts]
     return blake2b(b"\0".join(texts), digest_size=16).digest()
+
+
+def owner_of(dataset: SegmentationDataset, *options: object) -> str:
+    """Name of what holds results of a dataset, as it is described, that were made with these options.
+
+    Raises:
+        TypeError: If the dataset cannot be described: its results could not be told from those of another.
+    """
+    described = json.dumps([describe(part) for part in (dataset, *options)])
+    return f"{type(dataset).__name__}-{digest(described).hex()}"
 
 
 def find_file(path: Path) -> os.stat_result | None:
@@ -55,6 +64,21 @@ def code_of(dataset: SegmentationDataset) -> bytes:
             parts.append(Path(inspect.getfile(kind)).read_bytes())
     inner = [value for value in vars(dataset).values() if isinstance(value, SegmentationDataset)]
     return digest(*parts, *map(code_of, inner))
+
+
+def stamp_of(code: bytes, *paths: Path) -> bytes | None:
+    """What a result has to carry to count: size and time of its files, and the code that read them.
+
+    None for what is no file, such as rendered images: it is not kept.
+
+    Args:
+        code: Of the dataset, see ``code_of``.
+        paths: What was read.
+    """
+    files = [file for file in map(find_file, paths) if file is not None]
+    if len(files) < len(paths):
+        return None
+    return digest(code, *(f"{file.st_size} {file.st_mtime_ns}" for file in files))
 
 
 Kind = Literal["image", "mask"]
@@ -86,9 +110,7 @@ class CachedReader:
 
     def __init__(self, dataset: SegmentationDataset, resolution: Resolution, folder: Path | None = None) -> None:
         self.dataset, self.resolution = dataset, resolution
-        owner = json.dumps([describe(dataset), describe(resolution)])
-        place = cache_folder() / "samples" if folder is None else folder
-        self.folder = place / f"{type(dataset).__name__}-{digest(owner).hex()}"
+        self.folder = (folder or cache_folder() / "samples") / owner_of(dataset, resolution)
         self._code = code_of(dataset)
 
     def read(self, record: Record) -> tuple[Tensor, Tensor]:
@@ -139,8 +161,9 @@ class CachedReader:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             for partial in self.folder.glob("*.part"):
-                if time.time() - partial.stat().st_mtime > ABANDONED:
-                    partial.unlink(missing_ok=True)
+                with suppress(FileNotFoundError):  # another process has just finished it
+                    if time.time() - partial.stat().st_mtime > ABANDONED:
+                        partial.unlink()
             free = shutil.disk_usage(self.folder).free
         except OSError as error:
             raise _NotWritten(error.strerror) from error
@@ -151,7 +174,7 @@ class CachedReader:
         with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
             try:
                 added = pool.map(self._add, records)
-                for _ in tqdm(added, total=len(records), desc=f"caching {title}", delay=2, leave=False):
+                for _ in progress(added, f"caching {title}", len(records), "images"):
                     pass
             except BaseException:
                 pool.shutdown(cancel_futures=True)
@@ -161,26 +184,18 @@ class CachedReader:
         if self._holds(record):  # by now, from another process
             return
         # From before reading: a file that changes meanwhile is then outdated.
-        image_stamp, mask_stamp = self._stamp(record.image), self._stamp(record.mask)
+        stamps = [None if path is None else stamp_of(self._code, path) for path in (record.image, record.mask)]
         image, mask = self.dataset.read(record)
         image, mask = resize(image, mask, self.resolution.of(*mask.shape))
-        self._write(self._entry(record.image, "image"), image_stamp, image)
+        self._write(self._entry(record.image, "image"), stamps[0], image)
         if record.mask is not None:
-            self._write(self._entry(record.mask, "mask"), mask_stamp, mask[None])
+            self._write(self._entry(record.mask, "mask"), stamps[1], mask[None])
 
     def _write(self, entry: Path, stamp: bytes | None, values: Tensor) -> None:
         if stamp is None:
             return
         try:
-            with tempfile.NamedTemporaryFile(dir=self.folder, suffix=".part", delete=False) as file:
-                try:
-                    file.write(HEADER.pack(MAGIC, stamp, *values.shape))
-                    file.write(values.contiguous().numpy().data)
-                    file.close()
-                    os.replace(file.name, entry)
-                except BaseException:
-                    Path(file.name).unlink(missing_ok=True)
-                    raise
+            write_cached(entry, HEADER.pack(MAGIC, stamp, *values.shape) + values.contiguous().numpy().tobytes())
         except OSError as error:
             raise _NotWritten(error.strerror) from error
 
@@ -197,7 +212,7 @@ class CachedReader:
 
     def _find(self, path: Path, kind: Kind) -> Tensor | None:
         """The entry of a file, (channels, h, w) uint8; None if there is none, it is outdated or not whole."""
-        stamp = self._stamp(path)
+        stamp = stamp_of(self._code, path)
         try:
             with self._entry(path, kind).open("rb") as file:
                 # Copied where it is written to: nobody can change an entry through a tensor.
@@ -214,11 +229,6 @@ class CachedReader:
 
     def _entry(self, path: Path, kind: Kind) -> Path:
         return self.folder / f"{digest(kind, os.path.abspath(path)).hex()}.{kind}"
-
-    def _stamp(self, path: Path | None) -> bytes | None:
-        """What an entry has to carry to count; None for what is no file."""
-        file = None if path is None else find_file(path)
-        return None if file is None else digest(f"{file.st_size} {file.st_mtime_ns}", self._code)
 
 
 class _NotWritten(Exception):

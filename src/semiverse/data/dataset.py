@@ -9,11 +9,11 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from semiverse.data.images import is_quarter_turned, read_image
+from semiverse.data.images import read_header, read_image
+from semiverse.data.lists import refuse_changed
 from semiverse.data.masks import look_up, read_indices
 from semiverse.data.pairing import Record, select
-from semiverse.data.splits import refuse_changed
-from semiverse.files import expand, find_folder
+from semiverse.files import DataProblem, MissingData, as_problem, expand, find_folder
 from semiverse.labels import IGNORE, LabelSpace, merge, transfer_table
 
 ALL = "all"
@@ -84,27 +84,26 @@ class SegmentationDataset(ABC):
         if split == ALL:
             return [record for name in known for record in self.records(name)]
         named = ", ".join(dict.fromkeys([*known, *self.lists, ALL]))
-        raise ValueError(
-            f"{type(self).__name__} has no split {split!r}; expected one of {named}, or a list file (.txt): "
-            "name one of them"
-        )
+        found = f"{type(self).__name__} has no split {split!r}"
+        raise DataProblem(found, f"one of {named}, or a list file (.txt)", "name one of them")
 
     def _listed_anywhere(self, list_file: Path) -> list[Record]:
         """Records that a list file names, of whichever splits are there."""
         records: list[Record] = []
-        absent: dict[str, str] = {}
+        absent: dict[str, FileNotFoundError] = {}
         for name in self.split_names():
             try:
                 records += self.records(name)
             except FileNotFoundError as error:
-                absent[name] = str(error)
+                absent[name] = error
         try:
             return self.listed(list_file, records)
         except FileNotFoundError as error:
-            if not records and len(set(absent.values())) == 1:  # nothing is there, for one reason
-                raise FileNotFoundError(next(iter(absent.values()))) from error
-            causes = [f"split {name}: {cause}" for name, cause in absent.items()]
-            raise FileNotFoundError("; ".join([str(error), *causes])) from error
+            if not records and len(set(map(str, absent.values()))) == 1:  # nothing is there, for one reason
+                raise next(iter(absent.values())) from error
+            problem = as_problem(error)
+            remedy = "; ".join([problem.remedy, *(f"split {name}: {cause}" for name, cause in absent.items())])
+            raise MissingData(problem.found, problem.expected, remedy, problem.listing) from error
 
     def listed(self, list_file: Path, records: Sequence[Record]) -> list[Record]:
         """Those of some records that a list file names, by id or by image file, in its order.
@@ -121,10 +120,8 @@ class SegmentationDataset(ABC):
         chosen = select(path, by_id, f"images of {type(self).__name__} at {self.root}", files)
         for record in records:
             if record.id in chosen and chosen[record.id].image != record.image:
-                raise ValueError(
-                    f"{path}: {record.id!r} means both {record.image} and {chosen[record.id].image}; expected one "
-                    "image: give the files different names"
-                )
+                found = f"{path}: {record.id!r} means both {record.image} and {chosen[record.id].image}"
+                raise DataProblem(found, "one image", "give the files different names", path)
         return list(chosen.values())
 
     def find_list(self, given: Path) -> Path:
@@ -160,15 +157,16 @@ class SegmentationDataset(ABC):
         mask = self.read_mask(record.mask)
         if mask.shape != image.shape[1:]:
             remedy = "export the mask again at the image's size"
-            if is_quarter_turned(record.image) != is_quarter_turned(record.mask):
+            if read_header(record.image).lying != read_header(record.mask).lying:
                 remedy = (
                     "only one of the two has an EXIF tag that turns it upright, so export the mask from the upright "
                     "image, or remove the tag"
                 )
-            raise ValueError(
+            found = (
                 f"{record.mask}: the mask is {mask.shape[1]}x{mask.shape[0]} pixels, its image {record.image} is "
-                f"{image.shape[2]}x{image.shape[1]}; expected equal sizes: {remedy}"
+                f"{image.shape[2]}x{image.shape[1]}"
             )
+            raise DataProblem(found, "equal sizes", remedy)
         return image, mask
 
 
@@ -185,13 +183,13 @@ class Relabeling:
 
     def __init__(self, raw: LabelSpace, mapping: Mapping[str, str | None]) -> None:
         self.labels = merge(raw, mapping)
-        self._table = transfer_table(raw, self.labels, mapping)
+        self.table = transfer_table(raw, self.labels, mapping)
         self._raw = raw
 
     def of_class(self, name: str) -> int:
         """Train id (or ``IGNORE``) of a class of the label space before."""
-        return int(self._table[self._raw.id_of(name)])
+        return int(self.table[self._raw.id_of(name)])
 
     def of_mask(self, mask: Tensor) -> Tensor:
         """Train ids of raw ids, both (H, W) uint8."""
-        return torch.from_numpy(look_up(self._table, mask.numpy()))
+        return torch.from_numpy(look_up(self.table, mask.numpy()))

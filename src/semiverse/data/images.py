@@ -10,10 +10,10 @@ import torch
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
-IMAGE_EXTENSIONS = (".png", ".jpg", ".jpeg", ".jfif", ".bmp", ".gif", ".tif", ".tiff", ".webp")
+from semiverse.files import DataProblem, MissingData
+from semiverse.labels import Color
 
-QUARTER_TURNS = (5, 6, 7, 8)
-"""Values of the EXIF orientation tag that exchange width and height."""
+IMAGE_EXTENSIONS = (".png", ".jpg", ".jpeg", ".jfif", ".bmp", ".gif", ".tif", ".tiff", ".webp")
 
 
 def open_image(path: Path) -> Image.Image:
@@ -24,22 +24,22 @@ def open_image(path: Path) -> Image.Image:
         ValueError: If it is empty, truncated, far too large or not an image; the message names the file.
     """
     if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such file; expected an image: check the list or the folder it came from")
+        raise MissingData(f"{path}: no such file", "an image", "check the list or the folder it came from")
     if path.stat().st_size == 0:
-        raise ValueError(f"{path}: the file is empty (0 bytes); expected an image: copy or download it again")
+        raise DataProblem(f"{path}: the file is empty (0 bytes)", "an image", "copy or download it again")
     try:
         with Image.open(path) as image:
             image.load()
     except UnidentifiedImageError as error:
-        raise ValueError(
-            f"{path}: found no image in this file; expected one of {', '.join(IMAGE_EXTENSIONS)}: convert or remove it"
+        raise DataProblem(
+            f"{path}: found no image in this file", f"one of {', '.join(IMAGE_EXTENSIONS)}", "convert or remove it"
         ) from error
     except (OSError, SyntaxError, ValueError) as error:
-        raise ValueError(
-            f"{path}: the image cannot be decoded ({error}); expected a complete file: copy or download it again"
+        raise DataProblem(
+            f"{path}: the image cannot be decoded ({error})", "a complete file", "copy or download it again"
         ) from error
     except Image.DecompressionBombError as error:
-        raise ValueError(f"{path}: {error}; expected an image of ordinary size: cut it into pieces") from error
+        raise DataProblem(f"{path}: {error}", "an image of ordinary size", "cut it into pieces") from error
     return image
 
 
@@ -58,18 +58,9 @@ def read_image(path: Path) -> Tensor:
     if image.mode.startswith("I;16"):
         image = Image.fromarray((np.asarray(image) / 257.0).round().astype(np.uint8))
     if image.mode in ("I", "F"):
-        raise ValueError(f"{path}: the image holds 32-bit values; expected 8 or 16 bits a channel: convert it")
+        raise DataProblem(f"{path}: the image holds 32-bit values", "8 or 16 bits a channel", "convert it")
     pixels = np.array(image if image.mode == "RGB" else image.convert("RGB"))
     return torch.from_numpy(pixels).permute(2, 0, 1)
-
-
-def is_quarter_turned(path: Path) -> bool:
-    """Whether an EXIF tag says that the file lies on its side; False for what is no image."""
-    try:
-        with Image.open(path) as image:
-            return image.getexif().get(ExifTags.Base.Orientation) in QUARTER_TURNS
-    except OSError:
-        return False
 
 
 THUMBNAIL = (16, 18)
@@ -93,6 +84,11 @@ class Header:
     mode: str = ""
     size: tuple[int, int] = (0, 0)
     orientation: int = 1
+
+    @property
+    def lying(self) -> bool:
+        """Whether reading exchanges width and height, to turn the image upright."""
+        return self.orientation in range(5, 9)
 
 
 @dataclass(frozen=True)
@@ -173,6 +169,11 @@ def color_codes(image: Image.Image) -> np.ndarray:
     """Colours as one number a pixel, red * 65536 + green * 256 + blue, (H, W) int32."""
     rgb = np.asarray(image.convert("RGB")).astype(np.int32)
     return np.asarray((rgb[..., 0] << 16) | (rgb[..., 1] << 8) | rgb[..., 2])
+
+
+def rgb_of(code: int) -> Color:
+    """Red, green and blue of such a number."""
+    return code >> 16, code >> 8 & 255, code & 255
 
 
 def counted(values: np.ndarray) -> dict[int, int]:

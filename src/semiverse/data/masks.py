@@ -11,7 +11,8 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from semiverse.data.images import open_image
+from semiverse.data.images import color_codes, open_image, rgb_of
+from semiverse.files import DataProblem
 from semiverse.labels import IGNORE, Color
 
 MODES = {
@@ -27,7 +28,11 @@ Others = Literal["refuse", "ignore"]
 
 
 def read_indices(
-    path: Path, raw_ids: Mapping[int, int], modes: Sequence[str] = tuple(MODES), others: Others = "refuse"
+    path: Path,
+    raw_ids: Mapping[int, int],
+    modes: Sequence[str] = tuple(MODES),
+    others: Others = "refuse",
+    image: Image.Image | None = None,
 ) -> Tensor:
     """A mask whose pixels hold raw ids: 8-bit or 16-bit grey, or the indices of a palette image.
 
@@ -38,6 +43,7 @@ def read_indices(
         raw_ids: Train id (or ``IGNORE``) of every raw id that may occur, in 0..65535.
         modes: Pillow modes in which ids are accepted.
         others: What becomes of further values.
+        image: The opened file, for who had to look at it first.
 
     Returns:
         Train ids, (H, W) uint8.
@@ -46,19 +52,14 @@ def read_indices(
         FileNotFoundError: If there is no such file.
         ValueError: If the file is a JPEG, holds colours or 32-bit values, or a value that ``raw_ids`` does not name.
     """
-    return _indices(path, open_mask(path), raw_ids, modes, others)
-
-
-def _indices(
-    path: Path, image: Image.Image, raw_ids: Mapping[int, int], modes: Sequence[str], others: Others
-) -> Tensor:
+    image = image or open_mask(path)
     mode = "I;16" if image.mode.startswith("I;16") else image.mode
     if mode not in modes:
         wide = mode in ("I", "F")
         found = "values of 32 bits" if wide else MODES.get(mode, f"{mode} colours")
         wanted = " or ".join(MODES[mode] for mode in modes)
         remedy = "convert it" if wide else "say so (Folder: masks: palette, or rgb with a palette), or convert it"
-        raise ValueError(f"{path}: the mask holds {found}; expected class ids as {wanted}: {remedy}")
+        raise DataProblem(f"{path}: the mask holds {found}", f"class ids as {wanted}", remedy)
     raw = np.asarray(image).astype(np.uint16 if mode == "I;16" else np.uint8) // _stretch(path, image)
     count = 65536 if mode == "I;16" else 256
     known, table = np.zeros(count, dtype=bool), np.full(count, IGNORE, dtype=np.uint8)
@@ -68,15 +69,17 @@ def _indices(
     if others == "refuse" and not look_up(known, raw).all():
         row, column = (int(i) for i in np.argwhere(~known[raw])[0])
         values = np.unique(raw).tolist()
-        raise ValueError(
+        found = (
             f"{path}: mask value {raw[row, column]} at pixel (x={column}, y={row}) is outside the label space; "
-            f"values found: {_listed(values)}, not expected: {_listed(sorted(set(values) - set(raw_ids)))}, "
-            f"expected: {_listed(sorted(raw_ids))}; map it to a class or to ignore, or correct the file"
+            f"values found: {_listed(values)}, not expected: {_listed(sorted(set(values) - set(raw_ids)))}"
         )
+        raise DataProblem(found, _listed(sorted(raw_ids)), "map it to a class or to ignore, or correct the file")
     return torch.from_numpy(look_up(table, raw))
 
 
-def read_colors(path: Path, colors: Mapping[Color, int], others: Others = "refuse") -> Tensor:
+def read_colors(
+    path: Path, colors: Mapping[Color, int], others: Others = "refuse", image: Image.Image | None = None
+) -> Tensor:
     """A mask whose pixels hold class colours; alpha is dropped.
 
     Like a photograph, the mask is turned upright if an EXIF tag of its own says so.
@@ -85,6 +88,7 @@ def read_colors(path: Path, colors: Mapping[Color, int], others: Others = "refus
         path: The file.
         colors: Train id (or ``IGNORE``) of every colour that may occur.
         others: What becomes of further colours.
+        image: The opened file, for who had to look at it first.
 
     Returns:
         Train ids, (H, W) uint8.
@@ -93,26 +97,24 @@ def read_colors(path: Path, colors: Mapping[Color, int], others: Others = "refus
         FileNotFoundError: If there is no such file.
         ValueError: If the file is a JPEG, or holds a colour that ``colors`` does not name.
     """
-    return _colors(path, open_mask(path), colors, others)
-
-
-def _colors(path: Path, image: Image.Image, colors: Mapping[Color, int], others: Others) -> Tensor:
-    rgb = np.asarray(image.convert("RGB")).astype(np.int32)
-    codes = (rgb[..., 0] << 16) | (rgb[..., 1] << 8) | rgb[..., 2]
+    image = image or open_mask(path)
+    codes = color_codes(image)
     known = np.array(sorted((r << 16) | (g << 8) | b for r, g, b in colors), dtype=np.int32)
-    ids = np.array([colors[code >> 16, (code >> 8) & 255, code & 255] for code in known.tolist()], dtype=np.uint8)
+    ids = np.array([colors[rgb_of(code)] for code in known.tolist()], dtype=np.uint8)
     places = np.searchsorted(known, codes).clip(max=len(known) - 1)
     found, strange = ids[places], known[places] != codes
     if others == "ignore":
         found[strange] = IGNORE
     elif strange.any():
         row, column = (int(i) for i in np.argwhere(strange)[0])
+        color = rgb_of(int(codes[row, column]))
         cause = "smoothed edges do this: export it without smoothing, or add the colour to the palette"
         if image.mode not in ("RGB", "RGBA", "P"):
             cause = "the file is grey, does it hold ids (Folder: masks: index)? Say so, or export it in colours"
-        raise ValueError(
-            f"{path}: colour {tuple(rgb[row, column].tolist())} at pixel (x={column}, y={row}) is not in the palette; "
-            f"expected one of its {len(known)} colours, {strange.mean():.1%} of the pixels have others; {cause}"
+        raise DataProblem(
+            f"{path}: colour {color} at pixel (x={column}, y={row}) is not in the palette",
+            f"one of its {len(known)} colours, {strange.mean():.1%} of the pixels have others",
+            cause,
         )
     return torch.from_numpy(found)
 
@@ -133,13 +135,14 @@ def read_binary(path: Path, others: Others = "refuse") -> Tensor:
     """
     image, one, white = open_mask(path), 1, 2
     if image.mode in ("L", "1", "I", "F") or image.mode.startswith("I;16"):
-        found = _indices(path, image, {0: 0, 1: one, 255: white, 65535: white}, ("L", "1", "I;16"), others)
+        found = read_indices(path, {0: 0, 1: one, 255: white, 65535: white}, ("L", "1", "I;16"), others, image)
     else:  # by colour: the entries of a palette may stand in any order
-        found = _colors(path, image, {(0, 0, 0): 0, (1, 1, 1): one, (255, 255, 255): white}, others)
+        found = read_colors(path, {(0, 0, 0): 0, (1, 1, 1): one, (255, 255, 255): white}, others, image)
     if (found == one).any() and (found == white).any():
-        raise ValueError(
-            f"{path}: the mask holds 1 and 255; expected only one of them beside 0 (masks: binary): if 255 means 'no "
-            "label', say masks: index"
+        raise DataProblem(
+            f"{path}: the mask holds 1 and 255",
+            "only one of them beside 0 (masks: binary)",
+            "if 255 means 'no label', say masks: index",
         )
     found[found == white] = one
     return found
@@ -154,7 +157,7 @@ def open_mask(path: Path) -> Image.Image:
     """
     image = open_image(path)
     if image.format in ("JPEG", "MPO"):
-        raise ValueError(f"{path}: the mask is a JPEG, which changes values; expected a PNG: export it again as PNG")
+        raise DataProblem(f"{path}: the mask is a JPEG, which changes values", "a PNG", "export it again as PNG")
     ImageOps.exif_transpose(image, in_place=True)
     return image
 
@@ -267,13 +270,15 @@ class MaskCoding:
         return [(name, value) for name, values in pairs for value in values]
 
     @cached_property
-    def _raw_ids(self) -> dict[int, int]:
+    def raw_ids(self) -> dict[int, int]:
+        """Position in ``classes``, or ``IGNORE``, of every raw id."""
         positions = {name: i for i, name in enumerate(self.classes)}
         ignored = {} if self.ignore is None else {self.ignore: IGNORE}
         return {value: positions[name] for name, value in self._listed_ids} | ignored
 
     @cached_property
-    def _colors(self) -> dict[Color, int]:
+    def colors(self) -> dict[Color, int]:
+        """Position in ``classes``, or ``IGNORE``, of every colour."""
         ignored = {} if self.ignore_color is None else {self.ignore_color: IGNORE}
         colors = {**{color: i for i, color in enumerate(self.palette)}, **ignored}
         return {(red, green, blue): i for (red, green, blue), i in colors.items()}
@@ -286,12 +291,10 @@ class MaskCoding:
             ValueError: If the file is coded otherwise, or holds a value that nothing names.
         """
         if self.coding == "rgb":
-            return read_colors(path, self._colors, self.others)
+            return read_colors(path, self.colors, self.others)
         if self.coding == "binary":
             return read_binary(path, self.others)
-        return read_indices(
-            path, self._raw_ids, ("P",) if self.coding == "palette" else ("L", "1", "I;16"), self.others
-        )
+        return read_indices(path, self.raw_ids, ("P",) if self.coding == "palette" else ("L", "1", "I;16"), self.others)
 
 
 def look_up(table: np.ndarray, ids: np.ndarray) -> np.ndarray:

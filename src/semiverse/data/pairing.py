@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from semiverse.data.images import IMAGE_EXTENSIONS
+from semiverse.files import DataProblem, MissingData
 
 Item = TypeVar("Item")
 
@@ -23,6 +24,14 @@ class Record(NamedTuple):
         return self.name or self.image.stem
 
 
+def files_below(folder: Path) -> Iterator[tuple[str, Path]]:
+    """Files in a folder and its sub-folders, with their path in it without extension, sorted, without hidden ones."""
+    for path in sorted(folder.rglob("*")):
+        inside = path.relative_to(folder)
+        if not any(part.startswith(".") for part in inside.parts) and path.is_file():
+            yield inside.with_suffix("").as_posix(), path
+
+
 def list_images(folder: Path, suffix: str = "") -> dict[str, Path]:
     """Image files below a folder, by their path in it without extension, in sorted order; hidden ones are left out.
 
@@ -35,27 +44,21 @@ def list_images(folder: Path, suffix: str = "") -> dict[str, Path]:
         ValueError: If two files differ only in their extension.
     """
     if not folder.is_dir():
-        raise FileNotFoundError(f"{folder}: no such folder; expected images in it: check the dataset's root")
+        raise MissingData(f"{folder}: no such folder", "images in it", "check the dataset's root")
     files: dict[str, Path] = {}
-    for path in sorted(folder.rglob("*")):
-        inside = path.relative_to(folder)
-        hidden = any(part.startswith(".") for part in inside.parts)
-        if hidden or path.suffix.lower() not in IMAGE_EXTENSIONS or not path.is_file():
-            continue
-        title = inside.with_suffix("").as_posix()
-        if not title.endswith(suffix):
+    for title, path in files_below(folder):
+        if path.suffix.lower() not in IMAGE_EXTENSIONS or not title.endswith(suffix):
             continue
         name = title.removesuffix(suffix)
         if name in files:
-            raise ValueError(
-                f"{folder}: {files[name].name} and {path.name} differ only in their extension; expected one image of a "
-                "name: remove or rename one"
-            )
+            found = f"{folder}: {files[name].name} and {path.name} differ only in their extension"
+            raise DataProblem(found, "one image of a name", "remove or rename one")
         files[name] = path
     if not files:
-        raise FileNotFoundError(
-            f"{folder}: no image found{f' whose name ends in {suffix}' if suffix else ''}; expected files ending in "
-            f"{', '.join(IMAGE_EXTENSIONS)}: check the root{' and the suffix' if suffix else ''}"
+        raise MissingData(
+            f"{folder}: no image found{f' whose name ends in {suffix}' if suffix else ''}",
+            f"files ending in {', '.join(IMAGE_EXTENSIONS)}",
+            f"check the root{' and the suffix' if suffix else ''}",
         )
     return files
 
@@ -76,9 +79,10 @@ def pair(images: Mapping[str, Path], masks: Mapping[str, Path], where: Path) -> 
         similar = {name.lower(): path for name, path in masks.items()}
         twins = [similar[name.lower()] for name in images if name not in masks and name.lower() in similar]
         hint = f" ({twins[0].name} differs in capital letters: rename it)" if twins else ""
-        raise FileNotFoundError(
-            f"no mask for {len(missing)} of {len(images)} images, first: {missing[0]}; expected the same file name "
-            f"under {where}{hint}: add the masks, or list the image as unlabelled"
+        raise MissingData(
+            f"no mask for {len(missing)} of {len(images)} images, first: {missing[0]}",
+            f"the same file name under {where}{hint}",
+            "add the masks, or list the image as unlabelled",
         )
     return [Record(path, masks[name], name) for name, path in images.items()]
 
@@ -105,24 +109,25 @@ def select(
         ValueError: If the list is empty, no UTF-8 text, or names an item twice.
     """
     if not list_file.is_file():
-        raise FileNotFoundError(f"{list_file}: no such list file; expected one image name a line: correct the path")
+        raise MissingData(f"{list_file}: no such list file", "one image name a line", "correct the path", list_file)
     lines = [line for line in _lines(list_file) if not line.startswith("#") or line in items]
     if not lines:
-        raise ValueError(f"{list_file}: the list is empty; expected one image name a line: add some")
+        raise DataProblem(f"{list_file}: the list is empty", "one image name a line", "add some", list_file)
     known = _paths(files or {}) | {name: name for name in items}
     names = {line: line if line in items else _named(line, known) for line in lines}
     missing = [line for line, name in names.items() if name is None]
     if missing:
-        raise FileNotFoundError(
+        found = (
             f"{list_file}: {len(missing)} of {len(lines)} listed images are not among the {len(items)} {where}, "
-            f"first: {missing[0]!r}; correct the list or add the images"
+            f"first: {missing[0]!r}"
         )
+        raise MissingData(found, "each listed image among them", "correct the list or add the images", list_file)
     chosen: dict[str, Item] = {}
     for line in lines:
         name = str(names[line])
         if name in chosen:
-            raise ValueError(
-                f"{list_file}: {name!r} is listed more than once; expected every image once: remove the copy"
+            raise DataProblem(
+                f"{list_file}: {name!r} is listed more than once", "every image once", "remove the copy", list_file
             )
         chosen[name] = items[name]
     return chosen
@@ -133,7 +138,8 @@ def _lines(list_file: Path) -> list[str]:
     try:
         text = list_file.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
-        raise ValueError(f"{list_file}: no UTF-8 text ({error}); expected one image name a line: save it so") from error
+        found = f"{list_file}: no UTF-8 text ({error})"
+        raise DataProblem(found, "one image name a line", "save it so", list_file) from error
     return [line.strip() for line in text.split("\n") if line.strip()]
 
 

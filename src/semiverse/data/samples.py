@@ -1,13 +1,22 @@
-"""Records as samples for a network: read, and transformed image and mask together."""
+"""Records as samples for a network: read, then image and mask transformed together.
+
+Where a transformed mask has no pixel to show it says ``IGNORE``.
+"""
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, Protocol, runtime_checkable
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 from torch.utils.data import Dataset
+from torchvision.transforms.v2 import InterpolationMode
+from torchvision.transforms.v2 import functional as tv
 
 from semiverse.data.pairing import Record
+from semiverse.labels import IGNORE
+from semiverse.resolution import Resolution
 
 
 class Sample(NamedTuple):
@@ -23,14 +32,6 @@ class Sample(NamedTuple):
 
 
 Transform = Callable[[Tensor, Tensor, torch.Generator], tuple[Tensor, Tensor]]
-
-
-@runtime_checkable
-class ViewTransform(Protocol):
-    """A transform that can make several views of one image."""
-
-    def views(self, image: Tensor, mask: Tensor, generator: torch.Generator, count: int) -> tuple[list[Tensor], Tensor]:
-        """So many images (3, H, W), and the one mask (H, W) that fits all of them."""
 
 
 class Reader(Protocol):
@@ -65,8 +66,134 @@ class Split(Dataset[Sample]):
         """
         record = self.records[index]
         image, mask = self.reader.read(record)
-        if views > 1 and isinstance(self.transform, ViewTransform):
+        if views > 1 and isinstance(self.transform, CropTransform):
             images, mask = self.transform.views(image, mask, generator, views)
             return [Sample(one, mask, record.id) for one in images]
         image, mask = self.transform(image, mask, generator)
         return [Sample(image, mask, record.id)] * views
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """Random changes of a training image.
+
+    Args:
+        scale: Range of the random factor on the working size.
+        flip: Probability of a horizontal flip.
+        color: Strength of brightness, contrast and saturation changes: factors in 1 ± ``color``; 0: none.
+
+    Raises:
+        ValueError: If the range is empty or not positive, or a value lies outside [0, 1].
+    """
+
+    scale: tuple[float, float] = (1.0, 1.0)
+    flip: float = 0.5
+    color: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.scale[0] <= self.scale[1]:
+            raise ValueError(f"augmentation scale={self.scale}; expected (low, high) with 0 < low <= high: correct it")
+        if not 0 <= self.flip <= 1 or not 0 <= self.color <= 1:
+            raise ValueError(f"augmentation flip={self.flip}, color={self.color}; expected both in 0..1: correct it")
+
+
+def _uniform(generator: torch.Generator, low: float, high: float) -> float:
+    return low + (high - low) * float(torch.rand((), generator=generator))
+
+
+class ResizeTransform:
+    """Bring an image to its working size: antialiased bilinear, the mask by nearest neighbour. Draws nothing."""
+
+    def __init__(self, resolution: Resolution) -> None:
+        self.resolution = resolution
+
+    def __call__(self, image: Tensor, mask: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:  # noqa: ARG002
+        """Image (3, H, W) and mask (H, W), both uint8, at the working size."""
+        return resize(image, mask, self.resolution.of(*mask.shape))
+
+
+class CropTransform:
+    """Training view: random scale, crop, flip and colours.
+
+    The crop is cut from the original before resizing, so that only pixels that are seen are touched.
+
+    Args:
+        resolution: Working size of the domain.
+        crop: (height, width) of the result; None: the whole image at its working size.
+        augmentation: What to draw; without a crop its scale must be (1, 1), which leaves the size alone.
+
+    Raises:
+        ValueError: If the crop is not positive, or a scale is to be drawn without one.
+    """
+
+    def __init__(self, resolution: Resolution, crop: tuple[int, int] | None, augmentation: Augmentation) -> None:
+        if crop is None and augmentation.scale != (1.0, 1.0):
+            raise ValueError(
+                f"augmentation scale={augmentation.scale} without a crop; expected a size that all images share: set "
+                "crop, or scale to [1, 1]"
+            )
+        if crop is not None and min(crop) < 1:
+            raise ValueError(f"crop={crop}; expected a positive height and width: correct it")
+        self.resolution, self.crop, self.augmentation = resolution, crop, augmentation
+
+    def __call__(self, image: Tensor, mask: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Image (3, H, W) and mask (H, W), both uint8, at the size of the crop."""
+        (image,), mask = self.views(image, mask, generator, 1)
+        return image, mask
+
+    def views(self, image: Tensor, mask: Tensor, generator: torch.Generator, count: int) -> tuple[list[Tensor], Tensor]:
+        """The same pixels so many times, each in colours of its own, and their one mask, as ``__call__`` gives them."""
+        height, width = self.resolution.of(*mask.shape)
+        factor = _uniform(generator, *self.augmentation.scale)
+        place = torch.rand(2, generator=generator).tolist()
+        if self.crop is None:
+            image, mask = resize(image, mask, (height, width))
+        else:
+            working = (max(1, round(height * factor)), max(1, round(width * factor)))
+            image, mask = crop(image, mask, working, self.crop, place)
+        if float(torch.rand((), generator=generator)) < self.augmentation.flip:
+            image, mask = image.flip(-1), mask.flip(-1)
+        image, color = image.contiguous(), self.augmentation.color
+        return [jitter(image, color, generator) if color > 0 else image for _ in range(count)], mask.contiguous()
+
+
+def resize(image: Tensor, mask: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    """Image (3, H, W) by antialiased bilinear, mask (H, W) by nearest neighbour (pixel centres), to (height, width)."""
+    if mask.shape != tuple(size):
+        image = tv.resize(image, list(size), InterpolationMode.BILINEAR, antialias=True)
+        mask = tv.resize(mask[None], list(size), InterpolationMode.NEAREST_EXACT)[0]
+    return image, mask
+
+
+def crop(
+    image: Tensor, mask: Tensor, working: tuple[int, int], size: tuple[int, int], place: list[float]
+) -> tuple[Tensor, Tensor]:
+    """A window of an image as it would be at ``working`` size, without resizing the rest of it.
+
+    Args:
+        image: (3, H, W) uint8.
+        mask: (H, W) uint8.
+        working: (height, width) that the whole image would be brought to.
+        size: (height, width) of the window in that frame; what lies outside is black and ``IGNORE``.
+        place: Where the window lies, vertical and horizontal, each in [0, 1].
+    """
+    bounds, inner = [], []
+    for whole, full, window, where in zip(working, mask.shape, size, place, strict=True):
+        inside = min(window, whole)
+        start = min(int(where * (whole - inside + 1)), whole - inside)
+        low = round(start * full / whole)
+        high = max(low + 1, round((start + inside) * full / whole))
+        bounds.append(slice(min(low, full - 1), high))
+        inner.append(inside)
+    image, mask = resize(image[:, bounds[0], bounds[1]], mask[bounds[0], bounds[1]], (inner[0], inner[1]))
+    below, right = size[0] - inner[0], size[1] - inner[1]
+    if below or right:
+        image, mask = pad(image, (0, right, 0, below)), pad(mask, (0, right, 0, below), value=IGNORE)
+    return image, mask
+
+
+def jitter(image: Tensor, strength: float, generator: torch.Generator) -> Tensor:
+    """Random brightness, contrast and saturation, each a factor in 1 ± strength; (3, H, W) uint8 in and out."""
+    for adjust in (tv.adjust_brightness, tv.adjust_contrast, tv.adjust_saturation):
+        image = adjust(image, _uniform(generator, 1 - strength, 1 + strength))
+    return image

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from semiverse.data import Record, SegmentationDataset, list_images
 from semiverse.downloads.download import Archive, github_archive
+from semiverse.files import DataProblem
 from semiverse.formats.matlab import load_matlab
 from semiverse.labels import LabelSpace
 
@@ -89,8 +90,6 @@ class BSDS500(SegmentationDataset):
         except (TypeError, KeyError, IndexError, ValueError):
             drawn = []
         if not drawn or any(matrix.ndim != 2 or matrix.dtype.kind not in "uifb" for matrix in drawn):
-            raise ValueError(
-                f"{path}: no cell array 'groundTruth' whose elements have a matrix '{name}'; expected a file of "
-                "BSDS500: download it again"
-            )
+            found = f"{path}: no cell array 'groundTruth' whose elements have a matrix '{name}'"
+            raise DataProblem(found, "a file of BSDS500", "download it again")
         return drawn

@@ -2,9 +2,12 @@
 
 import inspect
 import re
+import shutil
+import textwrap
 from collections.abc import Iterable
 from difflib import get_close_matches
 from importlib import import_module
+from pathlib import Path
 
 from semiverse.data import SegmentationDataset
 from semiverse.downloads.download import Archive
@@ -53,6 +56,49 @@ def source_of(kind: type[SegmentationDataset]) -> str:
     """The page of a dataset's owner, empty if there is none."""
     stated = re.search(r"^Source:\s*(\S+)", inspect.getdoc(kind) or "", re.MULTILINE)
     return getattr(kind, "source", stated[1] if stated else "")
+
+
+def missing_images(kind: type[SegmentationDataset], folder: Path) -> list[str]:
+    """Splits that have more or fewer images than the owner's."""
+    dataset, problems = kind(folder), []
+    for split in kind.splits:
+        expected = kind.image_counts[split]
+        try:
+            found = len(dataset.records(split))
+        except (FileNotFoundError, ValueError) as error:
+            problems.append(f"{kind.__name__}: split {split}: {error}")
+            continue
+        if found != expected:
+            problems.append(
+                f"{kind.__name__}: split {split} has {found} images; expected {expected}: the archive is another "
+                "version, or incomplete"
+            )
+    return problems
+
+
+def steps_to_obtain(kind: type[SegmentationDataset], place: Path) -> str:
+    """How to come by a dataset that cannot be fetched."""
+    title, folder = kind.__name__, usual_folder(kind)
+    if not has_root(kind) or not source_of(kind):
+        return (
+            f"{title}: there is nothing to download, it has no files or reads your own; expected the name of an "
+            "owner's dataset: see semiverse datasets"
+        )
+    layout = (inspect.getdoc(kind) or "").partition("\nArgs:")[0].replace("``", "").strip()
+    steps = [
+        f"1. Read the terms: {getattr(kind, 'terms', 'at the source')}",
+        f"2. Obtain it, registering where that is asked: {source_of(kind)}",
+        f"3. Unpack it to {(place / folder).absolute()}, so that it looks as described below.",
+        f"4. Use it by root: {folder}. `semiverse datasets` says whether it is found, `semiverse check` whether it is "
+        "complete.",
+    ]
+    width = max(60, min(110, shutil.get_terminal_size((100, 24)).columns))
+    lines = [
+        textwrap.fill(step, width, initial_indent="  ", subsequent_indent="     ", break_on_hyphens=False)
+        for step in steps
+    ]
+    start = f"{title} is not fetched by this command; expected that you obtain it from its owner:"
+    return "\n".join([start, *lines, "", textwrap.indent(layout, "  ")])
 
 
 def _plain(name: str) -> str:

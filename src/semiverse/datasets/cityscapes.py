@@ -1,14 +1,15 @@
 """Cityscapes with the 19 classes of its benchmark."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
 from torch import Tensor
 
-from semiverse.data import Record, SegmentationDataset, read_indices
-from semiverse.formats.cityscapes import LABELS, SPACE, by_both_names, by_own_name, read_polygons, tree_records
-from semiverse.formats.polygons import draw_polygons
+from semiverse.data import Record, read_indices
+from semiverse.files import DataProblem
+from semiverse.formats.cityscapes import LABELS, SPACE, CityscapesTree, read_polygons, tree_records
+from semiverse.formats.regions import draw_polygons
 from semiverse.labels import IGNORE
 
 TRAIN_IDS = "_gtFine_labelTrainIds.png"
@@ -18,7 +19,7 @@ BY_ID = {label.id & 255: label.train_id for label in LABELS} | {255: IGNORE}  # 
 UNLABELED = ("test", "train_extra")
 
 
-class Cityscapes(SegmentationDataset):
+class Cityscapes(CityscapesTree):
     """Cityscapes (Cordts et al., CVPR 2016): street scenes of 50 cities, 2048x1024, 2975 / 500 / 1525 images.
 
     Expects the owner's layout below the root: ``leftImg8bit/<split>/<city>/*_leftImg8bit.png`` and
@@ -48,10 +49,6 @@ class Cityscapes(SegmentationDataset):
             records = [Record(record.image, None, record.id) for record in records]
         return [record._replace(name=Path(record.id).name) for record in records]
 
-    def listed(self, list_file: Path, records: Sequence[Record]) -> list[Record]:
-        """Those of some records that a list file names, with or without ``_leftImg8bit``, in its order."""
-        return by_own_name(super().listed(list_file, by_both_names(records)))
-
     def read_mask(self, path: Path) -> Tensor:
         """Train ids; what is not evaluated becomes ``IGNORE``.
 
@@ -68,8 +65,8 @@ def _draw(path: Path) -> Tensor:
     size, objects = read_polygons(path.read_bytes(), path, BY_NAME)
     unknown = sorted({name for name, _ in objects} - BY_NAME.keys())
     if unknown:
-        raise ValueError(
-            f"{path}: found objects called {', '.join(unknown)}; expected names of the Cityscapes table: correct them"
+        raise DataProblem(
+            f"{path}: found objects called {', '.join(unknown)}", "names of the Cityscapes table", "correct them"
         )
     painted = [(BY_NAME[name], points) for name, points in objects if len(points) > 1]  # one point covers nothing
     shapes = [(label.train_id, points) for label, points in painted if label.id >= 0]

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from semiverse.data import Record, SegmentationDataset, list_images, pair
 from semiverse.downloads.download import Archive, github_archive
+from semiverse.files import DataProblem
 from semiverse.formats.matlab import load_matlab, train_ids
 from semiverse.labels import IGNORE, LabelSpace, distinct_colors, merge
 
@@ -97,7 +98,7 @@ class ClothingCoParsing(SegmentationDataset):
         """
         raw = load_matlab(path).get("groundtruth")
         if not isinstance(raw, np.ndarray) or raw.ndim != 2:
-            raise ValueError(f"{path}: no matrix 'groundtruth'; expected class numbers of pixels: download it again")
+            raise DataProblem(f"{path}: no matrix 'groundtruth'", "class numbers of pixels", "download it again")
         return train_ids(raw, self._table, path)
 
 
@@ -108,7 +109,7 @@ def _number(photo: Path) -> int:
         ValueError: If its name is none.
     """
     if not photo.stem.isdecimal():
-        raise ValueError(
-            f"{photo}: the name is no number; expected the owner's names, 0001.jpg to 2098.jpg: remove or rename it"
+        raise DataProblem(
+            f"{photo}: the name is no number", "the owner's names, 0001.jpg to 2098.jpg", "remove or rename it"
         )
     return int(photo.stem)

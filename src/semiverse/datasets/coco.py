@@ -7,6 +7,7 @@ from typing import Literal
 from torch import Tensor
 
 from semiverse.data import Record, SegmentationDataset
+from semiverse.files import MissingData
 from semiverse.formats.coco import AnnotatedImage, pixels_of, read_annotations, read_categories
 from semiverse.formats.regions import OtherRegions, Overlap, RegionPainter
 
@@ -86,10 +87,10 @@ class Coco(SegmentationDataset):
         names = list(self._entries(file))
         missing = [name for name in names if not (folder / name).is_file()]
         if missing:
-            raise FileNotFoundError(
-                f"{file}: {len(missing)} of {len(names)} images that it lists are missing, first: "
-                f"{folder / missing[0]}; expected the images below {folder}: add them, or say where they are (images)"
+            found = (
+                f"{file}: {len(missing)} of {len(names)} images that it lists are missing, first: {folder / missing[0]}"
             )
+            raise MissingData(found, f"the images below {folder}", "add them, or say where they are (images)")
         return [Record(folder / name, file / name, Path(name).with_suffix("").as_posix()) for name in names]
 
     def _entries(self, file: Path) -> dict[str, AnnotatedImage]:

@@ -8,6 +8,7 @@ from torch import Tensor
 from semiverse.data import ALL, Record, SegmentationDataset, list_images, pair
 from semiverse.data.dataset import Relabeling
 from semiverse.data.masks import Coding, MaskCoding, Others
+from semiverse.files import DataProblem, MissingData
 from semiverse.labels import IGNORE, Color, LabelSpace
 
 
@@ -71,9 +72,9 @@ class Folder(SegmentationDataset):
         self.lists = self.splits
         raw = LabelSpace(name, self.classes, self.palette)
         colors = raw.palette if self.palette else ()
-        self._coding = MaskCoding(masks, self.classes, colors, ids, ignore, ignore_color, others)
-        self._relabeling = Relabeling(raw, self.mapping)
-        self.labels = self._relabeling.labels
+        self.coding = MaskCoding(masks, self.classes, colors, ids, ignore, ignore_color, others)
+        self.relabeling = Relabeling(raw, self.mapping)
+        self.labels = self.relabeling.labels
 
     def split_names(self) -> tuple[str, ...]:
         """Split folders below the root; only ``all`` where images and masks lie in the root itself.
@@ -86,14 +87,16 @@ class Folder(SegmentationDataset):
         found = tuple(sorted(place.name for place in places if place.name != "images" and place.name[0] != "."))
         undivided = (self.folder / "images").is_dir()
         if found and undivided:
-            raise ValueError(
-                f"Folder: found {self.folder / 'images'} beside {self.folder / found[0] / 'images'}; expected either "
-                "split folders or undivided images: move one of them elsewhere"
+            raise DataProblem(
+                f"Folder: found {self.folder / 'images'} beside {self.folder / found[0] / 'images'}",
+                "either split folders or undivided images",
+                "move one of them elsewhere",
             )
         if not found and not undivided:
-            raise FileNotFoundError(
-                f"Folder: {self.folder} holds no folder 'images'; expected images/ and masks/, or train/images/, "
-                "train/masks/, val/images/ ...: arrange the files so, or correct the root"
+            raise MissingData(
+                f"Folder: {self.folder} holds no folder 'images'",
+                "images/ and masks/, or train/images/, train/masks/, val/images/ ...",
+                "arrange the files so, or correct the root",
             )
         return found or (ALL,)
 
@@ -107,10 +110,10 @@ class Folder(SegmentationDataset):
         named = split in self.lists or split == ALL or split.endswith(".txt")
         if not named and self.split_names() == (ALL,):
             listed = f"lists only for {', '.join(self.lists)}" if self.lists else "nothing that divides the images"
-            raise ValueError(
-                f"Folder at {self.root}: no split {split!r}, found {listed}; expected list files (splits: {{train: "
-                f"train.txt, val: val.txt}}) or folders {split}/images and {split}/masks: write them, or name the "
-                f"split {ALL!r} to mean every image"
+            raise DataProblem(
+                f"Folder at {self.root}: no split {split!r}, found {listed}",
+                f"list files (splits: {{train: train.txt, val: val.txt}}) or folders {split}/images and {split}/masks",
+                f"write them, or name the split {ALL!r} to mean every image",
             )
         return super().subset(split)
 
@@ -126,7 +129,7 @@ class Folder(SegmentationDataset):
 
     def read_mask(self, path: Path) -> Tensor:
         """Train ids, after ``mapping``; (H, W) uint8."""
-        return self._relabeling.of_mask(self._coding.read(path))
+        return self.relabeling.of_mask(self.coding.read(path))
 
 
 class ImageFolder(SegmentationDataset):

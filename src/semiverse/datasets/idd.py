@@ -7,10 +7,10 @@ from typing import ClassVar, Literal
 
 from torch import Tensor
 
-from semiverse.data import Record, SegmentationDataset
-from semiverse.files import cache_folder
-from semiverse.formats.cityscapes import by_both_names, by_own_name, read_polygons, tree_records
-from semiverse.formats.polygons import draw_polygons, drawn_once
+from semiverse.data import Record
+from semiverse.files import MissingData, cache_folder
+from semiverse.formats.cityscapes import CityscapesTree, read_polygons, tree_records
+from semiverse.formats.regions import draw_polygons, drawn_once
 from semiverse.labels import IGNORE, Color, LabelSpace
 
 PARTS: Mapping[Literal["I", "II"], str] = {"I": "IDD_Segmentation", "II": "idd20kII"}
@@ -49,7 +49,7 @@ VOID = ("unlabeled", "ego vehicle", "rectification border", "out of roi", "licen
 BY_NAME = dict.fromkeys(VOID, IGNORE) | {name: i for i, (names, _) in enumerate(LEVEL3) for name in names}
 
 
-class IDD(SegmentationDataset):
+class IDD(CityscapesTree):
     """IDD (Varma et al., WACV 2019): roads of India, 1920x1080 or 1280x720, 6993 / 981 images in part I.
 
     Expects the owner's layout below the root: ``IDD_Segmentation/`` (part I, PNG), ``idd20kII/`` (part II, JPG) or
@@ -87,16 +87,13 @@ class IDD(SegmentationDataset):
             folders["II" if root.resolve().name == PARTS["II"] else "I"] = root
         wanted: set[str] = set(folders) if self.parts is None else set(self.parts)
         if not wanted or wanted - folders.keys():
-            raise FileNotFoundError(
-                f"IDD: found {', '.join(f'part {part}' for part in sorted(folders)) or 'no part'} at {root}; expected "
+            raise MissingData(
+                f"IDD: found {', '.join(f'part {part}' for part in sorted(folders)) or 'no part'} at {root}",
                 f"{' and '.join(f'part {part}' for part in sorted(wanted)) or 'a part'} as "
-                f"{' or '.join(PARTS.values())}, or leftImg8bit and gtFine: correct the root, or parts"
+                f"{' or '.join(PARTS.values())}, or leftImg8bit and gtFine",
+                "correct the root, or parts",
             )
         return [folders[part] for part in sorted(wanted)]
-
-    def listed(self, list_file: Path, records: Sequence[Record]) -> list[Record]:
-        """Those of some records that a list file names, with or without ``_leftImg8bit``, in its order."""
-        return by_own_name(super().listed(list_file, by_both_names(records)))
 
     def read_mask(self, path: Path) -> Tensor:
         """Train ids; what has no class becomes ``IGNORE``."""

@@ -6,6 +6,7 @@ from pathlib import Path
 from torch import Tensor
 
 from semiverse.data import ALL, Record, SegmentationDataset, list_images
+from semiverse.files import MissingData
 from semiverse.formats.labelme import pixels_of, read_shapes
 from semiverse.formats.regions import OtherRegions, Overlap, RegionPainter
 
@@ -79,10 +80,11 @@ class Labelme(SegmentationDataset):
         images = list_images(folder)
         files = {name: drawn / f"{name}.json" for name in images}
         if not any(file.is_file() for file in files.values()):
-            raise FileNotFoundError(
+            found = (
                 f"{drawn}: no JSON file for any of the {len(images)} images of {folder}, first: "
-                f"{next(iter(files.values()))}; expected Labelme's file of the same name: correct images or annotations"
+                f"{next(iter(files.values()))}"
             )
+            raise MissingData(found, "Labelme's file of the same name", "correct images or annotations")
         return [Record(images[name], file if file.is_file() else None, name) for name, file in files.items()]
 
     def read_mask(self, path: Path) -> Tensor:

@@ -10,23 +10,12 @@ import torch
 from torch import Tensor
 
 from semiverse.data import Record, SegmentationDataset
+from semiverse.files import DataProblem
 from semiverse.formats.matlab import is_hdf5, load_variable, open_hdf5, train_ids
+from semiverse.formats.nyu import CLASSES_40
 from semiverse.labels import IGNORE, Color, LabelSpace
 
 RAW_CLASSES = 894
-CLASSES_40: Mapping[str, Color] = {
-    "wall": (119, 119, 119), "floor": (244, 243, 131), "cabinet": (137, 28, 157), "bed": (150, 255, 255),
-    "chair": (54, 114, 113), "sofa": (0, 0, 176), "table": (255, 69, 0), "door": (87, 112, 255),
-    "window": (0, 163, 33), "bookshelf": (255, 150, 255), "picture": (255, 180, 10), "counter": (101, 70, 86),
-    "blinds": (38, 230, 0), "desk": (255, 120, 70), "shelves": (117, 41, 121), "curtain": (150, 255, 0),
-    "dresser": (132, 0, 255), "pillow": (24, 209, 255), "mirror": (191, 130, 35), "floor mat": (219, 200, 109),
-    "clothes": (154, 62, 86), "ceiling": (255, 190, 190), "books": (255, 0, 255), "fridge": (152, 163, 55),
-    "tv": (192, 79, 212), "paper": (230, 230, 230), "towel": (53, 130, 64), "shower curtain": (155, 249, 152),
-    "box": (87, 64, 34), "whiteboard": (214, 209, 175), "person": (170, 0, 59), "night stand": (255, 0, 0),
-    "toilet": (193, 195, 234), "sink": (70, 72, 115), "lamp": (255, 255, 0), "bathtub": (52, 57, 131),
-    "bag": (12, 83, 45), "otherstructure": (82, 163, 163), "otherfurniture": (163, 120, 82),
-    "otherprop": (120, 82, 163),
-}  # fmt: skip
 CLASSES_13: Mapping[str, Color] = {
     "bed": (0, 0, 255), "books": (233, 89, 48), "ceiling": (0, 218, 0), "chair": (149, 0, 240),
     "floor": (222, 241, 24), "furniture": (255, 206, 206), "objects": (0, 224, 229), "picture": (106, 136, 204),
@@ -87,9 +76,10 @@ class NYUv2(SegmentationDataset):
         path = self.folder / "classMapping40.mat"
         of_40 = np.atleast_1d(load_variable(path, "mapClass"))
         if len(of_40) != RAW_CLASSES or of_40.min() < 1 or of_40.max() > len(OF_13):
-            raise ValueError(
-                f"{path}: found {len(of_40)} values {of_40.min()}..{of_40.max()} of mapClass; expected {RAW_CLASSES} "
-                f"values 1..{len(OF_13)}: download the mapping of Gupta et al. again"
+            raise DataProblem(
+                f"{path}: found {len(of_40)} values {of_40.min()}..{of_40.max()} of mapClass",
+                f"{RAW_CLASSES} values 1..{len(OF_13)}",
+                "download the mapping of Gupta et al. again",
             )
         ids = np.arange(len(OF_13)) if self.classes != 13 else np.array(OF_13) - 1
         ids[ids >= self.classes] = IGNORE

@@ -9,7 +9,9 @@ import numpy as np
 from torch import Tensor
 
 from semiverse.data import Record, SegmentationDataset, list_images, pair, read_indices, select
+from semiverse.files import DataProblem, MissingData
 from semiverse.formats.matlab import is_hdf5, load_variable, struct_entry, struct_field, train_ids
+from semiverse.formats.nyu import CLASSES_40
 from semiverse.labels import IGNORE, LabelSpace, lookup_table
 
 SENSORS = ("kv1", "kv2", "realsense", "xtion")
@@ -27,23 +29,7 @@ class SUNRGBD(SegmentationDataset):
     Source: https://rgbd.cs.princeton.edu
     """
 
-    labels = LabelSpace(
-        "sunrgbd37",
-        (
-            "wall", "floor", "cabinet", "bed", "chair", "sofa", "table", "door", "window", "bookshelf", "picture",
-            "counter", "blinds", "desk", "shelves", "curtain", "dresser", "pillow", "mirror", "floor mat", "clothes",
-            "ceiling", "books", "fridge", "tv", "paper", "towel", "shower curtain", "box", "whiteboard", "person",
-            "night stand", "toilet", "sink", "lamp", "bathtub", "bag",
-        ),
-        (
-            (119, 119, 119), (244, 243, 131), (137, 28, 157), (150, 255, 255), (54, 114, 113), (0, 0, 176),
-            (255, 69, 0), (87, 112, 255), (0, 163, 33), (255, 150, 255), (255, 180, 10), (101, 70, 86), (38, 230, 0),
-            (255, 120, 70), (117, 41, 121), (150, 255, 0), (132, 0, 255), (24, 209, 255), (191, 130, 35),
-            (219, 200, 109), (154, 62, 86), (255, 190, 190), (255, 0, 255), (152, 163, 55), (192, 79, 212),
-            (230, 230, 230), (53, 130, 64), (155, 249, 152), (87, 64, 34), (214, 209, 175), (170, 0, 59), (255, 0, 0),
-            (193, 195, 234), (70, 72, 115), (255, 255, 0), (52, 57, 131), (12, 83, 45),
-        ),
-    )  # fmt: skip
+    labels = LabelSpace("sunrgbd37", tuple(CLASSES_40)[:37], tuple(CLASSES_40.values())[:37])
     source = "https://rgbd.cs.princeton.edu, or https://github.com/chrischoy/SUN_RGBD"
     terms = "research use; cite Song et al. 2015, and those whose images it contains (NYU, B3DO, SUN3D)"
     image_counts: ClassVar[Mapping[str, int]] = {"train": 5285, "test": 5050, "val": 475, "test4575": 4575}
@@ -56,9 +42,10 @@ class SUNRGBD(SegmentationDataset):
             return self._frames(split)
         listed = self.folder / f"{split}37.txt"
         if not listed.is_file():
-            raise FileNotFoundError(
-                f"SUNRGBD: {self.folder} holds neither SUNRGBDtoolbox/ nor {listed.name}; expected the owner's folders "
-                "SUNRGBD/ and SUNRGBDtoolbox/, or the tree of chrischoy/SUN_RGBD: correct the root"
+            raise MissingData(
+                f"SUNRGBD: {self.folder} holds neither SUNRGBDtoolbox/ nor {listed.name}",
+                "the owner's folders SUNRGBD/ and SUNRGBDtoolbox/, or the tree of chrischoy/SUN_RGBD",
+                "correct the root",
             )
         images = select(listed, list_images(self.folder / "image"), f"images in {self.folder / 'image'}")
         paths = [self.folder / line.split()[-1] for line in listed.read_text().splitlines() if line.strip()]
@@ -76,10 +63,11 @@ class SUNRGBD(SegmentationDataset):
         images = {name: self.folder / "SUNRGBD" / frames[name][0] for name in names if name in frames}
         missing = [name for name in names if name not in images or not images[name].is_file()]
         if missing:
-            raise FileNotFoundError(
+            found = (
                 f"SUNRGBD: {len(missing)} of {len(names)} listed images of {split} do not exist, first: that of "
-                f"{missing[0]}; expected {self.folder / 'SUNRGBD' / missing[0] / 'image'}: unpack SUNRGBD.zip there"
+                f"{missing[0]}"
             )
+            raise MissingData(found, f"{self.folder / 'SUNRGBD' / missing[0] / 'image'}", "unpack SUNRGBD.zip there")
         return [Record(image, masks / str(frames[name][1]), name) for name, image in images.items()]
 
     def read_mask(self, path: Path) -> Tensor:
@@ -103,8 +91,6 @@ def _inside(path: str) -> PurePosixPath:
     parts = PurePosixPath(path).parts
     start = next((i for i, part in enumerate(parts) if part in SENSORS), None)
     if start is None:
-        raise ValueError(
-            f"SUNRGBD: the toolbox lists {path!r}; expected a path with one of {', '.join(SENSORS)}: download "
-            "SUNRGBDtoolbox.zip again"
-        )
+        found = f"SUNRGBD: the toolbox lists {path!r}"
+        raise DataProblem(found, f"a path with one of {', '.join(SENSORS)}", "download SUNRGBDtoolbox.zip again")
     return PurePosixPath(*parts[start:])

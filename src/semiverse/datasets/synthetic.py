@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from semiverse.data import Record, SegmentationDataset
+from semiverse.files import DataProblem
 from semiverse.labels import LabelSpace
 from semiverse.worlds.furniture import Room
 from semiverse.worlds.rooms import render_room
@@ -67,7 +68,7 @@ class _World(SegmentationDataset):
         """
         if split not in self.splits:
             known = ", ".join(self.splits)
-            raise ValueError(f"{type(self).__name__} has no split {split!r}; expected one of {known}: name one of them")
+            raise DataProblem(f"{type(self).__name__} has no split {split!r}", f"one of {known}", "name one of them")
         count = self.images if split == "train" else self.val_images
         paths = [Path(self._world, split, f"{split}_{index:05d}") for index in range(count)]
         return [Record(path, path) for path in paths]

@@ -8,7 +8,7 @@ import numpy as np
 from torch import Tensor
 
 from semiverse.data import Record, SegmentationDataset, list_images, pair, read_indices, select
-from semiverse.files import find_folder
+from semiverse.files import MissingData, find_folder
 from semiverse.formats.matlab import load_variable, train_ids
 from semiverse.labels import IGNORE, Color, LabelSpace
 
@@ -64,9 +64,10 @@ class PascalVOC(SegmentationDataset):
         for place in (root, root / "VOC2012", root / "VOCdevkit" / "VOC2012"):
             if (place / "JPEGImages").is_dir():
                 return place
-        raise FileNotFoundError(
-            f"PascalVOC: {root} holds no folder JPEGImages, VOC2012/JPEGImages or VOCdevkit/VOC2012/JPEGImages; "
-            "expected the files of VOC 2012 there: correct the root, or unpack VOCtrainval_11-May-2012.tar"
+        raise MissingData(
+            f"PascalVOC: {root} holds no folder JPEGImages, VOC2012/JPEGImages or VOCdevkit/VOC2012/JPEGImages",
+            "the files of VOC 2012 there",
+            "correct the root, or unpack VOCtrainval_11-May-2012.tar",
         )
 
     def split_names(self) -> tuple[str, ...]:
@@ -97,9 +98,10 @@ class PascalVOC(SegmentationDataset):
         else:
             sbd = self._find_sbd()
             if sbd is None:
-                raise FileNotFoundError(
-                    f"PascalVOC: found neither {folder} nor benchmark_RELEASE/dataset beside it; expected one of them "
-                    "for sbd and train_aug: unpack SBD's benchmark.tgz, or say where it is (sbd_root)"
+                raise MissingData(
+                    f"PascalVOC: found neither {folder} nor benchmark_RELEASE/dataset beside it",
+                    "one of them for sbd and train_aug",
+                    "unpack SBD's benchmark.tgz, or say where it is (sbd_root)",
                 )
             folder = sbd / "cls"
             masks = {path.stem: path for path in folder.glob("*.mat")}
@@ -107,10 +109,11 @@ class PascalVOC(SegmentationDataset):
         names -= {name for part in ("train", "val") for name in self._list_of(part).read_text().split()}
         missing = sorted(names - set(images))
         if missing:
-            raise FileNotFoundError(
-                f"PascalVOC: {len(missing)} of {len(names)} images of sbd are not among those of {self.folder}, first: "
-                f"{missing[0]}; expected them in JPEGImages: unpack all of VOC 2012 there"
+            found = (
+                f"PascalVOC: {len(missing)} of {len(names)} images of sbd are not among those of {self.folder}, "
+                f"first: {missing[0]}"
             )
+            raise MissingData(found, "them in JPEGImages", "unpack all of VOC 2012 there")
         return pair({name: images[name] for name in sorted(names)}, masks, folder)
 
     def _list_of(self, split: str) -> Path:

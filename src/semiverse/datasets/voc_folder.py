@@ -8,6 +8,7 @@ from torch import Tensor
 from semiverse.data import Record, SegmentationDataset, list_images, pair, read_colors, select
 from semiverse.data.dataset import Relabeling
 from semiverse.data.masks import Others
+from semiverse.files import DataProblem, MissingData
 from semiverse.labels import IGNORE, Color, LabelSpace
 
 LISTS = Path("ImageSets") / "Segmentation"
@@ -49,8 +50,8 @@ class VocFolder(SegmentationDataset):
         super().__init__(root)
         self.mapping, self.ignore_color, self.others, self.name = dict(mapping or {}), ignore_color, others, name
         colors = read_labelmap(self.folder / "labelmap.txt")
-        self._relabeling = Relabeling(LabelSpace(name, tuple(colors), tuple(colors.values())), self.mapping)
-        self.labels = self._relabeling.labels
+        self.relabeling = Relabeling(LabelSpace(name, tuple(colors), tuple(colors.values())), self.mapping)
+        self.labels = self.relabeling.labels
         self._ids: dict[Color, int] = {}
         if ignore_color is not None:
             red, green, blue = ignore_color
@@ -65,9 +66,10 @@ class VocFolder(SegmentationDataset):
         """
         found = sorted(path.stem for path in (self.folder / LISTS).glob("*.txt") if path.stem not in self.lists)
         if not found:
-            raise FileNotFoundError(
-                f"{self.folder / LISTS}: no list; expected one .txt file for each split, with an image name a line: "
-                "export the dataset again, or correct the root"
+            raise MissingData(
+                f"{self.folder / LISTS}: no list",
+                "one .txt file for each split, with an image name a line",
+                "export the dataset again, or correct the root",
             )
         return tuple(found)
 
@@ -79,7 +81,7 @@ class VocFolder(SegmentationDataset):
 
     def read_mask(self, path: Path) -> Tensor:
         """Train ids, after ``mapping``; (H, W) uint8."""
-        return self._relabeling.of_mask(read_colors(path, self._ids, self.others))
+        return self.relabeling.of_mask(read_colors(path, self._ids, self.others))
 
 
 def read_labelmap(path: Path) -> dict[str, Color]:
@@ -90,9 +92,10 @@ def read_labelmap(path: Path) -> dict[str, Color]:
         ValueError: If a line is no class with a colour, or a class or a colour stands twice.
     """
     if not path.is_file():
-        raise FileNotFoundError(
-            f"{path}: no such file; expected a line name:red,green,blue:parts:actions for each class: write it, or "
-            "correct the root"
+        raise MissingData(
+            f"{path}: no such file",
+            "a line name:red,green,blue:parts:actions for each class",
+            "write it, or correct the root",
         )
     colors: dict[str, Color] = {}
     for number, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), 1):
@@ -101,15 +104,14 @@ def read_labelmap(path: Path) -> dict[str, Color]:
         name, _, rest = line.partition(":")
         parts = rest.partition(":")[0].split(",")
         if not name.strip() or len(parts) != 3 or not all(part.strip().isdecimal() for part in parts):
-            raise ValueError(
-                f"{path}, line {number}: {line!r}; expected name:red,green,blue:parts:actions, such as "
-                "road:128,64,128::, as the masks hold colours: correct the line"
+            raise DataProblem(
+                f"{path}, line {number}: {line!r}",
+                "name:red,green,blue:parts:actions, such as road:128,64,128::, as the masks hold colours",
+                "correct the line",
             )
         red, green, blue = (int(part) for part in parts)
         if name.strip() in colors or (red, green, blue) in colors.values():
-            raise ValueError(
-                f"{path}, line {number}: {line!r} has a name or a colour that another line has; expected each once: to "
-                "merge classes, give them colours of their own and use mapping"
-            )
+            found = f"{path}, line {number}: {line!r} has a name or a colour that another line has"
+            raise DataProblem(found, "each once", "to merge classes, give them colours of their own and use mapping")
         colors[name.strip()] = (red, green, blue)
     return colors

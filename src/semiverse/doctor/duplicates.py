@@ -51,14 +51,9 @@ def _within(split: str, part: Part) -> Iterator[Finding]:
         by_digest.setdefault(image.digest, []).append(path)
     twins = [paths for paths in by_digest.values() if len(paths) > 1]
     if twins:
-        yield Finding(
-            "twice",
-            "remark",
-            split,
-            f"{len(twins)} images stand more than once, first: {twins[0][0]} is {twins[0][1]}; expected each once",
-            "remove the copies, or they count twice",
-            tuple(path for paths in twins for path in paths),
-        )
+        message = f"{len(twins)} images stand more than once, first: {twins[0][0]} is {twins[0][1]}; expected each once"
+        files = tuple(path for paths in twins for path in paths)
+        yield Finding("twice", "remark", split, message, "remove the copies, or they count twice", files)
 
 
 def _readable(part: Part) -> list[tuple[Path, ImageFacts]]:

@@ -3,19 +3,15 @@
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import torch
-
 from semiverse.data import ALL, SegmentationDataset, survey
-from semiverse.data.dataset import Relabeling
 from semiverse.datasets import Folder
 from semiverse.doctor.duplicates import find_duplicates
 from semiverse.doctor.encodings import find_encodings
-from semiverse.doctor.files import find_sizes, find_unreadable, find_unusual_images, halves
-from semiverse.doctor.findings import Coding, Facts, Finding, FolderFiles, Part, list_folder
+from semiverse.doctor.files import find_sizes, find_unreadable, find_unusual_images
+from semiverse.doctor.findings import Coding, Facts, Finding, Findings, FolderFiles, Part, counted, list_folder, told
 from semiverse.doctor.frequencies import find_frequencies
-from semiverse.doctor.page import Findings
 from semiverse.doctor.pairs import find_pairs
-from semiverse.labels import IGNORE, Color, LabelSpace
+from semiverse.files import DataProblem, as_problem
 from semiverse.mixture import DomainMixture
 from semiverse.mixture.domain import choose_labeled, choose_unlabeled
 
@@ -42,6 +38,19 @@ def diagnose(facts: Facts) -> list[Finding]:
     return [finding for finding in found if not misread or finding.kind not in doubtful]
 
 
+def refuse_problems(data: DomainMixture) -> None:
+    """Read every file that a training would use, images without masks included.
+
+    Raises:
+        ValueError: If files are bad; the message lists them.
+    """
+    problems = [f"{name} {problem}" for name in data.domains for problem in examine_domain(data, name).problems]
+    if problems:
+        listed = "\n  ".join(problems[:20])
+        more = f"\n  and {len(problems) - 20} more" if len(problems) > 20 else ""
+        raise ValueError(f"the data cannot be used, {counted(len(problems), 'problem')}:\n  {listed}{more}")
+
+
 def examine_domain(data: DomainMixture, name: str, fresh: bool = False) -> Findings:
     """Read the splits of a domain, and its further images without masks, and let every detector see them.
 
@@ -51,12 +60,12 @@ def examine_domain(data: DomainMixture, name: str, fresh: bool = False) -> Findi
         fresh: Read also files that have not changed since an earlier check.
     """
     domain, findings = data.domains[name], Findings(data.domains[name].dataset)
-    errors: dict[str, str] = {}
+    errors: dict[str, DataProblem] = {}
     for split in dict.fromkeys((domain.train, domain.val)):
         try:
             findings.parts[split] = Part(domain.dataset.subset(split), data.contents(name, split, fresh))
         except (OSError, ValueError) as error:
-            errors[split] = str(error)
+            errors[split] = as_problem(error)
     if domain.train in findings.parts:
         _examine_training(data, name, findings, fresh)
     facts = Facts(
@@ -80,7 +89,7 @@ def _examine_training(data: DomainMixture, name: str, findings: Findings, fresh:
         known = {record.image for record in train.records}
         further = [record for record in choose_unlabeled(name, domain, []) if record.image not in known]
     except (OSError, ValueError) as error:
-        message, remedy = halves(str(error))
+        message, remedy = told(as_problem(error))
         findings.found.append(
             Finding("budget", "problem", domain.train, message, remedy, unfixable="it is about the configuration")
         )
@@ -101,28 +110,9 @@ def coding_of(dataset: SegmentationDataset) -> Coding | None:
     """How masks were declared to be coded; None where the owner of the files could not declare it."""
     if not isinstance(dataset, Folder) or dataset.masks == "none":
         return None
-    given = dataset.ids if dataset.ids is not None else {title: i for i, title in enumerate(dataset.classes)}
-    positions = {title: i for i, title in enumerate(dataset.classes)}
-    ids = {
-        raw: positions[title]
-        for title, value in given.items()
-        for raw in ([value] if isinstance(value, int) else value)
-    }
-    if dataset.ignore is not None and dataset.masks != "binary":
-        ids[dataset.ignore] = IGNORE
-    if dataset.masks == "binary":
-        ids[255] = 1
-    relabeling = Relabeling(LabelSpace(dataset.name, dataset.classes), dataset.mapping)
-    table = relabeling.of_mask(torch.arange(IGNORE + 1, dtype=torch.uint8)).numpy()
-    return Coding(dataset.masks, dataset.classes, ids, _colors_of(dataset), table)
-
-
-def _colors_of(dataset: Folder) -> dict[Color, int]:
-    colors: dict[Color, int] = {(red, green, blue): i for i, (red, green, blue) in enumerate(dataset.palette)}
-    if dataset.ignore_color is not None:
-        red, green, blue = dataset.ignore_color
-        colors[red, green, blue] = IGNORE
-    return colors
+    declared = dataset.coding
+    ids = {0: 0, 1: 1, 255: 1} if declared.coding == "binary" else declared.raw_ids
+    return Coding(declared.coding, dataset.classes, ids, declared.colors, dataset.relabeling.table)
 
 
 def folders_of(dataset: SegmentationDataset, splits: tuple[str, ...]) -> list[FolderFiles]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from semiverse.data.survey import Content
-from semiverse.doctor.findings import Facts, Finding, listed, masked
+from semiverse.doctor.findings import Facts, Finding, listed, masked, told
 
 SMALL = 32
 """Pixels on the shorter side: below, nothing is left after an encoder's output stride."""
@@ -16,27 +16,13 @@ def find_unreadable(facts: Facts) -> Iterator[Finding]:
     for split, part in facts.parts.items():
         for record, content in zip(part.records, part.contents, strict=True):
             if content.problem is not None and content.at in ("image", "reader"):
-                message, remedy = halves(content.problem)
+                message, remedy = told(content.problem)
                 kind = "unreadable" if content.at == "image" else "reader"
                 reason = (
                     "a damaged file cannot be restored" if content.at == "image" else "a program has to be corrected"
                 )
                 path = record.mask if content.at == "reader" and record.mask is not None else record.image
                 yield Finding(kind, "problem", split, message, remedy, (path,), unfixable=reason)
-
-
-def halves(problem: str) -> tuple[str, str]:
-    """A message in three parts as (what was found and expected, what to do).
-
-    What to do follows the first ": " or "; " after what was expected, those in brackets left out.
-    """
-    wanted, depth = problem.rfind("expected"), 0
-    for i in range(wanted + len("expected: "), len(problem) - 1) if wanted >= 0 else ():
-        depth += (problem[i] == "(") - (problem[i] == ")")
-        if depth == 0 and problem[i : i + 2] in (": ", "; "):
-            return problem[:i], problem[i + 2 :]
-    before, _, after = problem.rpartition("; ")
-    return (before, after) if before else (problem, "correct or remove the file")
 
 
 def find_unusual_images(facts: Facts) -> Iterator[Finding]:
@@ -82,16 +68,12 @@ def _tiny(split: str, small: Mapping[Path, tuple[int, int]]) -> Iterator[Finding
         yield Finding("tiny", "remark", split, message, "are they thumbnails? Use the originals", tuple(small))
 
 
-TURNED = range(5, 9)
-"""EXIF orientations that swap height and width."""
-
-
 def find_sizes(facts: Facts) -> Iterator[Finding]:
     """One finding a mask, with the likely cause."""
     for split, pairs in masked(facts).items():
         for record, content in pairs:
             if content.at == "size" and record.mask is not None and content.problem is not None:
-                message, remedy = halves(content.problem)
+                message, remedy = told(content.problem)
                 cause, reason = _cause(content)
                 files = (record.mask, record.image)
                 text = f"{message} ({cause})" if cause else message
@@ -103,7 +85,7 @@ def _cause(content: Content) -> tuple[str, str]:
     if content.image is None or content.mask is None or content.size is None:
         return "", "the image cannot be read"
     image, mask = content.image.header, content.mask.header.size
-    if image.orientation in TURNED and mask == image.size:
+    if image.lying and mask == image.size:
         return (
             f"the image's EXIF orientation {image.orientation} turns it on reading, and the mask fits the image as "
             "stored: turn the mask likewise, --fix does",

@@ -8,9 +8,10 @@ from typing import Literal
 import numpy as np
 from PIL import Image
 
+from semiverse.data import Content, Record, SegmentationDataset
 from semiverse.data.images import IMAGE_EXTENSIONS
-from semiverse.data.pairing import Record
-from semiverse.data.survey import Content
+from semiverse.data.pairing import files_below
+from semiverse.files import DataProblem
 from semiverse.labels import Color, LabelSpace
 
 CLUTTER = ("thumbs.db", "desktop.ini")
@@ -50,16 +51,12 @@ def list_folder(
 def _by_name(folder: Path, suffix: str) -> tuple[dict[str, list[Path]], list[Path]]:
     names: dict[str, list[Path]] = {}
     others: list[Path] = []
-    for path in sorted(folder.rglob("*")) if folder.is_dir() else []:
-        inside = path.relative_to(folder)
-        hidden = any(part.startswith(".") for part in inside.parts) or path.name.lower() in CLUTTER
-        if hidden or not path.is_file():
-            continue
-        name = inside.with_suffix("").as_posix()
-        if path.suffix.lower() not in IMAGE_EXTENSIONS:
+    for name, path in files_below(folder):
+        if path.suffix.lower() in IMAGE_EXTENSIONS:
+            if name.endswith(suffix):
+                names.setdefault(name.removesuffix(suffix), []).append(path)
+        elif path.name.lower() not in CLUTTER:
             others.append(path)
-        elif name.endswith(suffix):
-            names.setdefault(name.removesuffix(suffix), []).append(path)
     return names, others
 
 
@@ -144,7 +141,37 @@ class Facts:
     val: str
     coding: Coding | None = None
     folders: Sequence[FolderFiles] = ()
-    errors: Mapping[str, str] = field(default_factory=dict)
+    errors: Mapping[str, DataProblem] = field(default_factory=dict)
+
+
+@dataclass
+class Findings:
+    """What a check found in a domain.
+
+    Args:
+        dataset: The dataset.
+        parts: Its splits, by name.
+        found: What is wrong with them, or remarkable.
+    """
+
+    dataset: SegmentationDataset
+    parts: dict[str, Part] = field(default_factory=dict)
+    found: list[Finding] = field(default_factory=list)
+
+    @property
+    def problems(self) -> list[str]:
+        """What has to be put right before training."""
+        return [str(finding) for finding in self.found if finding.severity == "problem"]
+
+    @property
+    def remarks(self) -> list[str]:
+        """What to know, although training can go on."""
+        return [str(finding) for finding in self.found if finding.severity == "remark"]
+
+
+def told(problem: DataProblem) -> tuple[str, str]:
+    """A problem as what a finding says: what was found and expected, and what to do."""
+    return problem.finding, problem.remedy or "correct or remove the file"
 
 
 def masked(facts: Facts) -> dict[str, list[tuple[Record, Content]]]:
@@ -159,3 +186,8 @@ def listed(items: Sequence[object], most: int = 5) -> str:
     """The first of some items, and how many more there are."""
     shown = ", ".join(map(str, items[:most]))
     return shown if len(items) <= most else f"{shown} and {len(items) - most} more"
+
+
+def counted(number: int, noun: str) -> str:
+    """A number of things in words: ``no problems``, ``1 problem``."""
+    return f"{number or 'no'} {noun}{'' if number == 1 else 's'}"

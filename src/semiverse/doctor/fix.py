@@ -1,6 +1,5 @@
 """Write corrected copies of datasets: into a new folder, and only what can be corrected safely."""
 
-import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -9,15 +8,17 @@ import numpy as np
 import torch
 from PIL import Image, ImageOps
 from torch import Tensor
-from tqdm import tqdm
 
 from semiverse.configuration import dump_yaml
-from semiverse.data import Content, Record, SegmentationDataset
+from semiverse.data import ALL, Content, Record, SegmentationDataset
 from semiverse.data.images import open_image, read_header
-from semiverse.doctor.files import TURNED, scaled
-from semiverse.doctor.findings import Decode, Finding, Part
-from semiverse.doctor.page import Findings
+from semiverse.doctor.files import scaled
+from semiverse.doctor.findings import Decode, Finding, Findings, Part
+from semiverse.files import write_atomically
+from semiverse.inference.images import encoded
+from semiverse.labels import LabelSpace
 from semiverse.mixture import DomainMixture
+from semiverse.progress import progress
 
 
 class Outcome(NamedTuple):
@@ -47,15 +48,23 @@ def write_fixed(data: DomainMixture, found: Mapping[str, Findings], folder: Path
         if not findings.problems:
             continue
         lines += [f"{name}: {line}" for line in _unfixable(findings)]
-        outcomes = _write_domain(data, name, findings, folder / name)
-        for split, outcome in outcomes.items():
+        train, val, goal = data.domains[name].train, data.domains[name].val, folder / name
+        # The root itself where both splits are the same.
+        places = {train: ""} if train == val else {train: "train", val: "val"}
+        written = 0
+        for split, place in places.items():
+            if split not in findings.parts:
+                continue
+            outcome = _write_split(findings.dataset, findings.parts[split], findings.found, goal / place)
+            written += outcome.written
             lines.append(
-                f"{name} {split}: {outcome.written} images written to {folder / name}, {outcome.corrected} of them "
-                f"corrected, {outcome.changed} pixels set to the nearest class"
+                f"{name} {split}: {outcome.written} images written to {goal}, {outcome.corrected} of them corrected, "
+                f"{outcome.changed} pixels set to the nearest class"
             )
             lines += [f"  left out   {line}" for line in outcome.left_out]
-        if any(outcome.written for outcome in outcomes.values()):
-            domains[name] = _described(data, name, findings, folder / name)
+        if written:
+            dataset = _described(findings.dataset.labels, goal)
+            domains[name] = {"dataset": dataset, "train": places[train] or ALL, "val": places[val] or ALL}
     if domains:
         lines += ["use them with:", dump_yaml({"data": {"domains": domains}}).rstrip()]
     return lines or ["nothing to correct"]
@@ -67,37 +76,15 @@ def _unfixable(findings: Findings) -> Iterator[str]:
             yield f"not fixable: {finding.kind} ({finding.unfixable}): {finding.message}"
 
 
-def _described(data: DomainMixture, name: str, findings: Findings, folder: Path) -> dict[str, object]:
-    """The values that replace those of a domain."""
-    domain, labels = data.domains[name], findings.dataset.labels
+def _described(labels: LabelSpace, folder: Path) -> dict[str, object]:
+    """The dataset that a new folder is."""
     arguments = {
         "root": str(folder.absolute()),
         "classes": list(labels.classes),
         "palette": [list(color) for color in labels.palette],
         "name": labels.name,
     }
-    splits = _split_folders(domain.train, domain.val)
-    return {
-        "dataset": {"class_path": "Folder", "init_args": arguments},
-        "train": splits[domain.train] or "all",
-        "val": splits[domain.val] or "all",
-    }
-
-
-def _split_folders(train: str, val: str) -> dict[str, str]:
-    """Folder of each split below the new root; the root itself where both are the same."""
-    return {train: ""} if train == val else {train: "train", val: "val"}
-
-
-def _write_domain(data: DomainMixture, name: str, findings: Findings, folder: Path) -> dict[str, Outcome]:
-    domain = data.domains[name]
-    splits = {
-        split: place for split, place in _split_folders(domain.train, domain.val).items() if split in findings.parts
-    }
-    return {
-        split: _write_split(findings.dataset, findings.parts[split], findings.found, folder / place)
-        for split, place in splits.items()
-    }
+    return {"class_path": "Folder", "init_args": arguments}
 
 
 def _write_split(dataset: SegmentationDataset, part: Part, found: list[Finding], folder: Path) -> Outcome:
@@ -105,10 +92,10 @@ def _write_split(dataset: SegmentationDataset, part: Part, found: list[Finding],
     written = corrected = changed = 0
     left_out: list[str] = []
     pairs = list(zip(part.records, part.contents, strict=True))
-    for record, content in tqdm(pairs, desc=f"writing {folder}", delay=2, leave=False):
+    for record, content in progress(pairs, f"writing {folder}", unit="images"):
         known = record.mask in decoders
         if content.problem is not None and not known and content.at != "size":
-            left_out.append(content.problem)
+            left_out.append(str(content.problem))
             continue
         try:
             image = dataset.read_image(record.image)
@@ -145,7 +132,7 @@ def _fitted(mask: np.ndarray, image: Tensor, record: Record, content: Content) -
     if mask.shape == size:
         return mask
     header = read_header(record.image)
-    if header.orientation in TURNED and mask.shape == header.size:
+    if header.lying and mask.shape == header.size:
         tagged = Image.fromarray(mask)
         tagged.getexif()[274] = header.orientation
         return np.asarray(ImageOps.exif_transpose(tagged))
@@ -159,12 +146,9 @@ def _write_image(image: Tensor, record: Record, folder: Path) -> None:
     header = read_header(record.image)
     if header.format is None or header.orientation > 1:
         _save(torch.permute(image, (1, 2, 0)).numpy(), folder / f"{record.id}.png")
-        return
-    goal = folder / f"{record.id}{record.image.suffix}"
-    goal.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(record.image, goal)
+    else:
+        write_atomically(folder / f"{record.id}{record.image.suffix}", record.image.read_bytes())
 
 
 def _save(pixels: np.ndarray, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(pixels).save(path)
+    write_atomically(path, encoded(Image.fromarray(pixels), "PNG"))

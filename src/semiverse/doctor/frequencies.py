@@ -1,6 +1,7 @@
 """Classes that are never or hardly seen, and masks that label little."""
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -32,23 +33,15 @@ def _classes(split: str, pixels: np.ndarray, labels: LabelSpace, only: bool) -> 
     unseen = [title for title, total in zip(labels.classes, totals, strict=True) if total == 0]
     if unseen and only and totals.any():
         shifted = "do the ids of the masks start at 1? Otherwise " if totals[0] == 0 and len(unseen) == 1 else ""
-        yield Finding(
-            "unseen-class",
-            "remark",
-            split,
-            f"no mask shows {', '.join(unseen)}; expected every class somewhere",
-            f"{shifted}add images that show it, merge it with another class, or drop it",
-        )
+        message = f"no mask shows {', '.join(unseen)}; expected every class somewhere"
+        remedy = f"{shifted}add images that show it, merge it with another class, or drop it"
+        yield Finding("unseen-class", "remark", split, message, remedy)
     shares = totals / max(1, totals.sum())
     rare = [f"{title} ({share:.4%})" for title, share in zip(labels.classes, shares, strict=True) if 0 < share < RARE]
     if rare:
-        yield Finding(
-            "rare-class",
-            "remark",
-            split,
-            f"hardly any pixel shows {', '.join(rare)}; expected at least {RARE:.2%} of the labelled pixels",
-            "add images that show it, or merge it with another class",
-        )
+        message = f"hardly any pixel shows {', '.join(rare)}; expected at least {RARE:.2%} of the labelled pixels"
+        remedy = "add images that show it, or merge it with another class"
+        yield Finding("rare-class", "remark", split, message, remedy)
 
 
 def _one_class(split: str, records: Sequence[Record], pixels: np.ndarray, facts: Facts) -> Iterator[Finding]:
@@ -56,47 +49,48 @@ def _one_class(split: str, records: Sequence[Record], pixels: np.ndarray, facts:
     seen = np.flatnonzero(pixels[:, :-1].any(axis=0))
     if len(seen) != 1 or len(facts.labels) < 2 or len(records) < 2:
         return
-    title = facts.labels.classes[seen[0]]
+    message = (
+        f"all {len(records)} masks hold the one class {facts.labels.classes[seen[0]]} (id {seen[0]}) and no other, "
+        f"first: {records[0].mask}; expected several of {len(facts.labels)} classes"
+    )
+    remedy = "were ids lost on export? Export the masks again; if they are right, there is nothing to learn from them"
+    reason = "ids that are not in the files cannot be restored"
     yield Finding(
         "one-class",
         "problem" if split == facts.train else "remark",
         split,
-        f"all {len(records)} masks hold the one class {title} (id {seen[0]}) and no other, first: {records[0].mask}; "
-        f"expected several of {len(facts.labels)} classes",
-        "were ids lost on export? Export the masks again; if they are right, there is nothing to learn from them",
-        tuple(record.mask for record in records if record.mask is not None),
-        unfixable="ids that are not in the files cannot be restored",
+        message,
+        remedy,
+        _masks(records),
+        unfixable=reason,
     )
 
 
 def _ignored(split: str, records: Sequence[Record], pixels: np.ndarray, facts: Facts) -> Iterator[Finding]:
     shares = pixels[:, -1] / np.maximum(1, pixels.sum(axis=1))
-    masks = [record.mask for record in records if record.mask is not None]
-    if (shares == 1).all():
+    empty = [record for record, share in zip(records, shares, strict=True) if share == 1]
+    if len(empty) == len(records):
+        message = (
+            f"{len(records)} masks have no labelled pixel, first: {records[0].id}, and the split has no other; "
+            "expected classes"
+        )
+        remedy = "does what is declared as 'no label' mean a class? Correct it (Folder: ignore, ignore_color, mapping)"
+        reason = "labels that are not in the files cannot be restored"
         yield Finding(
             "all-ignored",
             "problem" if split == facts.train else "remark",
             split,
-            f"{len(masks)} masks have no labelled pixel, first: {records[0].id}, and the split has no other; expected "
-            "classes",
-            "does what is declared as 'no label' mean a class? Correct it (Folder: ignore, ignore_color, mapping)",
-            tuple(masks),
-            unfixable="labels that are not in the files cannot be restored",
+            message,
+            remedy,
+            _masks(records),
+            unfixable=reason,
         )
         return
-    yield from _empty(split, [record for record, share in zip(records, shares, strict=True) if share == 1])
-    few = [record for record, share in zip(records, shares, strict=True) if MOSTLY < share < 1]
-    yield from _few_labels(split, few, pixels[:, -1].sum() / max(1, pixels.sum()))
-
-
-def _empty(split: str, empty: Sequence[Record]) -> Iterator[Finding]:
     if empty:
         message = f"{len(empty)} masks have no labelled pixel, first: {empty[0].id}; expected classes"
-        files = tuple(record.mask for record in empty if record.mask is not None)
-        yield Finding("empty-mask", "remark", split, message, "label them, or remove them", files)
-
-
-def _few_labels(split: str, few: Sequence[Record], total: float) -> Iterator[Finding]:
+        yield Finding("empty-mask", "remark", split, message, "label them, or remove them", _masks(empty))
+    few = [record for record, share in zip(records, shares, strict=True) if MOSTLY < share < 1]
+    total = pixels[:, -1].sum() / max(1, pixels.sum())
     if few or total > HALF:
         first = f", first: {few[0].mask}" if few else ""
         message = (
@@ -104,5 +98,8 @@ def _few_labels(split: str, few: Sequence[Record], total: float) -> Iterator[Fin
             "; expected that most pixels have one"
         )
         remedy = "is that meant? If a class was declared to be ignored by mistake, name it"
-        files = tuple(record.mask for record in few if record.mask is not None)
-        yield Finding("mostly-ignored", "remark", split, message, remedy, files)
+        yield Finding("mostly-ignored", "remark", split, message, remedy, _masks(few))
+
+
+def _masks(records: Sequence[Record]) -> tuple[Path, ...]:
+    return tuple(record.mask for record in records if record.mask is not None)

@@ -1,44 +1,20 @@
 """What a check of data found, as values, as text and as a page."""
 
+import json
 from base64 import b64encode
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from semiverse.data import Record, SegmentationDataset
-from semiverse.doctor.findings import Finding, Part
+from semiverse.data import SegmentationDataset
+from semiverse.doctor.findings import Findings, Part
+from semiverse.files import write_atomically
 from semiverse.inference.pictures import overlay
-from semiverse.reporting.examples import evenly
-from semiverse.reporting.figures import draw, frequencies
-from semiverse.reporting.pictures import legend, picture_grid
-
-
-@dataclass
-class Findings:
-    """What a check found in a domain.
-
-    Args:
-        dataset: The dataset.
-        parts: Its splits, by name.
-        found: What is wrong with them, or remarkable.
-    """
-
-    dataset: SegmentationDataset
-    parts: dict[str, Part] = field(default_factory=dict)
-    found: list[Finding] = field(default_factory=list)
-
-    @property
-    def problems(self) -> list[str]:
-        """What has to be put right before training."""
-        return [str(finding) for finding in self.found if finding.severity == "problem"]
-
-    @property
-    def remarks(self) -> list[str]:
-        """What to know, although training can go on."""
-        return [str(finding) for finding in self.found if finding.severity == "remark"]
+from semiverse.reporting.examples import evenly, frequencies
+from semiverse.reporting.figures import draw, legend, picture_grid
 
 
 def as_values(findings: Findings) -> dict[str, Any]:
@@ -51,19 +27,11 @@ def as_values(findings: Findings) -> dict[str, Any]:
         "splits": {split: _part_values(part, dataset) for split, part in findings.parts.items()},
         "problems": findings.problems,
         "remarks": findings.remarks,
-        "findings": [_finding_values(finding) for finding in findings.found],
-    }
-
-
-def _finding_values(finding: Finding) -> dict[str, Any]:
-    return {
-        "kind": finding.kind,
-        "severity": finding.severity,
-        "where": finding.where,
-        "message": finding.message,
-        "remedy": finding.remedy,
-        "files": [str(path) for path in finding.files],
-        "unfixable": finding.unfixable or None,
+        "findings": [
+            {name: getattr(finding, name) for name in ("kind", "severity", "where", "message", "remedy")}
+            | {"files": [str(path) for path in finding.files], "unfixable": finding.unfixable or None}
+            for finding in findings.found
+        ],
     }
 
 
@@ -154,23 +122,39 @@ def _section(name: str, findings: Findings, sheet: bytes | None) -> dict[str, An
     }
 
 
-def draw_sheet(dataset: SegmentationDataset, splits: Mapping[str, Sequence[Record]], count: int) -> bytes:
-    """Images of every split, evenly chosen, each beside its mask laid over it.
+def write_page(folder: Path, found: Mapping[str, Findings]) -> None:
+    """Write what was found: values as check.json, a contact sheet of each domain, and a page of both as index.html.
+
+    Raises:
+        OSError: If a file cannot be written.
+    """
+    problems = sum(len(findings.problems) for findings in found.values())
+    values = {"problems": problems, "domains": {name: as_values(findings) for name, findings in found.items()}}
+    write_atomically(folder / "check.json", json.dumps(values, indent=1) + "\n")
+    sheets = {name: sheet for name, findings in found.items() if (sheet := contact_sheet(findings))}
+    for name, sheet in sheets.items():
+        write_atomically(folder / f"contact_sheet_{name.replace('/', '_')}.png", sheet)
+    write_atomically(folder / "index.html", render_check(found, sheets))
+
+
+def contact_sheet(findings: Findings, most: int = 12) -> bytes | None:
+    """Images of every split, evenly chosen, each beside its mask laid over it, as a PNG; None if none is readable.
 
     Args:
-        dataset: Where the records are from.
-        splits: Readable records by split.
-        count: About how many images to show, in equal shares of the splits.
-
-    Returns:
-        A PNG file.
+        findings: What was found in a domain.
+        most: About how many images to show, in equal shares of the splits.
     """
-    used = {split: records for split, records in splits.items() if records}
+    dataset = findings.dataset
+    parts = {split: zip(part.records, part.contents, strict=True) for split, part in findings.parts.items()}
+    readable = {split: [record for record, content in pairs if not content.problem] for split, pairs in parts.items()}
+    used = {split: records for split, records in readable.items() if records}
     chosen = [
         (split, records[index])
         for split, records in used.items()
-        for index in evenly(len(records), max(1, count // len(used)))
+        for index in evenly(len(records), max(1, most // len(used)))
     ]
+    if not chosen:
+        return None
     cells, captions, masks = [], [], []
     for split, record in chosen:
         image, mask = dataset.read(record)

@@ -1,142 +1,18 @@
-"""Read the entries of tar and zip archives, of whichever compression, up to a limit."""
+"""Unpack archives (tar, compressed by gzip): parts of them, up to a limit, and nothing dangerous."""
 
-import bz2
 import gzip
 import hashlib
-import lzma
 import re
-import stat
 import tarfile
-import zipfile
 import zlib
-from collections.abc import Callable, Generator, Sequence
-from contextlib import closing
-from functools import partial
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import IO, Any, NamedTuple, cast
 
 BLOCK = 1 << 20
-ZIP = b"PK"
-COMPRESSIONS: dict[bytes, Callable[..., Any]] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ": lzma.open}
-DAMAGE = (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError)
-"""What readers raise when they meet it; the decoders also raise errors of the disk without a number."""
-
-
-class Member(NamedTuple):
-    """One entry of an archive."""
-
-    name: str
-    kind: str  # "file", "folder", or what else it is
-    open: Callable[[], IO[bytes]]
-
-
-def members(archive: Path, limit: int) -> Generator[Member]:
-    """Entries in the order of the archive; each can be read until the next is asked for.
-
-    Args:
-        archive: A tar (plain, gzip, bzip2, xz) or zip file.
-        limit: Bytes that it may hold unpacked.
-
-    Raises:
-        ValueError: If it is no archive, or holds more.
-    """
-    head = _head(archive)
-    if head.startswith(ZIP):
-        return _zip_members(archive, limit)
-    if head.startswith(tuple(COMPRESSIONS)) or head[257:262] == b"ustar":
-        return _tar_members(archive, limit)
-    raise ValueError(
-        f"{archive}: no archive, it begins with {head[:20]!r}; expected a tar or zip file: a web page in its place "
-        "means that the address has changed, find the archive elsewhere and name it by --mirror"
-    )
-
-
-def stated_commit(archive: Path) -> str | None:
-    """The commit that an archive made by git names in its header, if it names one."""
-    try:
-        if _head(archive).startswith(ZIP):
-            with zipfile.ZipFile(archive) as file:
-                found = re.fullmatch(rb"([0-9a-f]{40})", file.comment)
-        else:
-            with _decompressed(archive) as stream:
-                found = re.search(rb"comment=([0-9a-f]{40})\n", stream.read(2048))
-    except (*DAMAGE, OSError) as error:
-        raise damaged(archive, error) from error
-    return found[1].decode() if found else None
-
-
-def _tar_members(archive: Path, limit: int) -> Generator[Member]:
-    with _decompressed(archive) as raw:
-        stream = _Limited(archive, raw, limit)
-        with tarfile.open(fileobj=cast(IO[bytes], stream), mode="r|") as tar:
-            for info in tar:
-                kind = "file" if info.isreg() else "folder" if info.isdir() else "device"
-                kind = "link" if info.issym() or info.islnk() else kind
-                yield Member(info.name, kind, partial(_open_tar, tar, info))
-        while stream.read(BLOCK):  # the checksum of a compressed file comes last
-            pass
-        if stream.tail.strip(b"\0"):
-            raise EOFError("the end of the archive is missing")
-
-
-def _zip_members(archive: Path, limit: int) -> Generator[Member]:
-    with zipfile.ZipFile(archive) as file:
-        if sum(info.file_size for info in file.infolist()) > limit:
-            raise _too_much(archive, limit)
-        for info in file.infolist():
-            kind = stat.S_IFMT(info.external_attr >> 16)
-            named = "link" if kind == stat.S_IFLNK else "file" if kind in (0, stat.S_IFREG) else "device"
-            named = "folder" if info.is_dir() else "encrypted file" if info.flag_bits & 1 else named
-            yield Member(info.filename, named, partial(file.open, info))
-
-
-def _head(archive: Path) -> bytes:
-    with archive.open("rb") as file:
-        return file.read(512)
-
-
-def _open_tar(tar: tarfile.TarFile, info: tarfile.TarInfo) -> IO[bytes]:
-    return cast(IO[bytes], tar.extractfile(info))  # None only for what is no file
-
-
-def _decompressed(archive: Path) -> IO[bytes]:
-    head = _head(archive)
-    openers = [opener for magic, opener in COMPRESSIONS.items() if head.startswith(magic)]
-    stream: IO[bytes] = openers[0](archive, "rb") if openers else archive.open("rb")
-    return stream
-
-
-class _Limited:
-    """A stream that counts what is read from it, headers and padding too, and stops at a limit."""
-
-    def __init__(self, archive: Path, stream: IO[bytes], limit: int) -> None:
-        self.archive, self.stream, self.limit = archive, stream, limit
-        self.count, self.tail = 0, b""
-
-    def read(self, size: int) -> bytes:
-        data = self.stream.read(size)
-        self.count += len(data)
-        if self.count > self.limit:
-            raise _too_much(self.archive, self.limit)
-        self.tail = (self.tail + data)[-1024:]
-        return data
-
-
-def _too_much(archive: Path, limit: int) -> ValueError:
-    return ValueError(
-        f"{archive}: the archive holds more than {limit:,} bytes unpacked, far more than a dataset of its size would; "
-        "nothing of it is kept: take it from its owner"
-    )
-
-
-def damaged(archive: Path, error: Exception) -> ValueError:
-    """What to tell of a broken archive."""
-    return ValueError(
-        f"{archive}: the archive is damaged or cut short ({error or type(error).__name__}); expected a complete tar or "
-        "zip file: download it again"
-    )
-
-
+GZIP = b"\x1f\x8b"
+DAMAGE = (tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError)
+"""What readers raise when they meet it."""
 LARGEST = 20 * 10**9
 """Bytes that an archive may hold unpacked."""
 RATIO = 200
@@ -150,13 +26,13 @@ NOTICES = ("README", "LICENSE", "LICENCE", "COPYING")
 def unpack(
     archive: Path, folder: Path, contents: Sequence[str], largest: int = LARGEST, ratio: int = RATIO
 ) -> dict[str, str]:
-    """Unpack parts of a tar or zip archive, and the owner's notices.
+    """Unpack parts of an archive, and the owner's notices.
 
     Files are written anew with their bytes alone, never with links, owners or permissions from the archive. A single
     folder around everything, as GitHub adds it, is left out.
 
     Args:
-        archive: The archive: tar (plain, gzip, bzip2, xz) or zip.
+        archive: A tar file compressed by gzip.
         folder: An empty folder to unpack to.
         contents: Files and folders of the archive to take; all of them have to be in it.
         largest: Bytes that it may hold unpacked.
@@ -169,21 +45,16 @@ def unpack(
         ValueError: If it is no archive, damaged, or cut short; if a part is missing from it; if an entry leads out of
             the folder, is a link or a device, or stands twice; or if it holds more than the limits.
     """
-    limit = min(largest, max(SMALL, ratio * archive.stat().st_size))
     written: dict[str, str] = {}
-    try:
-        with closing(members(archive, limit)) as entries:
-            for member in entries:
-                place = _place(_safe_parts(archive, member.name), contents)
-                if place is None or member.kind == "folder" or (_is_notice(place) and place in written):
+    with _decompressed(archive, min(largest, max(SMALL, ratio * archive.stat().st_size))) as stream:
+        with tarfile.open(fileobj=stream, mode="r|") as tar:
+            for entry in tar:
+                place = _place(archive, entry.name, contents)
+                if place is None or entry.isdir() or (_is_notice(place) and place in written):
                     continue
-                written[place] = _write(archive, member, folder / place)
-    except DAMAGE as error:
-        raise damaged(archive, error) from error
-    except OSError as error:
-        if error.errno is None:  # a decoder's; those of the disk have numbers
-            raise damaged(archive, error) from error
-        raise
+                written[place] = _write(archive, tar, entry, folder / place)
+        while stream.read(BLOCK):  # the checksum comes last
+            pass
     missing = [part for part in contents if not (folder / part).exists()]
     if missing:
         raise ValueError(
@@ -193,24 +64,65 @@ def unpack(
     return written
 
 
-def _safe_parts(archive: Path, name: str) -> tuple[str, ...]:
-    """Folders and file name of an entry."""
-    path = PurePosixPath(name)
-    if path.is_absolute() or ".." in path.parts:
+def stated_commit(archive: Path) -> str | None:
+    """The commit that an archive made by git names in its header, if it names one.
+
+    Raises:
+        ValueError: If it is no archive, or damaged.
+    """
+    with _decompressed(archive, SMALL) as stream:
+        found = re.search(rb"comment=([0-9a-f]{40})\n", stream.read(2048))
+    return found[1].decode() if found else None
+
+
+class _Limited(gzip.GzipFile):
+    """Bytes of an archive, its headers and padding too, up to a limit."""
+
+    def __init__(self, archive: Path, limit: int) -> None:
+        super().__init__(archive, "rb")
+        self.archive, self.limit = archive, limit
+
+    def read(self, size: int | None = -1) -> bytes:
+        data = super().read(size)
+        if self.tell() > self.limit:
+            raise ValueError(
+                f"{self.archive}: the archive holds more than {self.limit:,} bytes unpacked, far more than a dataset "
+                "of its size would; nothing of it is kept: take it from its owner"
+            )
+        return data
+
+
+@contextmanager
+def _decompressed(archive: Path, limit: int) -> Iterator[_Limited]:
+    """The bytes that an archive holds; what shows while they are read that it is damaged is told as such."""
+    with archive.open("rb") as file:
+        head = file.read(20)
+    if not head.startswith(GZIP):
+        raise ValueError(
+            f"{archive}: no tar.gz archive, it begins with {head!r}; expected a tar file compressed by gzip: a web "
+            "page in its place means that the address has changed, find the archive elsewhere and name it by --mirror"
+        )
+    try:
+        with _Limited(archive, limit) as stream:
+            yield stream
+    except DAMAGE as error:
+        raise ValueError(
+            f"{archive}: the archive is damaged or cut short ({error or type(error).__name__}); expected a complete "
+            "tar.gz file: download it again"
+        ) from error
+
+
+def _place(archive: Path, name: str, contents: Sequence[str]) -> str | None:
+    """Where an entry goes, with or without the folder around everything; None: it is not asked for."""
+    whole = PurePosixPath(name)
+    if whole.is_absolute() or ".." in whole.parts:
         raise ValueError(
             f"{archive}: entry {name!r} leads out of the folder; expected paths inside it: do not use this archive, "
             "take it from its owner"
         )
-    return path.parts
-
-
-def _place(parts: tuple[str, ...], contents: Sequence[str]) -> str | None:
-    """Where an entry goes, with or without the folder around everything; None: it is not asked for."""
-    for inside in (parts, parts[1:]):
+    for inside in (whole.parts, whole.parts[1:]):
         path = "/".join(inside)
-        if any(f"{path}/".startswith(f"{part}/") for part in contents):
-            return path
-        if len(inside) == 1 and _is_notice(path):
+        if any(f"{path}/".startswith(f"{part}/") for part in contents) or (len(inside) == 1 and _is_notice(path)):
             return path
     return None
 
@@ -219,20 +131,22 @@ def _is_notice(path: str) -> bool:
     return path.upper().startswith(NOTICES)
 
 
-def _write(archive: Path, member: Member, path: Path) -> str:
+def _write(archive: Path, tar: tarfile.TarFile, entry: tarfile.TarInfo, path: Path) -> str:
     """Write a new file; its SHA-256."""
-    strange = re.search(r"[\\:\0]", member.name)  # separators of other systems
-    if member.kind != "file" or strange:
-        what = "has a name that leads elsewhere on other systems" if strange else f"is a {member.kind}"
+    source = tar.extractfile(entry) if entry.isreg() else None
+    strange = re.search(r"[\\:\0]", entry.name)  # separators of other systems
+    if source is None or strange:
+        kind = "link" if entry.issym() or entry.islnk() else "device"
+        what = "has a name that leads elsewhere on other systems" if strange else f"is a {kind}"
         raise ValueError(
-            f"{archive}: entry {member.name!r} {what}; expected plain files: do not use this archive, take it from its "
+            f"{archive}: entry {entry.name!r} {what}; expected plain files: do not use this archive, take it from its "
             "owner"
         )
     if path.exists():
-        raise ValueError(f"{archive}: entry {member.name!r} stands twice; expected every file once: take another copy")
+        raise ValueError(f"{archive}: entry {entry.name!r} stands twice; expected every file once: take another copy")
     path.parent.mkdir(parents=True, exist_ok=True)
     digest = hashlib.sha256()
-    with member.open() as source, path.open("xb") as goal:
+    with source, path.open("xb") as goal:
         while block := source.read(BLOCK):
             digest.update(block)
             goal.write(block)

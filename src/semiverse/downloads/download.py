@@ -2,23 +2,27 @@
 
 import hashlib
 import json
-import os
 import shutil
-from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-from tqdm import tqdm
+from semiverse.downloads.archives import BLOCK, stated_commit, unpack
+from semiverse.files import expand, read_json
+from semiverse.progress import Progress
 
-from semiverse.downloads.archives import stated_commit, unpack
-from semiverse.files import expand
+if TYPE_CHECKING:
+    from requests import Response
 
-SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".zip")
+SUFFIXES = (".tar.gz", ".tgz")
 SOURCE = "SOURCE.json"
 TERMS = "TERMS.txt"
+TIMEOUT = (10, 60)
+"""Seconds to wait for a connection, and for more bytes."""
 
 
 class Archive(NamedTuple):
@@ -48,7 +52,8 @@ def install(
 ) -> dict[str, Any]:
     """Fetch an archive, verify it, and unpack it to its folder below ``root``, completely or not at all.
 
-    Beside the data come ``TERMS.txt`` and ``SOURCE.json``, which says what the archive was.
+    Beside the data come ``TERMS.txt`` and ``SOURCE.json``, which says what the archive was. What arrives is kept in a
+    hidden folder beside them until then, so that a call that was stopped can be repeated.
 
     Args:
         archive: What to fetch.
@@ -69,33 +74,33 @@ def install(
     target = free_place(root / archive.folder)
     url = location(archive, mirror)
     local = _local_file(url)
-    file = local or fetch(url, root, archive.folder)
-    fresh = root / f".{archive.folder}.unpacking"
+    work = root / f".{archive.folder}.download"
+    fresh = work / "unpacked"
     shutil.rmtree(fresh, ignore_errors=True)  # what a killed call left
     try:
-        source = {"url": url} | _verified(file, archive, sha256)
-        fresh.mkdir(parents=True)
-        source |= _content(unpack(file, fresh, archive.contents))
+        file = local or fetch(url, work, archive.folder)
+        try:
+            source = {"url": url} | _verified(file, archive, sha256)
+            fresh.mkdir(parents=True)
+            digests = unpack(file, fresh, archive.contents)
+        except ValueError:
+            if local is None:  # fetching it again may help, keeping it does not
+                file.unlink()
+            raise
+        lines = "".join(f"{digest}  {path}\n" for path, digest in sorted(digests.items()))  # as sha256sum prints them
+        source |= {"files": len(digests), "content_sha256": hashlib.sha256(lines.encode()).hexdigest()}
         source["fetched"] = datetime.now(UTC).isoformat(timespec="seconds")
         (fresh / TERMS).write_text(f"{terms}\n\nFrom {url}\n", encoding="utf-8")
         (fresh / SOURCE).write_text(json.dumps(source, indent=2) + "\n", encoding="utf-8")
         if target.is_dir():
             target.rmdir()  # it is empty
         fresh.rename(target)
-    except ValueError:
-        if local is None:  # fetching it again may help, keeping it does not
-            file.unlink(missing_ok=True)
-        raise
+        shutil.rmtree(work, ignore_errors=True)
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
-    if local is None:
-        file.unlink()
+        with suppress(OSError):  # what the next call can go on with stays
+            work.rmdir()
     return source
-
-
-def data_root(root: Path | None) -> Path:
-    """The folder of all datasets: as given, or else ``$SEMIVERSE_DATA``, or else ``data``."""
-    return expand(root if root is not None else Path(os.environ.get("SEMIVERSE_DATA") or "data"))
 
 
 def free_place(target: Path) -> Path:
@@ -104,9 +109,8 @@ def free_place(target: Path) -> Path:
     Raises:
         FileExistsError: If something is.
     """
-    if target.is_dir() and not target.is_symlink() and not any(target.iterdir()):
-        return target
-    if target.exists() or target.is_symlink():
+    free = target.is_dir() and not target.is_symlink() and not any(target.iterdir())
+    if not free and (target.exists() or target.is_symlink()):
         raise FileExistsError(
             f"{target}: exists already and was left as it is; expected no such folder: use it (root: {target.name}), "
             "move it away, or name another place by --root"
@@ -114,13 +118,23 @@ def free_place(target: Path) -> Path:
     return target
 
 
-def installed(target: Path) -> dict[str, Any] | None:
-    """What ``SOURCE.json`` says of a folder that ``install`` has put there; None for any other."""
+def installed(target: Path, sha256: str | None = None) -> dict[str, Any] | None:
+    """What ``SOURCE.json`` says of a folder that ``install`` has put there; None for any other.
+
+    Raises:
+        ValueError: If it was made from an archive with another SHA-256.
+    """
     try:
-        source = json.loads((target / SOURCE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        source = read_json(target / SOURCE, "what was fetched")
+        found = source["sha256"]
+    except (OSError, ValueError, KeyError):
         return None
-    return source if isinstance(source, dict) and "sha256" in source else None
+    if sha256 and sha256.lower() != found:
+        raise ValueError(
+            f"{target}: made from an archive with SHA-256 {found}; expected {sha256}: move the folder away to fetch it "
+            "again"
+        )
+    return source
 
 
 def location(archive: Archive, mirror: str | None) -> str:
@@ -148,29 +162,19 @@ def is_file(mirror: str) -> bool:
 
 
 def _local_file(url: str) -> Path | None:
-    """The file of a ``file://`` address, None for others.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-    """
-    if not url.startswith("file:"):
-        return None
-    path = Path(url2pathname(urlsplit(url).path))
-    if not path.is_file():
+    """The file of a ``file://`` address, None for others."""
+    path = Path(url2pathname(urlsplit(url).path)) if url.startswith("file:") else None
+    if path and not path.is_file():
         raise FileNotFoundError(f"{path}: no such file; expected an archive ({', '.join(SUFFIXES)}): correct --mirror")
     return path
 
 
 def _verified(file: Path, archive: Archive, sha256: str | None) -> dict[str, Any]:
-    """Size, SHA-256 and commit of an archive.
+    """Size, SHA-256 and commit of an archive, which have to be what is expected."""
+    from pooch import file_hash
 
-    Raises:
-        ValueError: If one of them is not what was expected.
-    """
-    with file.open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
     expected = (sha256 or archive.sha256 or "").lower() or None
-    found = {"size": file.stat().st_size, "sha256": digest, "commit": stated_commit(file)}
+    found = {"size": file.stat().st_size, "sha256": file_hash(file), "commit": stated_commit(file)}
     wanted = {"size": archive.size, "sha256": expected, "commit": archive.commit}
     for name, value in wanted.items():
         if None not in (value, found[name]) and value != found[name]:
@@ -179,17 +183,6 @@ def _verified(file: Path, archive: Archive, sha256: str | None) -> dict[str, Any
                 "or was changed on its way; take it from its owner, or correct --sha256 or --mirror"
             )
     return found | {"sha256_compared": expected is not None}
-
-
-def _content(digests: dict[str, str]) -> dict[str, Any]:
-    """Number of files, and the SHA-256 of their list as ``sha256sum`` prints it, which does not depend on packing."""
-    lines = "".join(f"{digest}  {path}\n" for path, digest in sorted(digests.items()))
-    return {"files": len(digests), "content_sha256": hashlib.sha256(lines.encode()).hexdigest()}
-
-
-BLOCK = 1 << 20
-TIMEOUT = (10, 60)
-"""Seconds to wait for a connection, and for more bytes."""
 
 
 def fetch(url: str, folder: Path, title: str) -> Path:
@@ -209,80 +202,71 @@ def fetch(url: str, folder: Path, title: str) -> Path:
     Raises:
         ConnectionError: If the server cannot be reached, refuses, or stops too early.
     """
-    import requests
-    import urllib3
+    import pooch
 
-    folder.mkdir(parents=True, exist_ok=True)
-    code = hashlib.sha256(url.encode()).hexdigest()[:8]
-    done, part, version = (folder / f"{title}-{code}.{suffix}" for suffix in ("archive", "part", "version"))
-    if done.is_file():  # a call was stopped after the last byte
-        return done
-    start = part.stat().st_size if part.is_file() and version.is_file() else 0
+    done = folder / f"{title}-{hashlib.sha256(url.encode()).hexdigest()[:8]}.archive"
+    pooch.get_logger().setLevel("WARNING")  # what there is to say, the command says
+    downloader = partial(_resume, part=done.with_suffix(".part"), title=title)
+    pooch.retrieve(url, known_hash=None, fname=done.name, path=folder, downloader=downloader)
+    return done
+
+
+def _resume(url: str, goal: str, _pooch: object, *, part: Path, title: str) -> None:
+    """A downloader of pooch that goes on with the part that is there."""
+    import requests
+    from urllib3.exceptions import HTTPError
+
+    version = part.with_suffix(".version")
+    start, known = _kept(part, version)
     headers = {"Accept-Encoding": "identity"}  # what is compressed is the file, not the way
     if start:
-        headers |= {"Range": f"bytes={start}-", "If-Range": version.read_text(encoding="utf-8")}
+        headers |= {"Range": f"bytes={start}-", "If-Range": known}
     try:
         with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT) as response:
             if response.status_code == 416 and start:  # the file has fewer bytes than are here
                 part.unlink()
-                return fetch(url, folder, title)
-            start = _start(url, response.status_code, response.reason, response.headers, start)
-            _keep_version(version, response.headers)
-            with part.open("ab" if start else "wb") as file:
-                _receive(response, file, title, start)
-    except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
-        raise ConnectionError(_advice(url, part, version, _cause(error))) from error
-    part.replace(done)
+                return _resume(url, goal, None, part=part, title=title)
+            start = _first_byte(url, response, start)
+            announced = response.headers.get("Content-Length")
+            total = start + int(announced) if announced else None
+            with (
+                part.open("ab" if start else "wb") as file,
+                Progress(title, total, "B", start) as bar,
+            ):
+                tag = response.headers.get("ETag", "")  # a weak one does not tell versions apart
+                version.write_text(tag if tag.startswith('"') else response.headers.get("Last-Modified", ""), "utf-8")
+                for block in response.raw.stream(BLOCK, decode_content=False):
+                    bar.advance(file.write(block))
+    except (requests.RequestException, HTTPError) as error:
+        size = part.stat().st_size if part.is_file() else 0
+        again = "goes on from there" if _kept(part, version)[0] else "tries again"
+        raise ConnectionError(
+            f"{url}: the download stopped after {size:,} bytes ({_cause(error)}); expected the whole archive: the same "
+            f"call {again}, or name another place by --mirror"
+        ) from error
+    part.replace(goal)
     version.unlink(missing_ok=True)
-    return done
 
 
-def _start(url: str, status: int, reason: str, headers: Mapping[str, str], wanted: int) -> int:
+def _kept(part: Path, version: Path) -> tuple[int, str]:
+    """Bytes that can be gone on with, and the version of the file that they are of."""
+    known = version.read_text(encoding="utf-8") if part.is_file() and version.is_file() else ""
+    return (part.stat().st_size if known else 0), known
+
+
+def _first_byte(url: str, response: "Response", wanted: int) -> int:
     """The place in the file of the first byte that a server sends."""
-    if status == 200:
+    span = response.headers.get("Content-Range", "")
+    if response.status_code == 200:
         return 0
-    if status == 206 and wanted and headers.get("Content-Range", "").startswith(f"bytes {wanted}-"):
+    if response.status_code == 206 and wanted and span.startswith(f"bytes {wanted}-"):
         return wanted
-    if status == 206:
-        found = f"part of a file ({headers.get('Content-Range', 'it does not say which')}) that nobody asked for"
-    else:
-        found = f"{status} {reason}"
+    found = f"{response.status_code} {response.reason}"
+    if response.status_code == 206:
+        found = f"part of a file ({span or 'it does not say which'}) that nobody asked for"
     raise ConnectionError(
         f"{url}: the server answered {found}; expected the archive: try again later, or download it elsewhere and name "
         "it by --mirror"
-    )
-
-
-def _keep_version(path: Path, headers: Mapping[str, str]) -> None:
-    """Write down by what the server tells versions of the file apart; weak tags do not."""
-    tag = headers.get("ETag", "")
-    version = tag if tag.startswith('"') else headers.get("Last-Modified", "")
-    if version:
-        path.write_text(version, encoding="utf-8")
-    else:
-        path.unlink(missing_ok=True)
-
-
-def _receive(response: Any, file: IO[bytes], title: str, start: int) -> None:  # noqa: ANN401  (requests has no types)
-    """Write what arrives.
-
-    Raises:
-        HTTPError: Of urllib3, if fewer bytes come than were announced.
-    """
-    announced = response.headers.get("Content-Length")
-    total = start + int(announced) if announced else None
-    with tqdm(total=total, initial=start, desc=title, unit="B", unit_scale=True, disable=None) as bar:
-        for block in response.raw.stream(BLOCK, decode_content=False):
-            file.write(block)
-            bar.update(len(block))
-
-
-def _advice(url: str, part: Path, version: Path, cause: str) -> str:
-    size = part.stat().st_size if part.is_file() else 0
-    again = "the same call goes on from there" if version.is_file() and size else "the same call tries again"
-    return (
-        f"{url}: the download stopped after {size:,} bytes ({cause}); expected the whole archive: {again}, or name "
-        "another place by --mirror"
     )
 
 

@@ -17,7 +17,7 @@ from semiverse.distributed import process_count
 from semiverse.embeddings.pca import Projection, StreamingPCA, check_dimension
 from semiverse.labels import IGNORE
 from semiverse.models.label_embeddings import LabelEmbeddings, LabelRows
-from semiverse.upsampling import Bilinear, Strip, full_precision, partition
+from semiverse.upsampling import Bilinear, Strip, Upsampling, full_precision, partition
 
 Batches = Callable[[], Iterable[tuple[Tensor, Tensor]]]
 """Starts a pass over (features, mask) batches: (N, D, h, w) floating point and (N, H, W) train ids or ``IGNORE``."""
@@ -38,7 +38,7 @@ class Centroids(NamedTuple):
 
 
 def class_sums(
-    features: Tensor, mask: Tensor, num_classes: int, align_corners: bool = False, zero_border: bool = False
+    features: Tensor, mask: Tensor, num_classes: int, upsampling: Upsampling = Upsampling()
 ) -> tuple[Tensor, Tensor]:
     """Sums over each class's pixels of the bilinearly upsampled features, without upsampling them.
 
@@ -48,29 +48,28 @@ def class_sums(
         features: (N, D, h, w).
         mask: Train ids or ``IGNORE``, (N, H, W) of any integer type; values outside [0, C) are left out.
         num_classes: C.
-        align_corners: As in ``torch.nn.functional.interpolate``.
-        zero_border: Outside is zero, as in the frozen transposed convolution of dilated residual networks.
+        upsampling: Of the features.
 
     Returns:
         Sums, (C, D) float32 (float64 for float64 features), and numbers of pixels, (C,) int64.
     """
     features = full_precision(features.detach())
     with torch.no_grad(), torch.autocast(features.device.type, enabled=False):
-        weights = _class_weights(features, mask, num_classes, align_corners, zero_border)
+        weights = _class_weights(features, mask, num_classes, upsampling)
         sums = (weights.flatten(2) @ features.flatten(2).transpose(1, 2)).sum(dim=0)
     valid = mask[(mask >= 0) & (mask < num_classes)]
     return sums, torch.bincount(valid.flatten(), minlength=num_classes)
 
 
-def _class_weights(features: Tensor, mask: Tensor, num_classes: int, align_corners: bool, zero_border: bool) -> Tensor:
+def _class_weights(features: Tensor, mask: Tensor, num_classes: int, upsampling: Upsampling) -> Tensor:
     """Weight of every cell in the sum of each class, (N, C, h, w): the one-hot mask brought down, strip by strip."""
     size = (mask.shape[1], mask.shape[2])
-    upsampling = Bilinear.of(features, size, align_corners, zero_border)
+    matrices = Bilinear.of(features, size, upsampling)
     weights = features.new_zeros(len(features), num_classes, *features.shape[-2:])
     classes = torch.arange(num_classes, device=mask.device).to(mask.dtype)[:, None, None]
     for images, rows in partition(len(mask), num_classes, size, mask.device):
         one_hot = (mask[images, None, rows] == classes).to(features.dtype)
-        upsampling.add_down(Strip(images, rows, upsampling.cells(rows), one_hot), weights)
+        matrices.add_down(Strip(images, rows, matrices.cells(rows), one_hot), weights)
     return weights
 
 
@@ -81,7 +80,7 @@ def label_embeddings(
     centroids: int = 1,
     seed: int = 0,
     pixels_per_class: int = 50_000,
-    align_corners: bool = False,
+    upsampling: Upsampling = Upsampling(),
 ) -> Centroids:
     """Centroids of every class in the principal subspace of the features.
 
@@ -94,7 +93,7 @@ def label_embeddings(
         centroids: K. One: the mean over the class's pixels at full resolution. More: k-means of a sample of cells.
         seed: Of the sample and of k-means.
         pixels_per_class: Largest sample of a class; C times this times d floats are held.
-        align_corners: Of the upsampling that one centroid averages over, as in ``torch.nn.functional.interpolate``.
+        upsampling: Of the features that one centroid averages over.
 
     Returns:
         Rows, which classes are present, and the projection. A class with fewer than K sampled cells repeats its mean;
@@ -103,7 +102,7 @@ def label_embeddings(
     Raises:
         ValueError: If d exceeds the channels of the features, or there is no batch.
     """
-    totals = _totals(batches, num_classes, projection, align_corners)
+    totals = _totals(batches, num_classes, projection, upsampling)
     if isinstance(projection, int):
         projection = totals.pca.fit(projection)
     present = totals.pixels > 0
@@ -127,7 +126,7 @@ class _Totals(NamedTuple):
     cells: Tensor
 
 
-def _totals(batches: Batches, num_classes: int, projection: int | Projection, align_corners: bool) -> _Totals:
+def _totals(batches: Batches, num_classes: int, projection: int | Projection, upsampling: Upsampling) -> _Totals:
     totals: _Totals | None = None
     for features, mask in batches():
         if totals is None:
@@ -138,7 +137,7 @@ def _totals(batches: Batches, num_classes: int, projection: int | Projection, al
             totals = _Totals(StreamingPCA(features.shape[1]), sums, none, none.clone())
         if isinstance(projection, int):
             totals.pca.update(features)
-        sums, pixels = class_sums(features, mask, num_classes, align_corners)
+        sums, pixels = class_sums(features, mask, num_classes, upsampling)
         totals.sums.add_(sums.cpu())
         totals.pixels.add_(pixels.cpu())
         totals.cells.add_(torch.bincount(_cell_labels(mask, features), minlength=IGNORE + 1)[:num_classes])
@@ -207,11 +206,11 @@ class ClassMeans(nn.Module):
             self.register_buffer(f"counts_{space}", torch.zeros(classes, dtype=torch.float64))
 
     @torch.no_grad()
-    def add(self, space: str, features: Tensor, mask: Tensor, align_corners: bool = False) -> None:
+    def add(self, space: str, features: Tensor, mask: Tensor) -> None:
         """Count features, (N, D, h, w), under the labels of a mask, (N, H, W), at the mask's resolution."""
         sums, counts = self.get_buffer(f"sums_{space}"), self.get_buffer(f"counts_{space}")
-        projected = self.embeddings[0].projection(features)
-        more, pixels = class_sums(projected, mask, len(counts), align_corners)
+        embeddings = self.embeddings[0]
+        more, pixels = class_sums(embeddings.projection(features), mask, len(counts), embeddings.upsampling)
         if process_count() > 1:  # now, not at the end of the epoch: a checkpoint holds one process's buffers
             all_reduce(more)
             all_reduce(pixels)

@@ -133,7 +133,7 @@ class FeatureRows(RowSource):
                 centroids=embeddings.centroids,
                 seed=data.seed,
                 pixels_per_class=self.pixels,
-                align_corners=networks.config.align_corners,
+                upsampling=networks.upsampling,
             )
             embeddings.set_rows(space, rows.float().cpu(), present.cpu())
         if self.project_from_pca:

@@ -2,7 +2,7 @@
 
 import io
 import math
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,8 +15,7 @@ from semiverse.evaluation.confusion import confusion, miou
 from semiverse.evaluation.features import ClassCentroids, FeatureSample, similarity
 from semiverse.evaluation.score import by_class, counts, number
 from semiverse.inference.predictor import Predictor, Segmentation
-from semiverse.models import LabelEmbeddings
-from semiverse.upsampling import argmax
+from semiverse.upsampling import ScoreMap, argmax
 
 
 class ObservedPredictor(Predictor):
@@ -47,11 +46,6 @@ class ObservedPredictor(Predictor):
             maps.append(self._classified(seen, other))
         self._channels = [part.shape[1] for part in maps]
         return torch.cat(maps, dim=1)
-
-    def _classified(self, features: Tensor, labels: str) -> Tensor:
-        if self.via == "decoder":
-            return self.model.classify(features, labels)
-        return cast(LabelEmbeddings, self.model.label_embeddings).logits(features, self.model.space_key(labels))
 
 
 class Details:
@@ -148,13 +142,13 @@ class DomainDetails:
         self.calibration += calibration_sums(found.mask, found.confidence, mask, classes)
         for other, matrix in self.seen_as.items():
             matrix += self._seen_as(other, mask)
-        self.centroids.add(self.predictor.features, mask, self.predictor.model.config.align_corners)
+        self.centroids.add(self.predictor.features, mask, self.predictor.model.upsampling)
         self.sample.add(self.predictor.features, mask)
 
     def _seen_as(self, other: str, mask: Tensor) -> Tensor:
         """Pixels of the last image by true class and by class of another domain, (C, C of the other) int64."""
-        scores = self.predictor.scores[other]
-        said = argmax(scores, (mask.shape[0], mask.shape[1]), self.predictor.model.config.align_corners)[0].cpu()
+        scores = ScoreMap(self.predictor.scores[other], self.predictor.model.upsampling)
+        said = argmax(scores, (mask.shape[0], mask.shape[1]))[0].cpu()
         rows, columns = self.seen_as[other].shape
         return confusion(said, mask, max(rows, columns))[:rows, :columns]
 

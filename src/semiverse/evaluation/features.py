@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from semiverse.embeddings.estimate import class_sums
-from semiverse.upsampling import full_precision
+from semiverse.upsampling import Upsampling, full_precision
 
 PER_CLASS = 200
 PER_IMAGE = 20
@@ -78,9 +78,9 @@ class ClassCentroids:
         self.sums = torch.zeros(num_classes, channels, dtype=torch.float64)
         self.pixels = torch.zeros(num_classes, dtype=torch.int64)
 
-    def add(self, features: Tensor, mask: Tensor, align_corners: bool) -> None:
+    def add(self, features: Tensor, mask: Tensor, upsampling: Upsampling = Upsampling()) -> None:
         """Count one image: features, (1, D, h, w), and train ids or ``IGNORE``, (H, W) uint8."""
-        sums, pixels = class_sums(features, mask[None].to(features.device), len(self.pixels), align_corners)
+        sums, pixels = class_sums(features, mask[None].to(features.device), len(self.pixels), upsampling)
         self.sums += sums.cpu()
         self.pixels += pixels.cpu()
 

@@ -5,8 +5,10 @@ from collections.abc import Container, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from semiverse.data.dataset import SegmentationDataset
 from semiverse.data.pairing import Record, list_images, pair
-from semiverse.formats.polygons import Polygon
+from semiverse.files import DataProblem
+from semiverse.formats.regions import Polygon
 from semiverse.labels import IGNORE, Color, LabelSpace
 
 
@@ -89,14 +91,14 @@ def tree_records(folder: Path, split: str, mask_suffixes: Sequence[str]) -> list
     return pair(images, masks, place)
 
 
-def by_both_names(records: Sequence[Record]) -> list[Record]:
-    """Records by their own names and by those of their files, as public lists name them (``..._leftImg8bit.png``)."""
-    return [*records, *(record._replace(name=record.id + IMAGE_SUFFIX) for record in records)]
+class CityscapesTree(SegmentationDataset):
+    """A dataset in the file tree of Cityscapes, whose public lists name files (``..._leftImg8bit.png``)."""
 
-
-def by_own_name(records: Sequence[Record]) -> list[Record]:
-    """Undoes ``by_both_names``."""
-    return [record._replace(name=record.id.removesuffix(IMAGE_SUFFIX)) for record in records]
+    def listed(self, list_file: Path, records: Sequence[Record]) -> list[Record]:
+        """Those of some records that a list file names, with or without ``_leftImg8bit``, in its order."""
+        both = [*records, *(record._replace(name=record.id + IMAGE_SUFFIX) for record in records)]
+        found = super().listed(list_file, both)
+        return [record._replace(name=record.id.removesuffix(IMAGE_SUFFIX)) for record in found]
 
 
 def read_polygons(text: bytes, path: Path, names: Container[str]) -> tuple[tuple[int, int], list[tuple[str, Polygon]]]:
@@ -122,8 +124,9 @@ def read_polygons(text: bytes, path: Path, names: Container[str]) -> tuple[tuple
             if not entry.get("deleted")
         ]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ValueError(
-            f"{path}: found no polygons ({type(error).__name__}: {error}); expected JSON with imgHeight, imgWidth and "
-            "objects, each with label and polygon: download it again"
+        raise DataProblem(
+            f"{path}: found no polygons ({type(error).__name__}: {error})",
+            "JSON with imgHeight, imgWidth and objects, each with label and polygon",
+            "download it again",
         ) from error
     return size, [(name if name in names else name.removesuffix("group"), points) for name, points in objects]

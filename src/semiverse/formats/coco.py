@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from semiverse.files import read_json, value_of
+from semiverse.files import DataProblem, read_json, value_of
 
 WANTED = "COCO's 'images', 'annotations' and 'categories'"
 
@@ -70,14 +70,16 @@ def read_annotations(path: Path) -> dict[str, AnnotatedImage]:
         where = f"{path}: annotation {entry.get('id', 'without id') if isinstance(entry, dict) else entry}"
         image, category = value_of(entry, "image_id", (int, str), where), value_of(entry, "category_id", int, where)
         if image not in titles:
-            raise ValueError(
-                f"{where} is about image {image!r}, which 'images' does not list; expected an id of its "
-                f"{len(titles)} images: remove the annotation, or export the file again"
+            raise DataProblem(
+                f"{where} is about image {image!r}, which 'images' does not list",
+                f"an id of its {len(titles)} images",
+                "remove the annotation, or export the file again",
             )
         if category not in names:
-            raise ValueError(
-                f"{where} has category id {category}, which has no name in 'categories'; expected one of "
-                f"{', '.join(map(str, sorted(names)))}: name it there, or export the file again"
+            raise DataProblem(
+                f"{where} has category id {category}, which has no name in 'categories'",
+                f"one of {', '.join(map(str, sorted(names)))}",
+                "name it there, or export the file again",
             )
         region = Region(names[category], entry.get("segmentation"), bool(entry.get("iscrowd")), where)
         images[titles[image]].regions.append(region)
@@ -92,17 +94,17 @@ def _images(content: Mapping[str, Any], path: Path) -> tuple[dict[int | str, str
         where = f"{path}: image {entry.get('id', 'without id') if isinstance(entry, dict) else entry}"
         name = value_of(entry, "file_name", str, where).replace("\\", "/")
         if PurePosixPath(name).is_absolute():
-            raise ValueError(
-                f"{where} is called {name}; expected a path below the folder of the images: remove the first folders"
+            raise DataProblem(
+                f"{where} is called {name}", "a path below the folder of the images", "remove the first folders"
             )
         titles[value_of(entry, "id", (int, str), where)] = name
         images[name] = AnnotatedImage((value_of(entry, "height", int, where), value_of(entry, "width", int, where)))
         if len(titles) != len(images):
-            raise ValueError(
-                f"{where} ({name}) has an id or a file name that another image has; expected each once: correct one"
+            raise DataProblem(
+                f"{where} ({name}) has an id or a file name that another image has", "each once", "correct one"
             )
     if not images:
-        raise ValueError(f"{path}: 'images' is empty; expected {WANTED}: export the file again")
+        raise DataProblem(f"{path}: 'images' is empty", WANTED, "export the file again")
     return titles, images
 
 
@@ -120,9 +122,10 @@ def pixels_of(region: Region, size: tuple[int, int]) -> np.ndarray:
     if isinstance(region.coded, dict):
         return _from_runs(region.coded, size, region.where)
     if not isinstance(region.coded, list) or not region.coded:
-        raise ValueError(
-            f"{region.where} has no 'segmentation'; expected polygons or run lengths, as a box says nothing about "
-            "pixels: export the masks too, or remove the annotation"
+        raise DataProblem(
+            f"{region.where} has no 'segmentation'",
+            "polygons or run lengths, as a box says nothing about pixels",
+            "export the masks too, or remove the annotation",
         )
     for polygon in region.coded:
         _check_polygon(polygon, region.where)
@@ -135,9 +138,10 @@ def _check_polygon(polygon: object, where: str) -> None:
     numbers = polygon if isinstance(polygon, list) else []
     if len(numbers) < 6 or len(numbers) % 2 or not all(isinstance(number, int | float) for number in numbers):
         found = f"{len(numbers)} values" if numbers else repr(polygon)
-        raise ValueError(
-            f"{where} has a polygon of {found}; expected a list of polygons, each a list of x and y of at least 3 "
-            "points: remove or redraw it"
+        raise DataProblem(
+            f"{where} has a polygon of {found}",
+            "a list of polygons, each a list of x and y of at least 3 points",
+            "remove or redraw it",
         )
 
 
@@ -151,9 +155,10 @@ def _from_runs(coded: Mapping[str, Any], size: tuple[int, int], where: str) -> n
     runs = [int(run) for run in counts] if isinstance(counts, list) else uncompressed(counts)
     height, width = size
     if claimed != [height, width] or sum(runs) != height * width or min(runs) < 0:
-        raise ValueError(
-            f"{where} has run lengths for {sum(runs)} pixels, of size {claimed}; expected {height * width} of [height, "
-            f"width] {[height, width]}, as its image has: export the file again, the image may have been resized"
+        raise DataProblem(
+            f"{where} has run lengths for {sum(runs)} pixels, of size {claimed}",
+            f"{height * width} of [height, width] {[height, width]}, as its image has",
+            "export the file again, the image may have been resized",
         )
     inside = np.arange(len(runs)) % 2 == 1
     return np.repeat(inside, runs).reshape(width, height).T

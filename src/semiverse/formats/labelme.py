@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-from semiverse.files import read_json, value_of
+from semiverse.files import DataProblem, read_json, value_of
 
 LINE_WIDTH = 10
 POINT_RADIUS = 5
@@ -59,13 +59,13 @@ def _shape(entry: object, where: str) -> Shape:
     if isinstance(entry, dict) and entry.get("shape_type") is not None:
         kind = value_of(entry, "shape_type", str, where)
     if kind not in LEAST_POINTS:
-        raise ValueError(
-            f"{where} has the type {kind!r}; expected one of {', '.join(LEAST_POINTS)}: draw it again as one of these"
+        raise DataProblem(
+            f"{where} has the type {kind!r}", f"one of {', '.join(LEAST_POINTS)}", "draw it again as one of these"
         )
     points = [_point(point, where) for point in value_of(entry, "points", list, where)]
     if len(points) < LEAST_POINTS[kind]:
-        raise ValueError(
-            f"{where} is a {kind} of {len(points)} points; expected at least {LEAST_POINTS[kind]}: redraw or remove it"
+        raise DataProblem(
+            f"{where} is a {kind} of {len(points)} points", f"at least {LEAST_POINTS[kind]}", "redraw or remove it"
         )
     return Shape(label, kind, points, _brushed(entry, where) if kind == "mask" else None)
 
@@ -73,7 +73,7 @@ def _shape(entry: object, where: str) -> Shape:
 def _point(point: object, where: str) -> Point:
     if isinstance(point, list) and len(point) == 2 and all(isinstance(part, int | float) for part in point):
         return float(point[0]), float(point[1])
-    raise ValueError(f"{where} has the point {point}; expected [x, y] in pixels: correct the file, or redraw the shape")
+    raise DataProblem(f"{where} has the point {point}", "[x, y] in pixels", "correct the file, or redraw the shape")
 
 
 def _brushed(entry: object, where: str) -> np.ndarray:
@@ -83,8 +83,8 @@ def _brushed(entry: object, where: str) -> np.ndarray:
         with Image.open(io.BytesIO(base64.b64decode(text, validate=True))) as image:
             return np.asarray(image.convert("L")) > 0
     except (binascii.Error, OSError, SyntaxError) as error:
-        raise ValueError(
-            f"{where} has a mask that cannot be decoded ({error}); expected a PNG in base 64: redraw the shape"
+        raise DataProblem(
+            f"{where} has a mask that cannot be decoded ({error})", "a PNG in base 64", "redraw the shape"
         ) from error
 
 

@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from semiverse.files import DataProblem, MissingData
+
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 MATLAB_HEADER = 512
 """Bytes that MATLAB writes before the HDF5 data begin."""
@@ -76,7 +78,7 @@ def is_hdf5(path: Path) -> bool:
         FileNotFoundError: If there is no such file.
     """
     if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such file; expected a MATLAB file: correct the root or download it")
+        raise MissingData(f"{path}: no such file", "a MATLAB file", "correct the root or download it")
     with path.open("rb") as file:
         head = file.read(MATLAB_HEADER + len(HDF5_SIGNATURE))
     return HDF5_SIGNATURE in (head[:8], head[MATLAB_HEADER:])
@@ -95,9 +97,8 @@ def open_hdf5(path: Path) -> Iterator[Any]:
         ImportError: If h5py is missing.
     """
     if not is_hdf5(path):
-        raise ValueError(
-            f"{path}: found no HDF5 file; expected a MATLAB file of version 7.3, as its owner offers it: download it "
-            "again"
+        raise DataProblem(
+            f"{path}: found no HDF5 file", "a MATLAB file of version 7.3, as its owner offers it", "download it again"
         )
     read = _package("h5py", path).File
     try:
@@ -127,8 +128,8 @@ def struct_entry(path: Path, variable: str, field: str, number: int) -> np.ndarr
     with open_hdf5(path) as file:
         references = file[variable][field]
         if not 1 <= number <= references.size:
-            raise ValueError(
-                f"{path}: found {references.size} entries of {variable}, expected at least {number}: download it again"
+            raise DataProblem(
+                f"{path}: found {references.size} entries of {variable}", f"at least {number}", "download it again"
             )
         return np.asarray(file[references[np.unravel_index(number - 1, references.shape)]][()].T)
 
@@ -150,10 +151,8 @@ def train_ids(values: np.ndarray, table: np.ndarray, path: Path) -> Tensor:
     values = np.ascontiguousarray(values, dtype=np.int64)
     if values.min() < 0 or values.max() >= len(table):
         row, column = (int(i) for i in np.argwhere((values < 0) | (values >= len(table)))[0])
-        raise ValueError(
-            f"{path}: mask value {values[row, column]} at pixel (x={column}, y={row}) is outside the label space; "
-            f"expected 0 to {len(table) - 1}: is it the owner's file?"
-        )
+        found = f"{path}: mask value {values[row, column]} at pixel (x={column}, y={row}) is outside the label space"
+        raise DataProblem(found, f"0 to {len(table) - 1}", "is it the owner's file?")
     return torch.from_numpy(table[values])
 
 
@@ -166,11 +165,11 @@ def _load_v5(path: Path, **options: bool) -> dict[str, Any]:
 
 
 def _damaged(path: Path, error: Exception) -> ValueError:
-    return ValueError(f"{path}: cannot be read ({error}); expected a complete MATLAB file: copy or download it again")
+    return DataProblem(f"{path}: cannot be read ({error})", "a complete MATLAB file", "copy or download it again")
 
 
 def _lacking(path: Path, name: str) -> ValueError:
-    return ValueError(f"{path}: found no {name} in the file; expected the owner's file of this name: download it again")
+    return DataProblem(f"{path}: found no {name} in the file", "the owner's file of this name", "download it again")
 
 
 def _package(name: str, path: Path) -> Any:  # noqa: ANN401  (neither package has types)

@@ -13,8 +13,12 @@ from PIL import Image
 from torch import Tensor
 
 from semiverse.data.pairing import list_images
+from semiverse.files import write_atomically
+from semiverse.inference.pictures import overlay as draw_overlay
+from semiverse.inference.predictor import Segmentation
 from semiverse.labels import IGNORE, LabelSpace
 from semiverse.models import SegmentationModel
+from semiverse.progress import progress
 
 
 def find_images(places: Sequence[Path]) -> dict[str, Path]:
@@ -82,6 +86,33 @@ def read_or_explain(read: Callable[[Path], Tensor], path: Path) -> Tensor | str:
         return str(error)
 
 
+def readable(
+    items: Sequence[Item],
+    read: Callable[[Item], Tensor],
+    path: Callable[[Item], Path],
+    problems: dict[str, str],
+    title: str,
+    workers: int = 2,
+) -> Iterator[tuple[Item, Tensor]]:
+    """Items with their images, read ahead while progress is shown.
+
+    Args:
+        items: What stands for the images.
+        read: Reads the image of an item.
+        path: Its file.
+        problems: Files that cannot be read, and why; what stands here is not tried, what cannot be read is added.
+        title: What is done with the images, for the progress.
+        workers: Threads that read.
+    """
+    left = [item for item in items if str(path(item)) not in problems]
+    images = ahead(lambda item: read_or_explain(lambda _: read(item), path(item)), left, workers)
+    for item, image in progress(zip(left, images, strict=True), title, len(left), "images"):
+        if isinstance(image, str):
+            problems[str(path(item))] = image
+        else:
+            yield item, image
+
+
 def encode_mask(mask: Tensor, labels: LabelSpace) -> bytes:
     """A mask, (H, W) train ids or ``IGNORE``, as a PNG whose indices are the ids, in the colours of the classes."""
     picture = Image.fromarray(mask.numpy())
@@ -96,3 +127,18 @@ def encoded(picture: Image.Image, kind: str, **how: int) -> bytes:
     buffer = io.BytesIO()
     picture.save(buffer, kind, **how)
     return buffer.getvalue()
+
+
+def write_result(stem: Path, image: Tensor, found: Segmentation, overlay: bool, confidence: bool) -> None:
+    """Write the mask of an image, (3, H, W) uint8, and what else was asked for, beside each other.
+
+    Raises:
+        OSError: If a file cannot be written.
+    """
+    write_atomically(stem.with_name(f"{stem.name}.png"), encode_mask(found.mask, found.labels))
+    if overlay:
+        laid = draw_overlay(image, found.mask, found.labels).permute(1, 2, 0).numpy()
+        write_atomically(stem.with_name(f"{stem.name}_overlay.jpg"), encoded(Image.fromarray(laid), "JPEG", quality=90))
+    if confidence:
+        sure = (found.confidence * 255).round().byte().numpy()
+        write_atomically(stem.with_name(f"{stem.name}_confidence.png"), encoded(Image.fromarray(sure), "PNG"))

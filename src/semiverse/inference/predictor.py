@@ -11,7 +11,7 @@ from torchvision.transforms.v2 import functional as tv
 
 from semiverse.labels import IGNORE, LabelSpace
 from semiverse.models import LabelEmbeddings, SegmentationModel
-from semiverse.upsampling import argmax_with_confidence
+from semiverse.upsampling import ScoreMap, argmax_with_confidence
 
 CONTEXT = 64
 """Pixels around a window that are seen but not kept; a multiple of every network's stride."""
@@ -109,7 +109,7 @@ class Predictor:
             if working != own:
                 image = tv.resize(image, list(working), InterpolationMode.BILINEAR, antialias=True)
         scores = self._scores(image.to(self.device), domain, labels)
-        mask, confidence = argmax_with_confidence(scores, own, self.model.config.align_corners)
+        mask, confidence = argmax_with_confidence(ScoreMap(scores, self.model.upsampling), own)
         space = self.model.label_spaces[labels]
         mask = mask.masked_fill(mask >= len(space), IGNORE)  # a head may have a further channel for "none of them"
         return Segmentation(mask[0].cpu(), space, confidence[0].cpu())
@@ -147,7 +147,9 @@ class Predictor:
         return CONTEXT // (width - height)
 
     def _scores_of_piece(self, image: Tensor, domain: str, labels: str) -> Tensor:
-        features = self.model.features(image[None], domain)
+        return self._classified(self.model.features(image[None], domain), labels)
+
+    def _classified(self, features: Tensor, labels: str) -> Tensor:
         if self.via == "decoder":
-            return self.model.classify(features, labels)
-        return cast(LabelEmbeddings, self.model.label_embeddings).logits(features, self.model.space_key(labels))
+            return self.model.classify(features, labels).values
+        return cast(LabelEmbeddings, self.model.label_embeddings).logits(features, self.model.space_key(labels)).values

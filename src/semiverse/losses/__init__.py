@@ -10,7 +10,6 @@ from semiverse.losses.divergence import symmetric_divergence
 from semiverse.losses.entropy import assignment_entropy, entropy
 from semiverse.losses.latent import (
     Branch,
-    class_given_latent,
     co_occurrence,
     conditional_entropy,
     consistency,
@@ -18,7 +17,7 @@ from semiverse.losses.latent import (
     latent_given_class,
     update_co_occurrence,
 )
-from semiverse.losses.pseudo_labels import pseudo_label_loss, pseudo_labels
+from semiverse.losses.pseudo_labels import pseudo_labels
 
 __all__ = [
     "FAKE",
@@ -26,7 +25,6 @@ __all__ = [
     "Branch",
     "adversarial_loss",
     "assignment_entropy",
-    "class_given_latent",
     "co_occurrence",
     "conditional_entropy",
     "consistency",
@@ -35,7 +33,6 @@ __all__ = [
     "entropy",
     "latent_given_class",
     "one_hot_map",
-    "pseudo_label_loss",
     "pseudo_labels",
     "symmetric_divergence",
     "update_co_occurrence",

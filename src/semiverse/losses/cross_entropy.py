@@ -6,17 +6,12 @@ import torch
 from torch import Tensor
 
 from semiverse.labels import IGNORE
-from semiverse.losses.strips import KnownGradient, count_labeled, walk
-from semiverse.upsampling import Strip, full_precision
+from semiverse.losses.strips import count_labeled, summed
+from semiverse.upsampling import ScoreMap, Strip
 
 
 def cross_entropy(
-    scores: Tensor,
-    mask: Tensor,
-    row_classes: Tensor | None = None,
-    total: Tensor | float | None = None,
-    align_corners: bool = False,
-    zero_border: bool = False,
+    scores: ScoreMap, mask: Tensor, classes: Tensor | None = None, total: Tensor | float | None = None
 ) -> Tensor:
     """Mean over labelled pixels of -log P(class of the pixel), with scores upsampled to the mask.
 
@@ -26,10 +21,8 @@ def cross_entropy(
     Args:
         scores: (N, R, h, w), finite.
         mask: Train ids or ``IGNORE``, (N, H, W) of an integer type.
-        row_classes: Class of each channel, (R,) integer; None: channel r is class r.
+        classes: Class of each channel, (R,) integer; None: channel r is class r.
         total: Divisor instead of the number of labelled pixels in ``mask``, where several processes share one mean.
-        align_corners: As in ``torch.nn.functional.interpolate``.
-        zero_border: Outside is zero, as in the frozen transposed convolution of dilated residual networks.
 
     Returns:
         Scalar, 0 with zero gradient where no pixel is labelled; float32, or float64 for float64 scores.
@@ -37,16 +30,13 @@ def cross_entropy(
     Raises:
         ValueError: If the mask holds a value that is neither ``IGNORE`` nor the class of a channel.
     """
-    classes = torch.arange(scores.shape[1]) if row_classes is None else row_classes.cpu()
+    device = scores.values.device
+    classes = torch.arange(scores.values.shape[1]) if classes is None else classes.cpu()
     labeled = count_labeled(mask, classes)
     divisor = torch.as_tensor(labeled if total is None else total, dtype=torch.float64)
-    divisor = torch.where(divisor > 0, divisor, 1.0).to(scores.device, torch.float32)
-    scores = full_precision(scores)
-    surprise = partial(_surprise, mask=mask, rows=_rows_of_classes(classes).to(scores.device))
-    with torch.autocast(scores.device.type, enabled=False):
-        sums, gradient = walk(scores, mask.shape[-2:], surprise, align_corners, zero_border)
-        losses: Tensor = KnownGradient.apply(scores, sums, gradient, (scores.shape[1],))
-        return losses[0] / divisor
+    divisor = torch.where(divisor > 0, divisor, 1.0).to(device, torch.float32)
+    surprise = partial(_surprise, mask=mask, rows=_rows_of_classes(classes).to(device))
+    return summed(scores, mask.shape[-2:], surprise)[0] / divisor
 
 
 def _surprise(strip: Strip, mask: Tensor, rows: Tensor) -> Tensor:

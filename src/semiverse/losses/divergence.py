@@ -1,13 +1,12 @@
 """Disagreement of two branches that predict the same classes."""
 
-import torch
 from torch import Tensor
 
-from semiverse.losses.strips import KnownGradient, walk
-from semiverse.upsampling import Strip, full_precision
+from semiverse.losses.strips import side_by_side, summed
+from semiverse.upsampling import ScoreMap, Strip
 
 
-def symmetric_divergence(first: Tensor, second: Tensor, size: tuple[int, int], align_corners: bool = False) -> Tensor:
+def symmetric_divergence(first: ScoreMap, second: ScoreMap, size: tuple[int, int]) -> Tensor:
     """KL(S_1 || S_2) + KL(S_2 || S_1), averaged over all pixels; both branches get its gradient.
 
     The ablation of Sawatzky et al. in which a second semantic branch replaces the latent one.
@@ -16,7 +15,6 @@ def symmetric_divergence(first: Tensor, second: Tensor, size: tuple[int, int], a
         first: Logits of one branch, (N, C, h, w), finite.
         second: Logits of the other, (N, C, h, w), finite.
         size: Height and width at which they are compared, (H, W).
-        align_corners: As in ``torch.nn.functional.interpolate``.
 
     Returns:
         Scalar, at least 0 and 0 where both are alike; float32, or float64 for float64 logits.
@@ -24,16 +22,13 @@ def symmetric_divergence(first: Tensor, second: Tensor, size: tuple[int, int], a
     Raises:
         ValueError: If the shapes differ.
     """
-    if first.shape != second.shape:
+    one, two = tuple(first.values.shape), tuple(second.values.shape)
+    if one != two:
         raise ValueError(
-            f"two branches have logits of shape {tuple(first.shape)} and {tuple(second.shape)}; expected the same "
-            "classes and cells: give logits of branches alike"
+            f"two branches have logits of shape {one} and {two}; expected the same classes and cells: give logits of "
+            "branches alike"
         )
-    scores = torch.cat([full_precision(first), full_precision(second)], dim=1)
-    with torch.autocast(scores.device.type, enabled=False):
-        sums, gradient = walk(scores, size, _divergence, align_corners, zero_border=False)
-        losses: Tensor = KnownGradient.apply(scores, sums, gradient, (scores.shape[1],))
-        return losses[0] / (len(scores) * size[0] * size[1])
+    return summed(side_by_side(first, second), size, _divergence)[0] / (one[0] * size[0] * size[1])
 
 
 def _divergence(strip: Strip) -> Tensor:

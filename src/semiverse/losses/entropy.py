@@ -6,17 +6,11 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from semiverse.losses.strips import KnownGradient, walk
-from semiverse.upsampling import Strip, full_precision
+from semiverse.losses.strips import summed
+from semiverse.upsampling import ScoreMap, Strip, full_precision
 
 
-def entropy(
-    scores: Tensor,
-    size: tuple[int, int],
-    groups: Sequence[int],
-    align_corners: bool = False,
-    zero_border: bool = False,
-) -> Tensor:
+def entropy(scores: ScoreMap, size: tuple[int, int], groups: Sequence[int]) -> Tensor:
     """Mean entropy of the upsampled scores, for each group of channels.
 
     Kalluri et al. (2019), Eqs. 3 and 4: the entropy of the softmax of the similarities of a pixel with the label
@@ -27,8 +21,6 @@ def entropy(
         scores: Similarities, (N, R, h, w), finite.
         size: Height and width at which the entropy is taken, (H, W).
         groups: Number of consecutive channels of each group; they sum to R. Each group has its own softmax.
-        align_corners: As in ``torch.nn.functional.interpolate``.
-        zero_border: Outside is zero, as in the frozen transposed convolution of dilated residual networks.
 
     Returns:
         Entropies, (len(groups),), in [0, log(size of the group)]; float32, or float64 for float64 scores.
@@ -37,29 +29,26 @@ def entropy(
         ValueError: If the groups do not cover the channels.
     """
     _check_groups(scores, groups)
-    scores = full_precision(scores)
-    with torch.autocast(scores.device.type, enabled=False):
-        sums, gradient = walk(scores, size, partial(_negative_entropies, groups=groups), align_corners, zero_border)
-        negative_entropies: Tensor = KnownGradient.apply(scores, sums, gradient, groups)
-        return negative_entropies / -(len(scores) * size[0] * size[1])
+    negative_entropies = summed(scores, size, partial(_negative_entropies, groups=groups), groups)
+    return negative_entropies / -(len(scores.values) * size[0] * size[1])
 
 
-def assignment_entropy(scores: Tensor, groups: Sequence[int]) -> Tensor:
+def assignment_entropy(scores: ScoreMap, groups: Sequence[int]) -> Tensor:
     """Entropy of the mean assignment of all cells, for each group of channels.
 
     Large where the cells spread over all labels, zero where every cell goes to the same one; maximising it keeps the
     assignments of ``entropy`` from collapsing.
 
     Args:
-        scores: Similarities, (N, R, h, w), at feature resolution.
+        scores: Similarities, (N, R, h, w); they are not upsampled.
         groups: As in ``entropy``.
 
     Returns:
         Entropies, (len(groups),), in [0, log(size of the group)].
     """
     _check_groups(scores, groups)
-    with torch.autocast(scores.device.type, enabled=False):
-        parts = torch.split(full_precision(scores), list(groups), dim=1)
+    with torch.autocast(scores.values.device.type, enabled=False):
+        parts = torch.split(full_precision(scores.values), list(groups), dim=1)
         means = [part.softmax(dim=1).mean(dim=(0, 2, 3)) for part in parts]
         return torch.stack([-torch.xlogy(mean, mean).sum() for mean in means])
 
@@ -77,9 +66,10 @@ def _negative_entropies(strip: Strip, groups: Sequence[int]) -> Tensor:
     return torch.stack(sums)
 
 
-def _check_groups(scores: Tensor, groups: Sequence[int]) -> None:
-    if sum(groups) != scores.shape[1] or min(groups, default=0) < 1:
+def _check_groups(scores: ScoreMap, groups: Sequence[int]) -> None:
+    channels = scores.values.shape[1]
+    if sum(groups) != channels or min(groups, default=0) < 1:
         raise ValueError(
-            f"groups {list(groups)} sum to {sum(groups)}, but the scores have {scores.shape[1]} channels; "
+            f"groups {list(groups)} sum to {sum(groups)}, but the scores have {channels} channels; "
             "give the number of label rows of each domain, in the order of the channels"
         )

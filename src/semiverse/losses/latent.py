@@ -10,8 +10,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from semiverse.losses.strips import KnownGradient, count_labeled, walk
-from semiverse.upsampling import Strip, full_precision
+from semiverse.losses.strips import count_labeled, side_by_side, summed
+from semiverse.upsampling import ScoreMap, Strip
 
 # Latent classes that no class predicts would make the logarithm of a mapped probability infinite.
 _LEAST_PROBABILITY = 1e-8
@@ -19,9 +19,7 @@ _LEAST_PROBABILITY = 1e-8
 Branch = Literal["semantic", "latent", "both"]
 
 
-def conditional_entropy(
-    scores: Tensor, mask: Tensor, classes: int, align_corners: bool = False
-) -> tuple[Tensor, Tensor]:
+def conditional_entropy(scores: ScoreMap, mask: Tensor, classes: int) -> tuple[Tensor, Tensor]:
     """Entropy of the class given the latent class, H(C|L), over the labelled pixels of a batch (Eqs. 1 to 3).
 
     With P(c, l) the mean over labelled pixels of 1[y = c] S_l, it is -Σ P(c, l) log P(c|l) in natural logarithms. The
@@ -31,7 +29,6 @@ def conditional_entropy(
         scores: Latent logits, (N, L, h, w), finite.
         mask: Train ids or ``IGNORE``, (N, H, W) of an integer type.
         classes: Number of classes C.
-        align_corners: As in ``torch.nn.functional.interpolate``.
 
     Returns:
         The entropy, a scalar in [0, H(C)], 0 with zero gradient where no pixel is labelled, and the co-occurrence that
@@ -40,34 +37,25 @@ def conditional_entropy(
     Raises:
         ValueError: If the mask holds a value that is neither ``IGNORE`` nor a class.
     """
-    counts = co_occurrence(scores, mask, classes, align_corners)
+    counts = co_occurrence(scores, mask, classes)
     labeled = count_labeled(mask, torch.arange(classes))
-    scores = full_precision(scores)
-    with torch.autocast(scores.device.type, enabled=False):
-        tiny = torch.finfo(counts.dtype).tiny
-        costs = -(counts / counts.sum(dim=0).clamp(min=tiny)).clamp(min=tiny).log()
-        costs_of_labels = partial(_mean_costs, mask=mask, costs=costs)
-        sums, gradient = walk(scores, mask.shape[-2:], costs_of_labels, align_corners, zero_border=False)
-        losses: Tensor = KnownGradient.apply(scores, sums, gradient, (scores.shape[1],))
-        return losses[0] / max(labeled, 1), counts
+    tiny = torch.finfo(counts.dtype).tiny
+    costs = -(counts / counts.sum(dim=0).clamp(min=tiny)).clamp(min=tiny).log()
+    return summed(scores, mask.shape[-2:], partial(_mean_costs, mask=mask, costs=costs))[0] / max(labeled, 1), counts
 
 
-def co_occurrence(scores: Tensor, mask: Tensor, classes: int, align_corners: bool = False) -> Tensor:
+def co_occurrence(scores: ScoreMap, mask: Tensor, classes: int) -> Tensor:
     """How often a class and a latent class meet in a batch: the sum over labelled pixels of 1[y = c] S_l.
 
     Args:
         scores: Latent logits, (N, L, h, w), finite.
         mask: Train ids or ``IGNORE``, (N, H, W) of an integer type.
         classes: Number of classes C.
-        align_corners: As in ``torch.nn.functional.interpolate``.
 
     Returns:
         (C, L), at least 0, without gradient; it sums to the number of labelled pixels.
     """
-    scores = full_precision(scores.detach())
-    with torch.autocast(scores.device.type, enabled=False):
-        count = partial(_count, mask=mask, classes=classes)
-        return walk(scores, mask.shape[-2:], count, align_corners, zero_border=False)[0]
+    return summed(scores.detach(), mask.shape[-2:], partial(_count, mask=mask, classes=classes))
 
 
 def update_co_occurrence(average: Tensor, counts: Tensor, rate: float) -> Tensor:
@@ -86,12 +74,8 @@ def update_co_occurrence(average: Tensor, counts: Tensor, rate: float) -> Tensor
 
 def latent_given_class(occurrence: Tensor) -> Tensor:
     """P(l|c) of a co-occurrence, (C, L) → (C, L): rows sum to 1 (Eq. 9); a class never seen has 1 / L everywhere."""
-    return _normalized(occurrence, dim=1)
-
-
-def class_given_latent(occurrence: Tensor) -> Tensor:
-    """P(c|l) of a co-occurrence, (C, L) → (C, L): columns sum to 1 (Eq. 3); a latent class never seen has 1 / C."""
-    return _normalized(occurrence, dim=0)
+    total = occurrence.sum(dim=1, keepdim=True)
+    return torch.where(total > 0, occurrence / total, 1 / occurrence.shape[1])
 
 
 def effective_latent_classes(probabilities: Tensor, threshold: float) -> int:
@@ -100,12 +84,7 @@ def effective_latent_classes(probabilities: Tensor, threshold: float) -> int:
 
 
 def consistency(
-    semantic: Tensor,
-    latent: Tensor,
-    probabilities: Tensor,
-    size: tuple[int, int],
-    gradient: Branch = "semantic",
-    align_corners: bool = False,
+    semantic: ScoreMap, latent: ScoreMap, probabilities: Tensor, size: tuple[int, int], gradient: Branch = "semantic"
 ) -> Tensor:
     """Cross entropy of the latent classes that the classes imply, Σ_c P(l|c) S_c, with the latent classes S_l (Eq. 10).
 
@@ -118,7 +97,6 @@ def consistency(
         probabilities: P(l|c), (C, L), rows sum to 1; no gradient goes there.
         size: Height and width at which both are compared, (H, W).
         gradient: Which branch learns from it.
-        align_corners: As in ``torch.nn.functional.interpolate``.
 
     Returns:
         Scalar mean over all pixels, at least the mean entropy of S_l; float32, or float64 for float64 logits.
@@ -126,7 +104,7 @@ def consistency(
     Raises:
         ValueError: If ``probabilities`` does not fit the numbers of channels, or there is no such branch.
     """
-    classes, latents = semantic.shape[1], latent.shape[1]
+    classes, latents = semantic.values.shape[1], latent.values.shape[1]
     if tuple(probabilities.shape) != (classes, latents) or gradient not in ("semantic", "latent", "both"):
         raise ValueError(
             f"consistency got {classes} classes, {latents} latent classes, P(l|c) of shape "
@@ -135,17 +113,9 @@ def consistency(
         )
     semantic = semantic.detach() if gradient == "latent" else semantic
     latent = latent.detach() if gradient == "semantic" else latent
-    scores = torch.cat([full_precision(semantic), full_precision(latent)], dim=1)
-    mapping = probabilities.detach().to(scores)
-    with torch.autocast(scores.device.type, enabled=False):
-        sums, known = walk(scores, size, partial(_disagreement, mapping=mapping), align_corners, zero_border=False)
-        losses: Tensor = KnownGradient.apply(scores, sums, known, (classes + latents,))
-        return losses[0] / (len(scores) * size[0] * size[1])
-
-
-def _normalized(occurrence: Tensor, dim: int) -> Tensor:
-    total = occurrence.sum(dim=dim, keepdim=True)
-    return torch.where(total > 0, occurrence / total, 1 / occurrence.shape[dim])
+    scores = side_by_side(semantic, latent)
+    disagreement = partial(_disagreement, mapping=probabilities.detach().to(scores.values))
+    return summed(scores, size, disagreement)[0] / (len(scores.values) * size[0] * size[1])
 
 
 def _one_hot(strip: Strip, mask: Tensor, classes: int) -> Tensor:

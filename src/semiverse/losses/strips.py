@@ -8,28 +8,40 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from semiverse.labels import IGNORE
-from semiverse.upsampling import Bilinear, Strip
+from semiverse.upsampling import Bilinear, ScoreMap, Strip, full_precision
 
 
-def walk(
-    scores: Tensor, size: Sequence[int], loss: Callable[[Strip], Tensor], align_corners: bool, zero_border: bool
-) -> tuple[Tensor, Tensor | None]:
-    """Sum a loss over all strips of the scores, (N, R, h, w), upsampled to ``size``.
+def summed(
+    scores: ScoreMap, size: Sequence[int], loss: Callable[[Strip], Tensor], groups: Sequence[int] | None = None
+) -> Tensor:
+    """Sum losses over all strips of the scores upsampled to ``size``, together with their gradient.
 
-    ``loss`` turns the values of a strip into the gradient of its G losses, in place, and returns their sums, (G,).
+    Args:
+        scores: (N, R, h, w), finite.
+        size: Height and width at which the losses are taken, (H, W).
+        loss: Turns the values of a strip into the gradient of its G losses, in place, and returns their sums, (G,).
+        groups: Number of consecutive channels that each loss depends on; None: one loss of all channels.
 
     Returns:
-        The sums, (G,), and their gradient with respect to the scores, (N, R, h, w); None where nobody will ask for it.
+        (G,), float32, or float64 for float64 scores.
     """
-    upsampling = Bilinear.of(scores, (size[0], size[1]), align_corners, zero_border)
-    gradient = torch.zeros_like(scores) if scores.requires_grad and torch.is_grad_enabled() else None
+    values = full_precision(scores.values)
+    matrices = Bilinear.of(values, (size[0], size[1]), scores.upsampling)
+    gradient = torch.zeros_like(values) if values.requires_grad and torch.is_grad_enabled() else None
     sums = []
-    with torch.no_grad():
-        for strip in upsampling.strips(scores):
+    with torch.no_grad(), torch.autocast(values.device.type, enabled=False):
+        for strip in matrices.strips(values):
             sums.append(loss(strip))
             if gradient is not None:
-                upsampling.add_down(strip, gradient)
-        return torch.stack(sums).sum(dim=0), gradient
+                matrices.add_down(strip, gradient)
+        total = torch.stack(sums).sum(dim=0)
+    losses: Tensor = KnownGradient.apply(values, total, gradient, groups or (values.shape[1],))
+    return losses
+
+
+def side_by_side(first: ScoreMap, second: ScoreMap) -> ScoreMap:
+    """Channels of two branches of one model in one map, in full precision."""
+    return first._replace(values=torch.cat([full_precision(first.values), full_precision(second.values)], dim=1))
 
 
 class KnownGradient(torch.autograd.Function):

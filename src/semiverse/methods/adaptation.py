@@ -1,23 +1,31 @@
 """Adaptation of predictions from a labelled source to an unlabelled target, AdaptSegNet (Tsai et al., CVPR 2018)."""
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Literal, cast
+from typing import ClassVar, Literal, cast
 
 from torch import Tensor, nn
 
 from semiverse.data import Sample
 from semiverse.methods.adversary import AS_DEEPLAB, SOURCE, TARGET, Levels, SourceOrTarget, refuse_none_class
+from semiverse.methods.declarations import Curve, Role
 from semiverse.methods.method import Method, Opponent
 from semiverse.mixture import DomainMixture, Draws, TrainBatch
 from semiverse.models import Network, SegmentationModel, SummedAspp, build_head, load_weights
 from semiverse.models.saving import find_model
 from semiverse.run import Run
+from semiverse.upsampling import ScoreMap
 
 log = logging.getLogger(__name__)
 
 MAIN, AUXILIARY = "main", "auxiliary"
+
+RIGHT_ON_SIDES = "How often the discriminator of each level is right, on predictions for source and target"
+LOSS_ON_SIDES = (
+    "Loss of the discriminator of each level on predictions for source and target, means since the previous validation"
+)
+"""Titles of what its two sides are drawn together under."""
 
 
 class Adaptation(Method):
@@ -48,6 +56,28 @@ class Adaptation(Method):
     """
 
     optimizer = AS_DEEPLAB
+    reads: ClassVar[Mapping[str, Role]] = {
+        "adversary": Role("unlabeled", "unlabelled images"),
+        "auxiliary_adversary": Role("unlabeled", "unlabelled images"),
+        "auxiliary_weight": Role("labeled", "auxiliary head"),
+    }
+    records: ClassVar[Mapping[str, Curve]] = {
+        "auxiliary": Curve("Cross entropy of labelled pixels by the auxiliary head", "nats per pixel"),
+        "main_adversarial": Curve(
+            "Adversarial term of target images, main head", "mean over the discriminator's outputs"
+        ),
+        "auxiliary_adversarial": Curve(
+            "Adversarial term of target images, auxiliary head", "mean over the discriminator's outputs"
+        ),
+        "discriminator_right_on_source": Curve(
+            RIGHT_ON_SIDES, "% of its outputs", "source_or_target", ", source", factor=100
+        ),
+        "discriminator_right_on_target": Curve(
+            RIGHT_ON_SIDES, "% of its outputs", "source_or_target", ", target", factor=100
+        ),
+        "discriminator_on_source": Curve(LOSS_ON_SIDES, "mean over its outputs", "source_or_target_loss", ", source"),
+        "discriminator_on_target": Curve(LOSS_ON_SIDES, "mean over its outputs", "source_or_target_loss", ", target"),
+    }
 
     def __init__(
         self,
@@ -68,7 +98,7 @@ class Adaptation(Method):
         judged = [level for level, weight in self.adversary_weights.items() if weight]
         if judged:
             classes = len(next(iter(model.label_spaces.values())))
-            self.discriminators = SourceOrTarget(judged, classes, least_squares, model.config.align_corners)
+            self.discriminators = SourceOrTarget(judged, classes, least_squares)
         self.auxiliary = auxiliary_head(model) if auxiliary_weight or auxiliary_adversary else None
         self.target_domains: list[str] = []
         self.seen: list[Levels] = []
@@ -110,12 +140,12 @@ class Adaptation(Method):
             for domain, one in images.items():
                 yield self.target_loss(one, domain, len(one) / total)
 
-    def levels(self, images: Tensor, domain: str) -> dict[str, Tensor]:
+    def levels(self, images: Tensor, domain: str) -> dict[str, ScoreMap]:
         """Images, (N, 3, H, W) → logits of each level, (N, C, h, w)."""
         maps = self.model.encode(images, domain)
         logits = {MAIN: self.model.classify(self.model.network(domain).decoder(maps), domain)}
         if self.auxiliary is not None:
-            logits[AUXILIARY] = cast(Tensor, self.auxiliary(maps[-2]))
+            logits[AUXILIARY] = ScoreMap(self.auxiliary(maps[-2]), self.model.upsampling)
         return logits
 
     def source_loss(self, sample: Sample, domain: str, share: float) -> Tensor:
@@ -131,7 +161,7 @@ class Adaptation(Method):
         """Weighted L_adv of the levels, for target images (N, 3, H, W) that are so much of the step's."""
         logits = self.levels(images, domain)
         self.seen.append(Levels.cut_off(logits, images, TARGET, share))
-        loss = logits[MAIN].new_zeros(())
+        loss = logits[MAIN].values.new_zeros(())
         for level, extra in cast(SourceOrTarget, self.discriminators).deceive(logits, self.seen[-1].size):
             self.means.add(f"{domain}/{level}_adversarial", extra)
             loss = loss + share * self.adversary_weights[level] * extra

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from torch import Tensor
 
 from semiverse.data import Sample
-from semiverse.methods.adversary import AS_DEEPLAB, LabelMapAdversary, unlabeled_first
+from semiverse.methods.adversary import AS_DEEPLAB, READS, RECORDS, LabelMapAdversary, unlabeled_first
 from semiverse.methods.method import Method, Opponent
 from semiverse.mixture import Draws, TrainBatch
 from semiverse.models import SegmentationModel
@@ -29,6 +29,7 @@ class Adversarial(Method):
     """
 
     optimizer = AS_DEEPLAB
+    reads, records = READS, RECORDS
 
     def __init__(
         self,
@@ -56,6 +57,7 @@ class Adversarial(Method):
 
     def terms(self, batch: TrainBatch) -> Iterator[Tensor]:
         """Unlabelled images first, then labelled ones, each through the network by itself."""
+        self.adversary.predictions = []
         for domain, sample, labeled in unlabeled_first(batch, self.model):
             yield self.labeled_loss(sample, domain) if labeled else self.unlabeled_loss(sample.image, domain)
 

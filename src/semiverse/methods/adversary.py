@@ -8,21 +8,47 @@ from dataclasses import replace
 from typing import NamedTuple, Self, cast
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from semiverse.data import Sample
 from semiverse.distributed import mean_over_processes
 from semiverse.labels import IGNORE
 from semiverse.losses import FAKE, REAL, adversarial_loss, cross_entropy, one_hot_map, pseudo_labels
+from semiverse.methods.declarations import Curve, Role
 from semiverse.methods.method import Means, Opponent, labeled_pixels
 from semiverse.methods.optimizer import AS_PUBLISHED
 from semiverse.mixture import TrainBatch
 from semiverse.models import Discriminator, SegmentationModel
-from semiverse.upsampling import full_precision
+from semiverse.upsampling import ScoreMap
 
 AS_DEEPLAB = replace(AS_PUBLISHED, lr=2.5e-4, weight_decay=5e-4, decay="step", head_factor=10.0)
 """The optimiser of the model in the public code of AdvSemiSeg and AdaptSegNet."""
+
+RIGHT_ON_MAPS = "How often the discriminator is right, on predictions and on label maps"
+LOSS_ON_MAPS = (
+    "Cross entropy of the discriminator on predictions and on label maps, means since the previous validation"
+)
+"""Titles of what its two sides are drawn together under."""
+READS: Mapping[str, Role] = {
+    "unlabeled_adversary": Role("unlabeled", "unlabelled images"),
+    "pseudo_weight": Role("unlabeled", "unlabelled images"),
+    "labeled_adversary": Role("labeled", "adversary on labelled images"),
+}
+RECORDS: Mapping[str, Curve] = {
+    "labeled_adversarial": Curve("Adversarial term of labelled images", "nats per pixel"),
+    "unlabeled_adversarial": Curve("Adversarial term of unlabelled images", "nats per pixel"),
+    "pseudo_label": Curve("Cross entropy with pseudo-labels", "nats per labelled pixel"),
+    "pseudo_labels": Curve(
+        "Unlabelled pixels that become labels", "% of all pixels", scale="log", factor=100.0, by_class=True
+    ),
+    "discriminator_right_on_predictions": Curve(
+        RIGHT_ON_MAPS, "% of its outputs", "discriminator", ", predictions", factor=100
+    ),
+    "discriminator_right_on_labels": Curve(RIGHT_ON_MAPS, "% of its outputs", "discriminator", ", labels", factor=100),
+    "discriminator_on_predictions": Curve(LOSS_ON_MAPS, "nats per pixel", "discriminator_loss", ", predictions"),
+    "discriminator_on_labels": Curve(LOSS_ON_MAPS, "nats per pixel", "discriminator_loss", ", labels"),
+}
+"""What options of an adversary stand for, and what it records."""
 
 
 class Prediction(NamedTuple):
@@ -36,7 +62,7 @@ class Prediction(NamedTuple):
     """
 
     space: str
-    logits: Tensor
+    logits: ScoreMap
     size: tuple[int, int]
     mask: Tensor | None
 
@@ -44,7 +70,8 @@ class Prediction(NamedTuple):
     def pixels(self) -> Tensor:
         """Number of pixels that count, a scalar."""
         if self.mask is None:
-            return torch.tensor(len(self.logits) * self.size[0] * self.size[1], device=self.logits.device)
+            values = self.logits.values
+            return torch.tensor(len(values) * self.size[0] * self.size[1], device=values.device)
         return (self.mask != IGNORE).sum()
 
 
@@ -61,12 +88,13 @@ class LabelMapDiscriminators(nn.Module):
     def __init__(self, model: SegmentationModel) -> None:
         super().__init__()
         refuse_none_class(model)
-        self.align_corners = model.config.align_corners
+        # What lies outside an image is no reason for a judgement to be undecided.
+        self.upsampling = model.upsampling._replace(zero_border=False)
         self.space_of = {domain: model.space_key(domain) for domain in model.label_spaces}
         self.classes = {space: len(model.label_spaces[space]) for space in self.space_of.values()}
         self.networks = nn.ModuleDict({space: Discriminator(count) for space, count in self.classes.items()})
 
-    def judge(self, prediction: Prediction, logits: Tensor) -> Tensor:
+    def judge(self, prediction: Prediction, logits: ScoreMap) -> ScoreMap:
         """What the discriminator says of a prediction at the size of its images.
 
         Args:
@@ -76,13 +104,9 @@ class LabelMapDiscriminators(nn.Module):
         Returns:
             Logits of being labels, (N, 1, H // 32, W // 32).
         """
-        with torch.autocast(logits.device.type, enabled=False):
-            logits = full_precision(logits)
-            corners = self.align_corners
-            maps = F.interpolate(logits, size=prediction.size, mode="bilinear", align_corners=corners).softmax(dim=1)
-        return self._ask(prediction.space, maps)
+        return self._ask(prediction.space, logits.at(prediction.size).softmax(dim=1))
 
-    def deceive(self, prediction: Prediction, judgement: Tensor) -> Tensor:
+    def deceive(self, prediction: Prediction, judgement: ScoreMap) -> Tensor:
         """L_adv: how far a judgement is from taking a prediction for labels, on all pixels that count."""
         return self._loss(judgement, REAL, prediction.mask, prediction.size, prediction.pixels, prediction.pixels)
 
@@ -101,29 +125,29 @@ class LabelMapDiscriminators(nn.Module):
         for prediction in predictions:
             space, size = prediction.space, prediction.size
             judgement = self.judge(prediction, prediction.logits)
-            means.add(f"{space}/discriminator_right_on_predictions", (judgement < 0).float().mean())
+            means.add(f"{space}/discriminator_right_on_predictions", (judgement.values < 0).float().mean())
             loss = self._loss(judgement, FAKE, prediction.mask, size, prediction.pixels, fake[space])
             parts.append((f"{space}/discriminator_on_predictions", loss.detach()))
             yield 0.5 * loss
         for domain, sample in truth.items():
             space, size = self.space_of[domain], (sample.mask.shape[1], sample.mask.shape[2])
             judgement = self._ask(space, one_hot_map(sample.mask, self.classes[space]))
-            means.add(f"{space}/discriminator_right_on_labels", (judgement > 0).float().mean())
+            means.add(f"{space}/discriminator_right_on_labels", (judgement.values > 0).float().mean())
             loss = self._loss(judgement, REAL, sample.mask, size, pixels[domain], real[space])
             parts.append((f"{space}/discriminator_on_labels", loss.detach()))
             yield 0.5 * loss
         for name, total in _totals(parts).items():
             means.add(name, total)
 
-    def _ask(self, space: str, maps: Tensor) -> Tensor:
+    def _ask(self, space: str, maps: Tensor) -> ScoreMap:
         network = cast(Discriminator, self.networks[space])
-        return cast(Tensor, network(maps.to(network.classifier.weight.dtype)))
+        return ScoreMap(network(maps.to(network.classifier.weight.dtype)), self.upsampling)
 
     def _loss(
-        self, judgement: Tensor, label: float, mask: Tensor | None, size: tuple[int, int], own: Tensor, total: Tensor
+        self, judgement: ScoreMap, label: float, mask: Tensor | None, size: tuple[int, int], own: Tensor, total: Tensor
     ) -> Tensor:
         """The part of a mean over ``total`` pixels, those of all processes, that ``own`` pixels have in it."""
-        loss = adversarial_loss(judgement, label, mask, size, align_corners=self.align_corners)
+        loss = adversarial_loss(judgement.at(size), label, mask)
         return loss * (own.double() / mean_over_processes(total.double()).clamp(min=1)).to(loss.dtype)
 
 
@@ -160,27 +184,31 @@ class LabelMapAdversary(nn.Module):
 
     def opponents(self) -> list[Opponent]:
         """The discriminators; without a weight there are none."""
-        return [Opponent(self.discriminators, self._terms, self.lr)] if self.discriminators is not None else []
+        return (
+            [Opponent(self.discriminators, self.discriminator_terms, self.lr)]
+            if self.discriminators is not None
+            else []
+        )
 
     def unlabeled_from(self, pseudo_from: int) -> int | None:
         """The first step in which a term uses unlabelled images, of labels that count from a given step on."""
         return 0 if self.unlabeled else pseudo_from if self.pseudo else None
 
-    def labeled_loss(self, logits: Tensor, sample: Sample, domain: str) -> Tensor:
+    def labeled_loss(self, logits: ScoreMap, sample: Sample, domain: str) -> Tensor:
         """Weight L_adv of a prediction for labelled images; ignored pixels do not count."""
         if self.discriminators is None:
-            return logits.new_zeros(())
+            return logits.values.new_zeros(())
         prediction = self._remember(logits, sample.image, domain, sample.mask)
         if not self.labeled:
-            return logits.new_zeros(())
+            return logits.values.new_zeros(())
         loss = self.discriminators.deceive(prediction, self.discriminators.judge(prediction, logits))
         self.means.add(f"{domain}/labeled_adversarial", loss)
         return self.labeled * loss
 
-    def unlabeled_loss(self, logits: Tensor, images: Tensor, domain: str, label: bool) -> Tensor:
+    def unlabeled_loss(self, logits: ScoreMap, images: Tensor, domain: str, label: bool) -> Tensor:
         """Weight L_adv of a prediction for unlabelled images (N, 3, H, W), and weight L_semi if they are to label."""
         if self.discriminators is None:
-            return logits.new_zeros(())
+            return logits.values.new_zeros(())
         prediction = self._remember(logits, images, domain)
         judgement = self.discriminators.judge(prediction, logits)
         adversarial = self.discriminators.deceive(prediction, judgement)
@@ -190,25 +218,24 @@ class LabelMapAdversary(nn.Module):
             loss = loss + self.pseudo * self._pseudo_loss(logits, judgement, prediction.size, domain)
         return loss
 
-    def _pseudo_loss(self, logits: Tensor, judgement: Tensor, size: tuple[int, int], domain: str) -> Tensor:
+    def _pseudo_loss(self, logits: ScoreMap, judgement: ScoreMap, size: tuple[int, int], domain: str) -> Tensor:
         """L_semi: cross entropy with the model's own predictions where the discriminator trusts them."""
-        corners = cast(LabelMapDiscriminators, self.discriminators).align_corners
-        labels = pseudo_labels(logits, judgement, size, self.threshold, corners)
+        labels = pseudo_labels(logits, judgement, size, self.threshold)
         classes = self.label_spaces[domain].classes
         trusted = torch.bincount(labels.flatten(), minlength=IGNORE + 1)[: len(classes)] / labels.numel()
         for title, share in zip(classes, trusted, strict=True):
             self.means.add(f"{domain}/pseudo_labels/{title}", share)
-        loss = cross_entropy(logits, labels, total=labeled_pixels(labels), align_corners=corners)
+        loss = cross_entropy(logits, labels, total=labeled_pixels(labels))
         self.means.add(f"{domain}/pseudo_label", loss)
         return loss
 
-    def _remember(self, logits: Tensor, images: Tensor, domain: str, mask: Tensor | None = None) -> Prediction:
+    def _remember(self, logits: ScoreMap, images: Tensor, domain: str, mask: Tensor | None = None) -> Prediction:
         """Keep a prediction for the discriminators' half of the step."""
         space = cast(LabelMapDiscriminators, self.discriminators).space_of[domain]
         self.predictions.append(Prediction(space, logits.detach(), (images.shape[-2], images.shape[-1]), mask))
         return self.predictions[-1]
 
-    def _terms(self, batch: TrainBatch) -> Iterator[Tensor]:
+    def discriminator_terms(self, batch: TrainBatch) -> Iterator[Tensor]:
         """L_D of this step's predictions and of label maps drawn for it."""
         discriminators = cast(LabelMapDiscriminators, self.discriminators)
         predictions, self.predictions = self.predictions, []
@@ -263,13 +290,13 @@ class Levels(NamedTuple):
         share: Of the images of that side in the step, in (0, 1].
     """
 
-    logits: dict[str, Tensor]
+    logits: dict[str, ScoreMap]
     size: tuple[int, int]
     side: float
     share: float
 
     @classmethod
-    def cut_off(cls, logits: Mapping[str, Tensor], images: Tensor, side: float, share: float) -> Self:
+    def cut_off(cls, logits: Mapping[str, ScoreMap], images: Tensor, side: float, share: float) -> Self:
         """Predictions for images, (N, 3, H, W), without the gradient that they carry."""
         size = (images.shape[-2], images.shape[-1])
         return cls({level: one.detach() for level, one in logits.items()}, size, side, share)
@@ -282,15 +309,14 @@ class SourceOrTarget(nn.Module):
         levels: Names of the levels.
         classes: Channels C of the predictions.
         least_squares: (logit - label)² instead of the logistic loss.
-        align_corners: Of the upsampling of logits.
     """
 
-    def __init__(self, levels: Sequence[str], classes: int, least_squares: bool, align_corners: bool) -> None:
+    def __init__(self, levels: Sequence[str], classes: int, least_squares: bool) -> None:
         super().__init__()
-        self.least_squares, self.align_corners = least_squares, align_corners
+        self.least_squares = least_squares
         self.networks = nn.ModuleDict({level: Discriminator(classes) for level in levels})
 
-    def judge(self, level: str, logits: Tensor, size: tuple[int, int]) -> Tensor:
+    def judge(self, level: str, logits: ScoreMap, size: tuple[int, int]) -> Tensor:
         """What a discriminator says of a prediction.
 
         Args:
@@ -301,9 +327,7 @@ class SourceOrTarget(nn.Module):
         Returns:
             Logits of being a prediction for the target, (N, 1, H // 32, W // 32).
         """
-        with torch.autocast(logits.device.type, enabled=False):
-            logits = full_precision(logits)
-            maps = F.interpolate(logits, size=size, mode="bilinear", align_corners=self.align_corners).softmax(dim=1)
+        maps = logits.at(size).softmax(dim=1)
         network = cast(Discriminator, self.networks[level])
         return cast(Tensor, network(maps.to(network.classifier.weight.dtype)))
 
@@ -311,7 +335,7 @@ class SourceOrTarget(nn.Module):
         """How far a judgement is from ``SOURCE`` or ``TARGET``: the mean over (N, 1, h, w), without upsampling."""
         return adversarial_loss(judgement, side, least_squares=self.least_squares)
 
-    def deceive(self, logits: Mapping[str, Tensor], size: tuple[int, int]) -> Iterator[tuple[str, Tensor]]:
+    def deceive(self, logits: Mapping[str, ScoreMap], size: tuple[int, int]) -> Iterator[tuple[str, Tensor]]:
         """L_adv of each level, for predictions (N, C, h, w) of the target that are to look like those for the source.
 
         It is the loss of a discriminator, which does not move, on the wrong label.

@@ -1,7 +1,7 @@
 """Semi-supervised learning by latent classes (Sawatzky et al., "Discovering Latent Classes ...", section 3)."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Literal
+from typing import ClassVar, Literal
 
 from torch import Tensor
 
@@ -14,13 +14,23 @@ from semiverse.losses import (
     cross_entropy,
     symmetric_divergence,
 )
-from semiverse.methods.adversary import AS_DEEPLAB, LabelMapAdversary, refuse_none_class, unlabeled_first
+from semiverse.methods.adversary import (
+    AS_DEEPLAB,
+    READS,
+    RECORDS,
+    LabelMapAdversary,
+    refuse_none_class,
+    unlabeled_first,
+)
 from semiverse.methods.class_groups import group_tables, grouped
+from semiverse.methods.declarations import Curve, Role
 from semiverse.methods.method import Method, Opponent, labeled_pixels
 from semiverse.mixture import DomainMixture, Draws, TrainBatch
 from semiverse.models import SegmentationModel
 from semiverse.models.latent_branch import CoOccurrences
+from semiverse.upsampling import ScoreMap
 
+IN_USE = "Latent classes that some class predicts with a probability above 0.1, and above 0.9"
 SecondBranch = Literal["latent", "groups", "classes", "twin"]
 
 
@@ -54,6 +64,22 @@ class Latent(Method):
     """
 
     optimizer = AS_DEEPLAB
+    reads: ClassVar[Mapping[str, Role]] = {
+        **READS,
+        "consistency_weight": Role("unlabeled", "unlabelled images"),
+        "latent_weight": Role("labeled", "second branch"),
+    }
+    records: ClassVar[Mapping[str, Curve]] = {
+        **RECORDS,
+        "latent": Curve("Entropy of the class given the latent class", "nats per pixel"),
+        "consistency": Curve("Cross entropy of implied with found latent classes", "nats per pixel"),
+        "effective_latent_classes_0.1": Curve(
+            IN_USE, "latent classes", "effective_latent_classes", " above 0.1", scale="whole"
+        ),
+        "effective_latent_classes_0.9": Curve(
+            IN_USE, "latent classes", "effective_latent_classes", " above 0.9", scale="whole"
+        ),
+    }
 
     def __init__(
         self,
@@ -112,6 +138,7 @@ class Latent(Method):
 
     def terms(self, batch: TrainBatch) -> Iterator[Tensor]:
         """Unlabelled images first, then labelled ones, each through the network by itself."""
+        self.adversary.predictions = []
         for domain, sample, labeled in unlabeled_first(batch, self.model):
             yield self.labeled_loss(sample, domain) if labeled else self.unlabeled_loss(sample.image, domain)
 
@@ -125,16 +152,15 @@ class Latent(Method):
             loss = loss + self.adversary.labeled_loss(latent, sample, domain)
         return loss + self.latent_weight * self.latent_loss(latent, sample, domain)
 
-    def latent_loss(self, latent: Tensor, sample: Sample, domain: str) -> Tensor:
+    def latent_loss(self, latent: ScoreMap, sample: Sample, domain: str) -> Tensor:
         """L_latent, the entropy of the class given the latent class (Eq. 1), or what stands in its place."""
-        space, corners = self.model.space_key(domain), self.model.config.align_corners
-        classes = len(self.model.label_spaces[domain])
+        space, classes = self.model.space_key(domain), len(self.model.label_spaces[domain])
         if self.branch == "latent":
-            loss, counts = conditional_entropy(latent, sample.mask, classes, corners)
+            loss, counts = conditional_entropy(latent, sample.mask, classes)
         else:
-            counts = co_occurrence(latent, sample.mask, classes, corners)
+            counts = co_occurrence(latent, sample.mask, classes)
             mask = grouped(sample.mask, self.group_tables[space])
-            loss = cross_entropy(latent, mask, total=labeled_pixels(mask), align_corners=corners)
+            loss = cross_entropy(latent, mask, total=labeled_pixels(mask))
         self.occurrences.add(space, counts, self.rates[domain])
         self.means.add(f"{domain}/latent", loss)
         return loss
@@ -151,14 +177,14 @@ class Latent(Method):
             loss = loss + self.consistency_weight * self.consistency_loss(logits, latent, images, domain)
         return loss
 
-    def consistency_loss(self, logits: Tensor, latent: Tensor, images: Tensor, domain: str) -> Tensor:
+    def consistency_loss(self, logits: ScoreMap, latent: ScoreMap, images: Tensor, domain: str) -> Tensor:
         """L_cons, the cross entropy of the latent classes that the classes imply with the latent ones (Eq. 10)."""
-        size, corners = (images.shape[-2], images.shape[-1]), self.model.config.align_corners
+        size = (images.shape[-2], images.shape[-1])
         if self.branch == "twin":
-            loss = symmetric_divergence(logits, latent, size, corners)
+            loss = symmetric_divergence(logits, latent, size)
         else:
             given = self.occurrences.latent_given_class(self.model.space_key(domain))
-            loss = consistency(logits, latent, given, size, self.gradient, corners)
+            loss = consistency(logits, latent, given, size, self.gradient)
         self.means.add(f"{domain}/consistency", loss)
         return loss
 

@@ -15,6 +15,7 @@ from semiverse.methods.declarations import Curve, Role
 from semiverse.methods.optimizer import AS_PUBLISHED, Optimizer
 from semiverse.mixture import DomainMixture, Draws, TrainBatch
 from semiverse.models import SegmentationModel
+from semiverse.upsampling import ScoreMap
 
 
 class Opponent(NamedTuple):
@@ -114,7 +115,7 @@ class Method(nn.Module):
         """Numbers of its own that stand beside the scores of a validation."""
         return {}
 
-    def supervised_loss(self, logits: Tensor, sample: Sample, domain: str, title: str = "supervised") -> Tensor:
+    def supervised_loss(self, logits: ScoreMap, sample: Sample, domain: str, title: str = "supervised") -> Tensor:
         """Cross entropy of the domain's decoder on labelled pixels (Kalluri et al. (2019), Eq. 1).
 
         Args:
@@ -123,9 +124,7 @@ class Method(nn.Module):
             domain: Whose label space.
             title: What it is recorded as.
         """
-        config = self.model.config
-        total = labeled_pixels(sample.mask)
-        loss = cross_entropy(logits, sample.mask, None, total, config.align_corners, config.zero_border)
+        loss = cross_entropy(logits, sample.mask, total=labeled_pixels(sample.mask))
         self.means.add(f"{domain}/{title}", loss)
         return loss
 

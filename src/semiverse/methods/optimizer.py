@@ -1,5 +1,6 @@
 """How parameters move: the optimiser of a training as a value, and the learning rates that it gives each step."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, Self
@@ -52,13 +53,11 @@ class Optimizer:
                 raise ValueError(
                     f"optimizer.{name} is {getattr(self, name)!r}; expected {' or '.join(allowed)}: choose one of them"
                 )
-        above = {"lr": 0.0, "decay_steps": 0, "clip": 0.0}
-        least = {"decoder_factor": 0, "head_factor": 0, "momentum": 0, "weight_decay": 0, "power": 0, "warmup": 0}
-        for name, bound in (above | least).items():
-            value = getattr(self, name)
-            if value is not None and (value < bound or (name in above and value == bound)):
-                wanted = "a positive number" if name in above else "0 or more"
-                raise ValueError(f"optimizer.{name} is {value}; expected {wanted}: correct it")
+        wanted = dict.fromkeys(("lr", "decay_steps", "clip"), "a positive number") | {"momentum": "0 or more, below 1"}
+        for name in (*wanted, "decoder_factor", "head_factor", "weight_decay", "power", "warmup"):
+            value, most = getattr(self, name), 1.0 if name == "momentum" else math.inf
+            if value is not None and not (0 <= value < most and (value > 0 or wanted.get(name) != "a positive number")):
+                raise ValueError(f"optimizer.{name} is {value}; expected {wanted.get(name, '0 or more')}: correct it")
 
     def over(self, defaults: "Optimizer") -> Self:
         """The same, with the values of ``defaults`` where none are given."""

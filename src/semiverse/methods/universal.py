@@ -1,6 +1,7 @@
 """Universal semi-supervised semantic segmentation (Kalluri et al., ICCV 2019, arXiv:1811.10323)."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -10,6 +11,7 @@ from semiverse.distributed import process_count
 from semiverse.embeddings.estimate import ClassMeans
 from semiverse.embeddings.sources import FeatureRows, Given, RowSource
 from semiverse.losses import assignment_entropy, cross_entropy, entropy
+from semiverse.methods.declarations import Curve, Role
 from semiverse.methods.method import Method, labeled_pixels, ramp
 from semiverse.mixture import Draws, TrainBatch
 from semiverse.models import SegmentationModel
@@ -45,6 +47,24 @@ class Universal(Method):
     Raises:
         ValueError: If ``start`` names no domain, or the embedding has more dimensions than there are features.
     """
+
+    reads: ClassVar[Mapping[str, Role]] = {
+        "alpha": Role("unlabeled", "unlabelled images"),
+        "beta": Role("unlabeled", "unlabelled images"),
+        "anchor": Role("labeled", "label embeddings as anchor"),
+        "start": Role("labeled", "start from a supervised network"),
+    }
+    records: ClassVar[Mapping[str, Curve]] = {
+        "anchor": Curve("Cross entropy of similarities with label rows", "nats per pixel"),
+        "entropy_within": Curve("Entropy against own labels", "nats per pixel"),
+        "entropy_across": Curve("Entropy against labels of other domains", "nats per pixel"),
+        "entropy_of_assignment": Curve("Entropy of the mean assignment", "nats"),
+        "largest_score": Curve("Largest similarity", "similarity"),
+        "projection_norm": Curve("Mean length of projected pixels of validation images", "similarity"),
+        "agreement": Curve(
+            "Cells of validation images where label embedding and decoder choose the same class", "share of cells"
+        ),
+    }
 
     def __init__(
         self,
@@ -107,17 +127,15 @@ class Universal(Method):
         if self.anchor:
             loss = loss + self.anchor * self.anchor_loss(features, sample, domain)
         if self.theta < 1:
-            self.class_means.add(self.model.space_key(domain), features, sample.mask, self.model.config.align_corners)
+            self.class_means.add(self.model.space_key(domain), features, sample.mask)
         return loss
 
     def anchor_loss(self, features: Tensor, sample: Sample, domain: str) -> Tensor:
         """Cross entropy of labelled pixels' similarities with their own labels; a label is the sum of its K rows."""
-        space, corners = self.model.space_key(domain), self.model.config.align_corners
+        space = self.model.space_key(domain)
         scores = self.label_embeddings.scores(features, [space])
         classes, total = self.label_embeddings.row_classes(space), labeled_pixels(sample.mask)
-        loss = cross_entropy(
-            scores, sample.mask, classes, total, align_corners=corners, zero_border=self.model.config.zero_border
-        )
+        loss = cross_entropy(scores, sample.mask, classes, total)
         self.means.add(f"{domain}/anchor", loss)
         return loss
 
@@ -131,10 +149,7 @@ class Universal(Method):
         features = self.model.features(images, domain)
         scores = self.label_embeddings.scores(features, [own, *others])  # (N, R, h, w), Eq. 2
         groups = [len(self.label_embeddings.row_classes(space)) for space in (own, *others)]
-        size, corners = (images.shape[-2], images.shape[-1]), self.model.config.align_corners
-        within, *across = entropy(
-            scores, size, groups, align_corners=corners, zero_border=self.model.config.zero_border
-        )
+        within, *across = entropy(scores, (images.shape[-2], images.shape[-1]), groups)
         self.means.add(f"{domain}/entropy_within", within)
         loss: Tensor = self.beta * within
         if across:
@@ -143,7 +158,7 @@ class Universal(Method):
             loss = loss + self.alpha * cross
         assigned = assignment_entropy(scores, groups).mean()
         self.means.add(f"{domain}/entropy_of_assignment", assigned)
-        self.means.add(f"{domain}/largest_score", scores.abs().amax())
+        self.means.add(f"{domain}/largest_score", scores.values.abs().amax())
         return loss - self.diversity * assigned
 
     def after_step(self) -> None:
@@ -156,8 +171,8 @@ class Universal(Method):
 
         Entropy falls as well by longer vectors alone, which means nothing; so the length is worth watching beside it.
         """
-        by_embedding = self.label_embeddings.logits(features, self.model.space_key(domain)).argmax(dim=1)
-        agreed = by_embedding == self.model.classify(features, domain).argmax(dim=1)
+        by_embedding = self.label_embeddings.logits(features, self.model.space_key(domain)).values.argmax(dim=1)
+        agreed = by_embedding == self.model.classify(features, domain).values.argmax(dim=1)
         self.means.add(f"{domain}/agreement", agreed.double().mean())
         self.means.add(
             f"{domain}/projection_norm", self.label_embeddings.projection(features).float().norm(dim=1).mean()

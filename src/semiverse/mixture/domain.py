@@ -16,8 +16,8 @@ from semiverse.data import (
     budget_size,
     check_pattern,
     digest,
-    group_names,
-    labeling_order,
+    drawing_rule,
+    in_labeling_order,
     list_images,
     refuse_changed,
     share_of,
@@ -124,9 +124,7 @@ def choose_labeled(name: str, domain: Domain, seed: int, contents: Callable[[], 
     if domain.cover_classes and 0 < size < len(records):
         found = zip(everything, contents(), strict=True)
         classes = [content.classes for record, content in found if record.mask is not None]
-    groups = None if domain.groups is None else group_names([record.id for record in records], domain.groups)
-    order = labeling_order(len(records), seed, classes, groups)
-    return [records[index] for index in order[:size]]
+    return in_labeling_order(records, seed, classes, domain.groups)[:size]
 
 
 def labeling_facts(domain: Domain, labeled: Sequence[Record], seed: int) -> dict[str, Any]:
@@ -143,14 +141,6 @@ def labeling_rule(domain: Domain) -> str:
         return f"all images of {domain.train} with masks"
     drawn = drawing_rule(domain.groups, domain.cover_classes)
     return f"{domain.labeled} of the images of {domain.train} with masks, {drawn}"
-
-
-def drawing_rule(groups: str | None, cover_classes: bool) -> str:
-    """The order in which images receive labels, in words."""
-    unit = "image" if groups is None else "group"
-    grouped = "" if groups is None else f", group by group ({groups} in the id)"
-    covering = f"; a {unit} that shows a class for the first time comes before the others" if cover_classes else ""
-    return f"in the order of a permutation by the seed{grouped}{covering}"
 
 
 def choose_unlabeled(name: str, domain: Domain, labeled: Sequence[Record]) -> list[Record]:

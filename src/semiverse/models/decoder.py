@@ -69,7 +69,7 @@ class PyramidDecoder(nn.Module):
         finest, *coarser = levels.values()
         total: Tensor = finest
         for level in coarser:
-            total = total + F.interpolate(level, size=finest.shape[-2:], mode="bilinear", align_corners=False)
+            total = total + F.interpolate(level, size=finest.shape[-2:], mode="bilinear")
         return total
 
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from semiverse.labels import LabelSpace
 from semiverse.models.network import pointwise
+from semiverse.upsampling import ScoreMap, Upsampling
 
 
 class LabelRows(nn.Module):
@@ -42,13 +43,14 @@ class LabelEmbeddings(nn.Module):
         centroids: Rows K of every class.
         normalize_features: Compare directions only: projected pixels are scaled to length one (the paper does not).
         temperature: What scores are divided by.
+        upsampling: How scores are upsampled.
         seed: Of the random directions that stand in the rows until ``set_rows``.
 
     Raises:
         ValueError: If a size or the temperature is not positive.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  (options that are saved with the weights)
         self,
         feature_channels: int,
         embed_dim: int,
@@ -57,6 +59,7 @@ class LabelEmbeddings(nn.Module):
         *,
         normalize_features: bool = False,
         temperature: float = 1.0,
+        upsampling: Upsampling = Upsampling(),
         seed: int = 0,
     ) -> None:
         super().__init__()
@@ -65,7 +68,7 @@ class LabelEmbeddings(nn.Module):
                 f"label embeddings got embed_dim {embed_dim}, centroids {centroids} and temperature {temperature}; "
                 "expected positive numbers: the paper uses 128, 1 or 3, and 1.0"
             )
-        self.embed_dim, self.centroids = embed_dim, centroids
+        self.embed_dim, self.centroids, self.upsampling = embed_dim, centroids, upsampling
         self.normalize_features, self.temperature = normalize_features, temperature
         self.projection = pointwise(feature_channels, embed_dim)
         generator = torch.Generator().manual_seed(seed)
@@ -138,8 +141,8 @@ class LabelEmbeddings(nn.Module):
         moved = theta * table.accumulator + (1.0 - theta) * goal
         table.accumulator.copy_(torch.where(moves, moved, table.accumulator))
 
-    def scores(self, features: Tensor, spaces: Sequence[str]) -> Tensor:
-        """Inner products of projected pixels and label rows (Eq. 2), at the resolution of the features.
+    def scores(self, features: Tensor, spaces: Sequence[str]) -> ScoreMap:
+        """Inner products of projected pixels and label rows (Eq. 2).
 
         Args:
             features: Decoded features, (N, D, h, w).
@@ -151,14 +154,14 @@ class LabelEmbeddings(nn.Module):
         rows = torch.cat([self.rows(space) for space in spaces]) / self.temperature
         if self.normalize_features:
             pixels = F.normalize(self.projection(features), dim=1)
-            return F.conv2d(pixels, rows[:, :, None, None])
+            return ScoreMap(F.conv2d(pixels, rows[:, :, None, None]), self.upsampling)
         # rows (E f + b) = (rows E) f + rows b: d channels at every pixel are never made.
         with torch.autocast(features.device.type, enabled=False):
             weight = rows @ self.projection.weight.flatten(1)
             bias = rows @ cast(Tensor, self.projection.bias)
-        return F.conv2d(features, weight[:, :, None, None], bias)
+        return ScoreMap(F.conv2d(features, weight[:, :, None, None], bias), self.upsampling)
 
-    def logits(self, features: Tensor, space: str) -> Tensor:
+    def logits(self, features: Tensor, space: str) -> ScoreMap:
         """Inference by label embedding: the best score over the rows of each class.
 
         Args:
@@ -170,12 +173,12 @@ class LabelEmbeddings(nn.Module):
             interpolation stays finite.
         """
         table = self._table(space)
-        scores = self.scores(features, [space])
+        scores = self.scores(features, [space]).values
         batch, _, height, width = scores.shape
         scores = scores.reshape(batch, -1, self.centroids, height, width).amax(dim=2)
         lowest = max(torch.finfo(scores.dtype).min, torch.finfo(torch.float32).min) / 4
         logits = scores.new_full((batch, table.present.numel(), height, width), lowest)
-        return logits.index_copy(1, table.present.nonzero().flatten(), scores)
+        return ScoreMap(logits.index_copy(1, table.present.nonzero().flatten(), scores), self.upsampling)
 
     def _table(self, space: str) -> LabelRows:
         if space not in self.spaces:

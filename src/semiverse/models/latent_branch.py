@@ -4,7 +4,6 @@ Sawatzky et al., "Discovering Latent Classes for Semi-Supervised Semantic Segmen
 """
 
 from collections.abc import Callable, Mapping
-from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +11,7 @@ from torch.distributed import all_reduce
 
 from semiverse.distributed import process_count
 from semiverse.losses import effective_latent_classes, latent_given_class, update_co_occurrence
+from semiverse.upsampling import ScoreMap, Upsampling
 
 
 class LatentBranch(nn.Module):
@@ -21,20 +21,25 @@ class LatentBranch(nn.Module):
         outputs: Number of latent classes L by key of the label space.
         classes: Number of semantic classes C, likewise.
         build_head: Makes a head with so many outputs, of the kind that the semantic branch has.
+        upsampling: How logits are upsampled.
     """
 
     def __init__(
-        self, outputs: Mapping[str, int], classes: Mapping[str, int], build_head: Callable[[int], nn.Module]
+        self,
+        outputs: Mapping[str, int],
+        classes: Mapping[str, int],
+        build_head: Callable[[int], nn.Module],
+        upsampling: Upsampling = Upsampling(),
     ) -> None:
         super().__init__()
-        self.outputs = dict(outputs)
+        self.outputs, self.upsampling = dict(outputs), upsampling
         self.heads = nn.ModuleDict({space: build_head(count) for space, count in outputs.items()})
         for space, count in outputs.items():
             self.register_buffer(f"co_occurrence_{space}", torch.zeros(classes[space], count))
 
-    def logits(self, features: Tensor, space: str) -> Tensor:
+    def logits(self, features: Tensor, space: str) -> ScoreMap:
         """Features, (N, D, h, w) → logits of the latent classes, (N, L, h, w)."""
-        return cast(Tensor, self.heads[space](features))
+        return ScoreMap(self.heads[space](features), self.upsampling)
 
     def co_occurrence(self, space: str) -> Tensor:
         """How often classes and latent classes met in training, a moving average, (C, L); zero before (Eq. 8)."""

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Self, cast
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from semiverse.labels import LabelSpace
@@ -21,6 +20,7 @@ from semiverse.models.network import Network, build_head
 from semiverse.models.published import load_weights
 from semiverse.models.saving import WEIGHTS, SavedModel, find_model, read_config, read_model, write_model
 from semiverse.resolution import Resolution
+from semiverse.upsampling import ScoreMap, Upsampling
 
 log = logging.getLogger(__name__)
 
@@ -132,6 +132,7 @@ class SegmentationModel(nn.Module):
             centroids,
             normalize_features=normalize_features,
             temperature=temperature,
+            upsampling=self.upsampling,
             seed=seed,
         ).to(self.mean.device, self.mean.dtype)
         return self.label_embeddings
@@ -139,9 +140,15 @@ class SegmentationModel(nn.Module):
     def add_latent_branch(self, outputs: Mapping[str, int]) -> LatentBranch:
         """Add a second branch with so many outputs for each label space, by the key of its head."""
         classes = {key: len(self.label_spaces[key]) for key in self.heads}
-        branch = LatentBranch(outputs, classes, partial(build_head, self.config, self.feature_channels))
+        build = partial(build_head, self.config, self.feature_channels)
+        branch = LatentBranch(outputs, classes, build, self.upsampling)
         self.latent_branch = branch.to(self.mean.device, self.mean.dtype)
         return self.latent_branch
+
+    @property
+    def upsampling(self) -> Upsampling:
+        """How scores of this model are upsampled, whatever head they come from."""
+        return Upsampling(self.config.align_corners, self.config.zero_border)
 
     def space_key(self, domain: str) -> str:
         """The first domain whose label space equals this one's: the name of its head and of its label rows.
@@ -174,15 +181,13 @@ class SegmentationModel(nn.Module):
         """Images, (N, 3, H, W), uint8 in 0..255 or floating point in [0, 1] → decoded features, (N, D, h, w)."""
         return cast(Tensor, self.network(domain).decoder(self.encode(images, domain)))
 
-    def classify(self, features: Tensor, domain: str) -> Tensor:
+    def classify(self, features: Tensor, domain: str) -> ScoreMap:
         """Features, (N, D, h, w) → logits of the domain's classes (and of a none class), (N, C, h, w)."""
-        return cast(Tensor, self.heads[self.space_key(domain)](features))
+        return ScoreMap(self.heads[self.space_key(domain)](features), self.upsampling)
 
     def forward(self, images: Tensor, domain: str) -> Tensor:
         """Images, (N, 3, H, W), uint8 in 0..255 or floating point in [0, 1] → logits at their size, (N, C, H, W)."""
-        logits = self.classify(self.features(images, domain), domain)
-        logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
-        return F.interpolate(logits, size=images.shape[-2:], mode="bilinear", align_corners=self.config.align_corners)
+        return self.classify(self.features(images, domain), domain).at((images.shape[-2], images.shape[-1]))
 
     def start_from(self, other: "SegmentationModel", domain: str) -> None:
         """Copy encoder and decoder that another model uses for a domain into every network of this one.

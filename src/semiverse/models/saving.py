@@ -2,14 +2,14 @@
 
 import json
 import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from torch import Tensor
 
+from semiverse.files import previous_folder, replaced_folder
 from semiverse.labels import LabelSpace
 from semiverse.models.published import read_tensors
 from semiverse.resolution import Resolution
@@ -56,6 +56,7 @@ def write_model(folder: Path, saved: SavedModel) -> None:
     }
     # Copies, because the file format knows neither tensors that share memory nor ones in another order (channels_last).
     tensors = {name: value.detach().to("cpu", copy=True).contiguous() for name, value in saved.tensors.items()}
+    _refuse_foreign(Path(folder))
     with replaced_folder(Path(folder)) as new:
         (new / CONFIG).write_text(json.dumps(dict(saved.config), indent=2, default=str) + "\n", encoding="utf-8")
         labels = {
@@ -124,7 +125,7 @@ def find_model(folder: Path) -> Path:
     """
     folder = Path(folder).resolve()
     inside = folder / "model"
-    for candidate in (folder, inside, _beside(folder, "previous"), _beside(inside, "previous")):
+    for candidate in (folder, inside, previous_folder(folder), previous_folder(inside)):
         if (candidate / WEIGHTS).is_file():
             return candidate
     state = "does not exist" if not folder.exists() else "is no folder" if not folder.is_dir() else f"has no {WEIGHTS}"
@@ -134,45 +135,18 @@ def find_model(folder: Path) -> Path:
     )
 
 
-@contextmanager
-def replaced_folder(folder: Path) -> Iterator[Path]:
-    """A new folder to write into that takes the place of ``folder`` once everything in it is written.
-
-    Until then, and for good if writing fails, the previous folder stays as it was.
-
-    Args:
-        folder: The folder to make or replace.
-
-    Yields:
-        An empty folder beside it.
-    """
+def _refuse_foreign(folder: Path) -> None:
+    """Make sure that nothing but a saved model would be replaced."""
     foreign = sorted({path.name for path in folder.glob("*")} - {CONFIG, LABELS, WEIGHTS})
     if foreign or folder.is_file():
         raise ValueError(
             f"{folder} {'holds ' + ', '.join(foreign[:5]) if foreign else 'is a file'}; expected a saved model or "
             "nothing there, because it is replaced as a whole: choose another folder"
         )
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    new, old = _beside(folder, "new"), _beside(folder, "previous")
-    shutil.rmtree(new, ignore_errors=True)
-    new.mkdir()
-    try:
-        yield new
-        if folder.exists():
-            shutil.rmtree(old, ignore_errors=True)
-            folder.rename(old)
-        new.rename(folder)
-    finally:
-        shutil.rmtree(new, ignore_errors=True)
-    shutil.rmtree(old, ignore_errors=True)
 
 
 def _incomplete(folder: Path, name: str) -> FileNotFoundError:
     return FileNotFoundError(f"the model in {folder} has no {name}; expected what save() wrote: save it again")
-
-
-def _beside(folder: Path, kind: str) -> Path:
-    return folder.with_name(f".{folder.name}.{kind}")
 
 
 def _label_space(facts: Mapping[str, Any]) -> LabelSpace:

@@ -22,6 +22,7 @@ class Cell:
         row: Its row.
         seed: Of the training and of what is labelled.
         config: What is run; ``{row}`` in it stands for the run folder of another row.
+        first: The row at the start of all those that it stands behind; itself if there are none.
         after: The row that has to be run before.
     """
 
@@ -29,6 +30,7 @@ class Cell:
     row: str
     seed: int
     config: dict[str, Any]
+    first: str
     after: str | None = None
 
     @property
@@ -56,36 +58,32 @@ def cells(
     Raises:
         ValueError: If there is no such row or column, or rows wait for each other.
     """
-    asked_rows = with_earlier(recipe, _chosen(rows, recipe.rows, "row"))
+    chains = [chain(recipe, row) for row in _chosen(rows, recipe.rows, "row")]
+    asked_rows = {row: first for first, *others in chains for row in (first, *others)}
     asked_columns = _chosen(columns, recipe.columns, "column")
     return [
-        Cell(column, row, seed, recipe.configuration(column, row, size), recipe.rows[row].after)
+        Cell(column, row, seed, recipe.configuration(column, row, size), asked_rows[row], recipe.rows[row].after)
         for seed in (recipe.seeds if seeds is None else seeds)
         for column in asked_columns
         for row in asked_rows
     ]
 
 
-def with_earlier(recipe: Recipe, rows: Sequence[str]) -> list[str]:
-    """Rows in an order in which each stands behind the one that it starts from.
+def chain(recipe: Recipe, row: str) -> list[str]:
+    """A row behind those that it starts from.
 
     Raises:
         ValueError: If rows wait for each other.
     """
-    ordered: list[str] = []
-    for row in rows:
-        chain: list[str] = []
-        current: str | None = row
-        while current is not None and current not in ordered:
-            if current in chain:
-                raise ValueError(
-                    f"recipe {recipe.name}: the rows {', '.join(chain)} wait for each other; expected one that starts "
-                    "from nothing: correct 'after'"
-                )
-            chain.append(current)
-            current = recipe.rows[current].after
-        ordered += reversed(chain)
-    return ordered
+    found = [row]
+    while (earlier := recipe.rows[found[0]].after) is not None:
+        if earlier in found:
+            raise ValueError(
+                f"recipe {recipe.name}: the rows {', '.join(found)} wait for each other; expected one that starts from "
+                "nothing: correct 'after'"
+            )
+        found.insert(0, earlier)
+    return found
 
 
 def shard_of(every: Sequence[Cell], words: str) -> list[Cell]:
@@ -97,18 +95,9 @@ def shard_of(every: Sequence[Cell], words: str) -> list[Cell]:
     first, _, count = words.partition("/")
     if not (first.isdecimal() and count.isdecimal() and 1 <= int(first) <= int(count)):
         raise ValueError(f"--shard is {words!r}; expected I/N with I from 1 to N, such as 1/3: correct it")
-    following = {cell.row: cell.after for cell in every}
-    groups: dict[tuple[str, int, str], None] = {
-        (cell.column, cell.seed, root(cell.row, following)): None for cell in every
-    }
-    mine = set(list(groups)[int(first) - 1 :: int(count)])
-    return [cell for cell in every if (cell.column, cell.seed, root(cell.row, following)) in mine]
-
-
-def root(row: str, after: dict[str, str | None]) -> str:
-    """The row at the start of a chain."""
-    earlier = after.get(row)
-    return row if earlier is None else root(earlier, after)
+    groups = list(dict.fromkeys((cell.column, cell.seed, cell.first) for cell in every))
+    mine = groups[int(first) - 1 :: int(count)]
+    return [cell for cell in every if (cell.column, cell.seed, cell.first) in mine]
 
 
 def _chosen(asked: Sequence[str] | None, known: Iterable[str], what: str) -> list[str]:

@@ -12,21 +12,21 @@ import torch
 from skimage.metrics import variation_of_information
 from sklearn.metrics import rand_score
 from torch import Tensor
-from tqdm import tqdm
 
 from semiverse import datasets
 from semiverse.clustering import Settings, segment
 from semiverse.evaluation.regions import best_match
 from semiverse.files import write_atomically
+from semiverse.progress import progress
 from semiverse.recipes.cells import Cell, Deadline
-from semiverse.recipes.results import Result
+from semiverse.recipes.results import CellResult
 from semiverse.run import Run
 
 MEASURES = ("miou", "covering", "rand", "variation")
 COLUMNS = ("image", *MEASURES, "clusters", "people", "iterations", "seconds")
 
 
-def cluster(cell: Cell, folder: Path, device: str, deadline: Deadline) -> Result:
+def cluster_cell(cell: Cell, folder: Path, device: str, deadline: Deadline) -> CellResult:
     """Cluster the images of a cell that are left, and score them; an image's scores are means over the people.
 
     - miou: mean over a person's regions of the intersection over union with the best cluster;
@@ -47,14 +47,14 @@ def cluster(cell: Cell, folder: Path, device: str, deadline: Deadline) -> Result
     rows = _begin(folder, facts)
     records = dataset.subset(split)[: cell.config.get("images")]
     left = [record for record in records if record.id not in rows]
-    for record in tqdm(left, desc=cell.title, total=len(records), initial=len(records) - len(left)):
+    for record in progress(left, cell.title, unit="images", done=len(records) - len(left)):
         if deadline.over:
             raise KeyboardInterrupt
         started = time.monotonic()
         found = segment(dataset.read_image(record.image), settings, cell.seed, device)
         drawn = dataset.segmentations(record)
         counts = {"clusters": len(found.labels), "people": len(drawn), "iterations": found.iterations}
-        scores = {name: f"{value:.4f}" for name, value in compare(found.mask, drawn).items()}
+        scores = {name: f"{value:.4f}" for name, value in agreement(found.mask, drawn).items()}
         rows[record.id] = {"image": record.id, **scores, **counts, "seconds": round(time.monotonic() - started, 1)}
         _write(folder / "scores.csv", rows)
     chosen = [rows[record.id] for record in records]
@@ -65,7 +65,7 @@ def cluster(cell: Cell, folder: Path, device: str, deadline: Deadline) -> Result
     kept = json.loads((folder / "environment.json").read_text(encoding="utf-8"))
     kept = {key: value for key, value in kept.items() if key not in ("command", "seed")}
     seconds = sum(float(row["seconds"]) for row in chosen)
-    return Result(cell.column, cell.row, cell.seed, cell.config, means, round(seconds, 1), kept)
+    return CellResult(cell.column, cell.row, cell.seed, cell.config, means, round(seconds, 1), kept)
 
 
 def read(config: Mapping[str, Any]) -> tuple[Settings, datasets.BSDS500, str]:
@@ -87,7 +87,7 @@ def read(config: Mapping[str, Any]) -> tuple[Settings, datasets.BSDS500, str]:
     return settings, dataset, str(config.get("split", "val"))
 
 
-def compare(mask: Tensor, drawn: list[Tensor]) -> dict[str, float]:
+def agreement(mask: Tensor, drawn: list[Tensor]) -> dict[str, float]:
     """Each measure of a mask, (H, W) uint8, averaged over what several people drew, (H, W) each."""
     found = [
         (

@@ -4,11 +4,12 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from semiverse.cli.call import USER_ERRORS
+from semiverse.configuration import USER_ERRORS
+from semiverse.configuration.build import build
+from semiverse.mixture import DomainMixture
 from semiverse.recipes.cells import Cell
 from semiverse.recipes.clusters import read
 from semiverse.recipes.recipe import Recipe
-from semiverse.reporting.examples import mixture
 
 WEIGHTS = (".pth", ".pt", ".safetensors")
 
@@ -42,7 +43,7 @@ def _problem(recipe: Recipe, cell: Cell) -> str | None:
             _, dataset, split = read(cell.config)
             dataset.subset(split)
             return None
-        for domain in mixture(cell.config["data"]).domains.values():
+        for domain in build(DomainMixture, cell.config["data"], "data").domains.values():
             domain.dataset.subset(domain.val)
     except USER_ERRORS as error:
         return str(error)

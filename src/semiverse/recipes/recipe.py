@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal
 
-from semiverse.cli.words import merged, read_config
+from semiverse.configuration import merged, modernized, read_config
 
 SHIPPED = Path(__file__).parent
 """The recipes that come with the library."""
@@ -97,7 +97,8 @@ class Recipe:
         for part in (shared, self.columns[column], self.rows[row]):
             for file in part.files:
                 values = merged(values, read_config(self.folder / file))
-            values = merged(merged(values, dict(part.config)), dict(part.sizes.get(size, {})))
+            for written in (part.config, part.sizes.get(size, {})):
+                values = merged(values, modernized(dict(written)))
         return values
 
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from semiverse.run import Run
 
 
 @dataclass(frozen=True)
-class Result:
+class CellResult:
     """What a cell came to.
 
     Args:
@@ -44,7 +44,7 @@ class Result:
         write_atomically(path, json.dumps(asdict(self), indent=1) + "\n")
 
 
-def read_results(folders: Iterable[Path]) -> list[Result]:
+def read_results(folders: Iterable[Path]) -> list[CellResult]:
     """All results below the folders.
 
     Raises:
@@ -60,7 +60,7 @@ def read_results(folders: Iterable[Path]) -> list[Result]:
         inside = folder / "results" if (folder / "results").is_dir() else folder
         for path in sorted(inside.rglob("seed*.json")):
             try:
-                found.append(Result(**json.loads(path.read_text(encoding="utf-8"))))
+                found.append(CellResult(**json.loads(path.read_text(encoding="utf-8"))))
             except (ValueError, TypeError) as error:
                 raise ValueError(
                     f"{path} is no result ({error}); expected what semiverse reproduce wrote: remove the file and "
@@ -69,12 +69,27 @@ def read_results(folders: Iterable[Path]) -> list[Result]:
     return found
 
 
-def result_of(cell: Cell, results: Sequence[Result]) -> Result | None:
+def gather(every: Sequence[Cell], folder: Path, others: Sequence[Path]) -> list[CellResult]:
+    """All results below a folder, and those of other folders for cells that have none there.
+
+    These get the names that they have here, and are kept here too.
+    """
+    known = read_results([folder] if folder.is_dir() else [])
+    elsewhere = read_results(others)
+    for cell in [cell for cell in every if result_of(cell, known) is None]:
+        result = result_of(cell, elsewhere)
+        if result is not None:
+            known.append(replace(result, column=cell.column, row=cell.row))
+            known[-1].write(folder)
+    return known
+
+
+def result_of(cell: Cell, results: Sequence[CellResult]) -> CellResult | None:
     """The cell's result, if there is one."""
     return next((result for result in results if result.belongs_to(cell)), None)
 
 
-def result_of_run(cell: Cell, run: Run) -> Result:
+def result_of_run(cell: Cell, run: Run) -> CellResult:
     """What a trained and evaluated run came to."""
     evaluation = json.loads((run.folder / "evaluation.json").read_text(encoding="utf-8"))
     finished = json.loads((run.folder / "finished.json").read_text(encoding="utf-8"))
@@ -82,7 +97,7 @@ def result_of_run(cell: Cell, run: Run) -> Result:
     kept = {key: value for key, value in environment.items() if key not in ("command", "seed")}
     recorded = {key: float(value) for key, value in (run.read_metrics() or [{}])[-1].items() if "miou" not in key}
     scores = recorded | scores_of(evaluation)
-    return Result(cell.column, cell.row, cell.seed, cell.config, scores, finished.get("seconds"), kept)
+    return CellResult(cell.column, cell.row, cell.seed, cell.config, scores, finished.get("seconds"), kept)
 
 
 def scores_of(evaluation: Mapping[str, Any]) -> dict[str, float]:

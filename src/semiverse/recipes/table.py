@@ -1,15 +1,18 @@
 """The table of a recipe: ours next to the published numbers, with the differences, and verdicts."""
 
-from collections.abc import Hashable, Mapping, Sequence
+import json
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
+from semiverse.files import write_atomically
+from semiverse.recipes.cells import Cell
 from semiverse.recipes.recipe import Recipe
-from semiverse.recipes.results import Result, score
-from semiverse.reporting.comparisons import paired_difference, verdict
-from semiverse.reporting.tables import MISSING, Column, Row, Table, mark_best
-from semiverse.reporting.tables import Cell as Entry
+from semiverse.recipes.results import CellResult, result_of, score
+from semiverse.reporting.tables import MISSING, WRITERS, Column, Entry, Row, Table, as_markdown, mark_best, word
+from semiverse.reporting.verdicts import paired_difference, verdict
 
 WIDE = 12
 """Up to so many numbers stand side by side; more stand below each other, a score a line."""
@@ -67,7 +70,7 @@ def is_share(name: str) -> bool:
     return "/iou/" in name or last.endswith(("miou", "accuracy", "calibration_error")) or last in ("covering", "rand")
 
 
-def numbers(recipe: Recipe, results: Mapping[tuple[str, str, int], Result]) -> list[Number]:
+def numbers(recipe: Recipe, results: Mapping[tuple[str, str, int], CellResult]) -> list[Number]:
     """All numbers of a table, column group by column group.
 
     Args:
@@ -86,7 +89,7 @@ def numbers(recipe: Recipe, results: Mapping[tuple[str, str, int], Result]) -> l
     return found
 
 
-def default_scores(recipe: Recipe, results: Sequence[Result], column: str) -> list[str]:
+def default_scores(recipe: Recipe, results: Sequence[CellResult], column: str) -> list[str]:
     """MIoU of every domain that a column's results or printed numbers have, and the sum of several."""
     found = [name for result in results if result.column == column for name in result.scores]
     found += [name for printed in recipe.published.get(column, {}).values() for name in printed]
@@ -103,54 +106,43 @@ def _published(recipe: Recipe, column: str, row: str, name: str) -> float | None
     return sum(parts) if len(parts) > 1 else None
 
 
-def table(recipe: Recipe, found: Sequence[Number], notes: Sequence[str]) -> Table:
+def table_of(recipe: Recipe, found: Sequence[Number], notes: Sequence[str]) -> Table:
     """The table as people read it: a line a row of each column group, or a line a score where these are many.
 
     Rows of which nothing is known, ours or published, are left out; they come back as they are run.
     """
-    known = {(number.column, number.row) for number in found if number.values or number.published is not None}
     scores = sorted(dict.fromkeys(number.score for number in found), key=lambda name: name == "sum_miou")
     printed = {number.score for number in found if number.published is not None}
     wide = len(scores) + 2 * len(printed) <= WIDE
-    columns = [Column("method", "row")] + [Column("setting", "column")] * (len(recipe.columns) > 1)
-    shown = scores if wide else [""]
-    if not wide:
-        columns.append(Column("score", "score"))
-    for name in shown:
-        label = score_title(name) if wide else "ours"
-        columns.append(Column(label, name or "ours"))
-        if name in printed or (not wide and printed):
-            columns += [
-                Column("published", f"{name}_published".lstrip("_")),
-                Column("difference", f"{name}_difference".lstrip("_")),
-            ]
-    result = Table(
-        "table", f"{recipe.title}{f' ({recipe.source})' if recipe.source else ''}.", columns, notes=list(notes)
-    )
-    for column in recipe.columns:
+    columns = [Column("method", "row"), *[Column("setting", "column")] * (len(recipe.columns) > 1)]
+    if wide:
+        columns += [c for name in scores for c in _columns(score_title(name), name, f"{name}_", name in printed)]
+    else:
+        columns += [Column("score", "score"), *_columns("ours", "ours", "", bool(printed))]
+    source = f" ({recipe.source})" if recipe.source else ""
+    result = Table("table", f"{recipe.title}{source}.", columns, notes=list(notes))
+    for column, part in recipe.columns.items():
         lines = []
-        for row in [row for row in recipe.rows if (column, row) in known]:
+        for row in recipe.rows:
             mine = {number.score: number for number in found if (number.column, number.row) == (column, row)}
-            head = [_text(recipe.rows[row].title or row)]
-            head += [_text(recipe.columns[column].title or column)] * (len(recipe.columns) > 1)
+            head = [word(recipe.rows[row].title or row), *[word(part.title or column)] * (len(recipe.columns) > 1)]
+            if not any(number.values or number.published is not None for number in mine.values()):
+                continue
             if wide:
-                entries = [e for name in scores for e in _entries(mine.get(name), name in printed)]
-                lines.append(Row([*head, *entries]))
+                lines.append(Row([*head, *(e for name in scores for e in _entries(mine.get(name), name in printed))]))
             else:
-                lines += [
-                    Row([*head, _text(score_title(name)), *_entries(n, bool(printed))]) for name, n in mine.items()
-                ]
-        if wide:
-            _mark(lines, columns, shown)
+                lines += [Row([*head, word(score_title(k)), *_entries(n, bool(printed))]) for k, n in mine.items()]
+        for i, heading in enumerate(columns):
+            if wide and heading.key in scores and is_share(heading.key) and not heading.key.endswith("error"):
+                mark_best([line.cells[i] for line in lines])
         result.rows += lines
     return result
 
 
-def _mark(lines: Sequence[Row], columns: Sequence[Column], scores: Sequence[str]) -> None:
-    """Mark the best of each score, of those where more is better."""
-    for i, column in enumerate(columns):
-        if column.key in scores and is_share(column.key) and not column.key.endswith("error"):
-            mark_best([line.cells[i] for line in lines])
+def _columns(title: str, key: str, prefix: str, printed: bool) -> list[Column]:
+    """Those of a score: ours, and if anything was published of it, that and the difference."""
+    further = [Column("published", f"{prefix}published"), Column("difference", f"{prefix}difference")]
+    return [Column(title, key), *further * printed]
 
 
 def _entries(number: Number | None, printed: bool) -> list[Entry]:
@@ -166,10 +158,6 @@ def _entries(number: Number | None, printed: bool) -> list[Entry]:
     known = Entry(MISSING) if number.published is None else Entry(f"{number.published:g}", number.published)
     apart = Entry(MISSING) if number.difference is None else Entry(f"{number.difference:+.1f}", number.difference)
     return [ours, known, apart]
-
-
-def _text(words: str) -> Entry:
-    return Entry(words, words)
 
 
 def score_title(name: str) -> str:
@@ -197,3 +185,39 @@ def verdicts(recipe: Recipe, found: Sequence[Number]) -> list[str]:
                 what = "the sum of mIoU" if judged == "sum_miou" else score_title(judged)
                 sentences.append(f"{where}: " * bool(where) + verdict(titles[0], titles[1], what, difference))
     return sentences
+
+
+def write_table(
+    recipe: Recipe, every: Sequence[Cell], known: Sequence[CellResult], folder: Path, problems: Sequence[str]
+) -> str:
+    """Write the table of all results that there are; returns it as text, with verdicts and what is missing."""
+    scored = {(cell.column, cell.row, cell.seed): result_of(cell, known) for cell in every}
+    present = {key: result for key, result in scored.items() if result is not None}
+    found = numbers(recipe, present)
+    notes = [f"{len(present)} of {len(every)} runs are done."] if len(present) < len(every) else []
+    notes += [*_hardware(present.values()), *problems, *recipe.reasons]
+    made, sentences = table_of(recipe, found, notes), verdicts(recipe, found)
+    for ending, as_text in WRITERS.items():
+        write_atomically(folder / f"table.{ending}", as_text(made))
+    values = {
+        "recipe": recipe.name,
+        "title": recipe.title,
+        "source": recipe.source,
+        "numbers": [number.as_values() for number in found],
+        "verdicts": sentences,
+        "notes": notes,
+    }
+    write_atomically(folder / "table.json", json.dumps(values, indent=1) + "\n")
+    return "\n".join([made.caption, "", as_markdown(made), *sentences, f"\ntable: {folder / 'table.md'}"])
+
+
+def _hardware(present: Collection[CellResult]) -> list[str]:
+    """What the results were computed on, in a sentence."""
+    places = dict.fromkeys(
+        ", ".join(result.environment.get("accelerators") or [str(result.environment.get("processor"))])
+        for result in present
+    )
+    seconds = [result.seconds for result in present if result.seconds is not None]
+    range_of = dict.fromkeys(f"{end(seconds):.0f}" for end in (min, max)) if seconds else {}
+    spent = f", {' to '.join(range_of)} seconds a run" * bool(seconds)
+    return [f"Run on {' and '.join(places)}{spent}."] if places else []

@@ -1,7 +1,7 @@
-"""What methods record in metrics.csv, in words."""
+"""What trainings recorded in metrics.csv, as their methods say that it is shown."""
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from matplotlib import rc_context
 from matplotlib.artist import Artist
@@ -9,76 +9,17 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
-from semiverse.reporting.figures import COLORS, STYLE
-from semiverse.reporting.runs import RunFacts, Setting
+from semiverse.methods.declarations import Curve
+from semiverse.reporting.figures import LINES, STYLE, Picture, line_color, line_style
+from semiverse.reporting.runs import RunFacts, Setting, manner_of_scoring
 
-TERMS = {
-    "supervised": ("Cross entropy of labelled pixels", "nats per pixel"),
-    "anchor": ("Cross entropy of similarities with label rows", "nats per pixel"),
-    "entropy_within": ("Entropy against own labels", "nats per pixel"),
-    "entropy_across": ("Entropy against labels of other domains", "nats per pixel"),
-    "entropy_of_assignment": ("Entropy of the mean assignment", "nats"),
-    "largest_score": ("Largest similarity", "similarity"),
-    "projection_norm": ("Mean length of projected pixels of validation images", "similarity"),
-    "agreement": (
-        "Cells of validation images where label embedding and decoder choose the same class",
-        "share of cells",
-    ),
-    "latent": ("Entropy of the class given the latent class", "nats per pixel"),
-    "consistency": ("Cross entropy of implied with found latent classes", "nats per pixel"),
-    "labeled_adversarial": ("Adversarial term of labelled images", "nats per pixel"),
-    "unlabeled_adversarial": ("Adversarial term of unlabelled images", "nats per pixel"),
-    "pseudo_label": ("Cross entropy with pseudo-labels", "nats per labelled pixel"),
-}
-"""Title and unit of what methods record; others keep their own names."""
-
-Scale = Literal["linear", "whole", "log"]
-"""Of a panel's values: any, whole numbers, or logarithms, with zero at the bottom."""
-
-
-class Pair(NamedTuple):
-    """Two terms that are read together: title, unit, scale, factor that brings values to the unit, legend by term."""
-
-    title: str
-    unit: str
-    scale: Scale
-    factor: float
-    terms: Mapping[str, str]
-
-
-PAIRS = {
-    "effective_latent_classes": Pair(
-        "Latent classes that some class predicts with a probability above 0.1, and above 0.9",
-        "latent classes",
-        "whole",
-        1.0,
-        {"effective_latent_classes_0.1": " above 0.1", "effective_latent_classes_0.9": " above 0.9"},
-    ),
-    "discriminator": Pair(
-        "How often the discriminator is right, on predictions and on label maps",
-        "% of its outputs",
-        "linear",
-        100.0,
-        {"discriminator_right_on_predictions": ", predictions", "discriminator_right_on_labels": ", labels"},
-    ),
-    "discriminator_loss": Pair(
-        "Cross entropy of the discriminator on predictions and on label maps, means since the previous validation",
-        "nats per pixel",
-        "linear",
-        1.0,
-        {"discriminator_on_predictions": ", predictions", "discriminator_on_labels": ", labels"},
-    ),
-}
-BY_CLASS = "pseudo_labels/"
-"""How terms begin that are recorded for every class: the share of all pixels that it labels."""
-
-
-LINES = ("-", "--", ":", "-.")
-SMALL = 0.1
+SINCE = "means since the previous validation"
+PLAIN = Curve("", "")
+LINEAR_BELOW = 0.1
 """Where a logarithmic scale turns linear, to reach zero."""
 
 
-class Curve(NamedTuple):
+class Line(NamedTuple):
     """Legend, column of metrics.csv, runs, line style, colour."""
 
     legend: str
@@ -88,137 +29,140 @@ class Curve(NamedTuple):
     color: str
 
 
-Panels = Mapping[str, tuple[list[Curve], str, float]]
-"""Curves by title, with their unit and the factor that brings values to it."""
+class Recorded(NamedTuple):
+    """A column of metrics.csv: what stands before its name (a domain, a level), its name, its class, how to show it."""
+
+    column: str
+    front: str
+    name: str
+    title: str
+    curve: Curve
 
 
-def curve_figures(settings: Sequence[Setting]) -> dict[str, tuple[str, Figure]]:
-    """One figure a topic, a panel a domain, all runs overlaid: caption and figure by name."""
-    runs = [run for setting in settings for run in setting.runs]
-    columns = dict.fromkeys(column for run in runs for row in run.rows for column in row)
-    domains = list(dict.fromkeys(domain for run in runs for domain in run.domains))
-    figures: dict[str, tuple[str, Figure]] = {}
-    if any(f"{domain}/miou" in columns for domain in domains):
-        panels = {domain: (_score_curves(settings, domain), "mIoU in %", 100.0) for domain in domains}
-        caption = "Validation during training: mean intersection over union."
-        figures["validation_miou"] = (caption, _panels(panels))
-    figures |= _paired_figures(settings, columns, domains)
-    figures |= _class_figures(settings, columns, domains)
-    paired = {term for pair in PAIRS.values() for term in pair.terms}
-    for term in dict.fromkeys(column.partition("/")[2] for column in columns if "/" in column):
-        if not term.startswith(("miou", BY_CLASS)) and term not in paired:
-            title, unit = TERMS.get(term, (term.replace("_", " "), "as recorded"))
-            panels = {d: (_curves(settings, f"{d}/{term}"), unit, 1.0) for d in domains if f"{d}/{term}" in columns}
-            caption = f"{title}; means since the previous validation."
-            figures[f"loss_{term}"] = (caption, _panels(panels))
+def curve_pictures(settings: Sequence[Setting]) -> list[Picture]:
+    """A figure for whatever was recorded, a panel for each front of its columns, all runs overlaid."""
+    columns = dict.fromkeys(column for setting in settings for column in setting.columns)
+    found = _recorded(settings)
+    domains = [domain for setting in settings for run in setting.runs for domain in run.domains]
+    fronts = list(dict.fromkeys([*domains, *(one.front for one in found)]))
+    pictures = _score_pictures(settings, [*columns], fronts)
+    figures: dict[tuple[str, str], dict[Recorded, list[str]]] = {}
+    for one in sorted(found, key=lambda one: fronts.index(one.front)):
+        name = f"{one.name}_{one.front}" if one.curve.by_class else one.curve.panel or f"loss_{one.name}"
+        figures.setdefault((name, one.curve.title), {})[one] = found[one]
+    drawn = [(name, members, next(iter(members)).curve) for (name, _), members in figures.items()]
+    for name, members, curve in sorted(drawn, key=lambda one: 0 if one[2].panel else 2 - one[2].by_class):
+        pictures.append(
+            _class_picture(name, members, settings) if curve.by_class else _term_picture(name, members, settings)
+        )
     pace = {"learning_rate": ("Learning rate", "learning rate"), "images_per_second": ("Speed", "images per second")}
-    panels = {title: (_curves(settings, key), unit, 1.0) for key, (title, unit) in pace.items() if key in columns}
-    if panels:
-        figures["pace"] = ("Learning rate and speed.", _panels(panels))
-    return figures
+    panels = {title: (_lines(settings, key), unit) for key, (title, unit) in pace.items() if key in columns}
+    return [*pictures, Picture("pace", "Learning rate and speed.", _panels(panels))] if panels else pictures
 
 
-def _paired_figures(
-    settings: Sequence[Setting], columns: Collection[str], domains: Sequence[str]
-) -> dict[str, tuple[str, Figure]]:
-    """Figures of what is read together: two terms in each panel, solid and dashed."""
-    figures = {}
-    for name, pair in PAIRS.items():
-        panels = {
-            domain: (_paired_curves(settings, domain, pair), pair.unit, pair.factor)
-            for domain in domains
-            if any(f"{domain}/{term}" in columns for term in pair.terms)
-        }
-        if panels:
-            figures[name] = (f"{pair.title}.", _panels(panels, pair.scale))
-    return figures
+def _recorded(settings: Sequence[Setting]) -> dict[Recorded, list[str]]:
+    """What methods recorded, and the names of the settings that did.
+
+    What is not declared has the name of its column as its title; a run that declares nothing at all has the titles of
+    the others.
+    """
+    everyones = {name: curve for s in settings for name, curve in (s.declared.records if s.declared else {}).items()}
+    found: dict[Recorded, list[str]] = {}
+    for setting in settings:
+        records = everyones if setting.declared is None else setting.declared.records
+        for column in setting.columns:
+            front, _, rest = column.partition("/")
+            name, _, title = rest.partition("/")
+            curve = records.get(name)
+            if curve is None or curve.by_class != bool(title):
+                name, title, curve = rest, "", records.get(rest, Curve(rest.replace("_", " "), "as recorded"))
+            if rest and manner_of_scoring(rest) is None:
+                found.setdefault(Recorded(column, front, name, title, curve), []).append(setting.name)
+    return found
 
 
-def _paired_curves(settings: Sequence[Setting], domain: str, pair: Pair) -> list[Curve]:
-    lines = zip(pair.terms.items(), LINES, strict=False)
-    return [curve for (term, end), line in lines for curve in _curves(settings, f"{domain}/{term}", end, line)]
+def _score_pictures(settings: Sequence[Setting], columns: Sequence[str], fronts: Sequence[str]) -> list[Picture]:
+    """The mIoU of every validation: that of the decoder solid, that of other manners of scoring dashed."""
+    panels: dict[str, tuple[list[Line], str]] = {}
+    for front in fronts:
+        for column in sorted(column for column in columns if column.startswith(f"{front}/")):
+            manner = manner_of_scoring(column.removeprefix(f"{front}/"))
+            if manner is not None:
+                lines = panels.setdefault(front, ([], "mIoU in %"))[0]
+                lines += _lines(settings, column, f" by {manner}" * bool(lines), "--" * bool(lines))
+    caption = "Validation during training: mean intersection over union."
+    return [Picture("validation_miou", caption, _panels(panels, PLAIN._replace(factor=100)))] if panels else []
 
 
-def _class_figures(
-    settings: Sequence[Setting], columns: Collection[str], domains: Sequence[str]
-) -> dict[str, tuple[str, Figure]]:
-    """A figure a domain of the pixels that each class labels, a panel a setting; rare classes ask for a log scale."""
-    figures = {}
-    for domain in domains:
-        classes = [column for column in columns if column.startswith(f"{domain}/{BY_CLASS}")]
-        panels: dict[str, tuple[list[Curve], str, float]] = {}
-        for setting in settings:
-            curves = [
-                Curve(
-                    column.rpartition(BY_CLASS)[2],
-                    column,
-                    setting.runs,
-                    LINES[i // len(COLORS) % 4],
-                    COLORS[i % len(COLORS)],
-                )
-                for i, column in enumerate(classes)
-                if any(column in row for run in setting.runs for row in run.rows)
-            ]
-            if curves:
-                panels[setting.name] = (curves, "% of all pixels", 100.0)
-        if panels:
-            caption = (
-                f"Unlabelled pixels of {domain} that become labels, by class; means since the previous validation."
-            )
-            figures[f"pseudo_labels_{domain}"] = (caption, _panels(panels, "log"))
-    return figures
+def _term_picture(name: str, members: Mapping[Recorded, Collection[str]], settings: Sequence[Setting]) -> Picture:
+    """A panel a front, a line a setting; of what is read together several."""
+    curve, panels = next(iter(members)).curve, {}  # type: tuple[Curve, dict[str, tuple[list[Line], str]]]
+    legends = list(dict.fromkeys(one.curve.legend for one in members))
+    for one, names in members.items():
+        style = LINES[legends.index(one.curve.legend) % len(LINES)] if curve.panel else ""
+        lines = _lines(settings, one.column, one.curve.legend, style, names)
+        panels.setdefault(one.front, ([], curve.unit))[0].extend(lines)
+    return Picture(name, f"{curve.title}." if curve.panel else f"{curve.title}; {SINCE}.", _panels(panels, curve))
 
 
-def _curves(settings: Sequence[Setting], column: str, suffix: str = "", line: str = "") -> list[Curve]:
-    """One curve a setting; beyond eight settings the line styles change."""
+def _class_picture(name: str, members: Mapping[Recorded, Collection[str]], settings: Sequence[Setting]) -> Picture:
+    """A panel a setting, a line a class."""
+    curve, front = next((one.curve, one.front) for one in members)
+    panels: dict[str, tuple[list[Line], str]] = {}
+    for setting in settings:
+        for i, (one, names) in enumerate(members.items()):
+            if setting.name in names:
+                style, color = line_style(i), line_color(i)
+                line = Line(one.title, one.column, setting.runs, style, color)
+                panels.setdefault(setting.name, ([], curve.unit))[0].append(line)
+    return Picture(name, f"{curve.title}, by class of {front}; {SINCE}.", _panels(panels, curve))
+
+
+def _lines(
+    settings: Sequence[Setting], column: str, suffix: str = "", style: str = "", names: Collection[str] | None = None
+) -> list[Line]:
+    """One line a setting, of these names alone if there are any; beyond eight settings the line styles change."""
     return [
-        Curve(s.name + suffix, column, s.runs, line or LINES[i // len(COLORS) % len(LINES)], COLORS[i % len(COLORS)])
+        Line(s.name + suffix, column, s.runs, style or line_style(i), line_color(i))
         for i, s in enumerate(settings)
+        if names is None or s.name in names
     ]
 
 
-def _score_curves(settings: Sequence[Setting], domain: str) -> list[Curve]:
-    column = f"{domain}/miou_by_embedding"
-    embedded = any(column in row for setting in settings for run in setting.runs for row in run.rows)
-    curves = _curves(settings, f"{domain}/miou")
-    return curves + (_curves(settings, column, " by embedding", "--") if embedded else [])
-
-
-def _panels(panels: Panels, scale: Scale = "linear") -> Figure:
-    """A figure with a panel for each title."""
+def _panels(panels: Mapping[str, tuple[Sequence[Line], str]], curve: Curve = PLAIN) -> Figure:
+    """A figure with a panel for each title: lines and unit; all with the scale and factor of a curve."""
     across = min(2, len(panels))
     down = -(-len(panels) // across)
     with rc_context(STYLE):
         figure = Figure(figsize=(7.2 if across > 1 else 4.6, 2.6 * down + 0.35), layout="constrained")
         handles: dict[str, Artist] = {}
-        for i, (title, (curves, unit, factor)) in enumerate(panels.items()):
+        for i, (title, (lines, unit)) in enumerate(panels.items()):
             axes = figure.add_subplot(down, across, i + 1)
             axes.set(title=title, xlabel="training steps", ylabel=unit)
-            for curve in curves:
-                _plot(axes, curve, factor, handles)
-            _set_scale(axes, scale)
-        figure.legend(
-            handles.values(), handles.keys(), loc="outside lower center", ncols=min(4, len(handles) or 1), fontsize=8
-        )
+            for line in lines:
+                _plot(axes, line, curve.factor, handles)
+            _set_scale(axes, curve)
+        columns = min(4, len(handles) or 1)
+        figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=columns, fontsize=8)
     return figure
 
 
-def _set_scale(axes: Axes, scale: Scale) -> None:
-    if scale == "whole":
+def _set_scale(axes: Axes, curve: Curve) -> None:
+    if curve.scale == "whole":
         axes.yaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.set_ylim(bottom=0)
-    elif scale == "log":
-        axes.set_yscale("symlog", linthresh=SMALL)
+    elif curve.scale == "log":
+        axes.set_yscale("symlog", linthresh=LINEAR_BELOW)
         axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    if curve.scale != "linear":
         axes.set_ylim(bottom=0)
 
 
-def _plot(axes: Axes, curve: Curve, factor: float, handles: dict[str, Artist]) -> None:
-    for run in curve.runs:
-        points = [(row["step"], factor * row[curve.column]) for row in run.rows if curve.column in row]
+def _plot(axes: Axes, line: Line, factor: float, handles: dict[str, Artist]) -> None:
+    for run in line.runs:
+        points = [(row["step"], factor * row[line.column]) for row in run.rows if line.column in row]
         if points:
             steps, values = zip(*points, strict=True)
             marker = "o" if len(points) < 2 else None  # one point makes no line
-            drawn = axes.plot(steps, values, curve.style, color=curve.color, linewidth=1.6, marker=marker, alpha=0.9)
-            handles.setdefault(curve.legend, drawn[0])
+            drawn = axes.plot(steps, values, line.style, color=line.color, linewidth=1.6, marker=marker, alpha=0.9)
+            handles.setdefault(line.legend, drawn[0])
     axes.margins(x=0.02)

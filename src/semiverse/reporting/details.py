@@ -1,13 +1,13 @@
-"""Pictures of what an evaluation with details finds: in each domain, and from one domain to another."""
+"""Pictures of what an evaluation finds: in each domain, and from one domain to another."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter
 
 from semiverse.models import SegmentationModel
 from semiverse.reporting.examples import UNREADABLE
@@ -19,41 +19,54 @@ from semiverse.reporting.features import (
     similarity_figure,
     without_details,
 )
-from semiverse.reporting.figures import COLORS, STYLE, ClassScores, Frequencies, class_figure, confusion_figure
-from semiverse.reporting.page import Picture
-from semiverse.reporting.runs import RunFacts, Setting, read_json
-from semiverse.reporting.scores import Evaluated
-from semiverse.reporting.tables import percent_cell
+from semiverse.reporting.figures import STYLE, Picture, heat_map, line_color
+from semiverse.reporting.runs import Protocol, RunFacts, Score, Setting, read_if_there
+from semiverse.reporting.scores import Evaluated, Frequencies
+from semiverse.reporting.tables import MISSING, percent_cell
 
 
-def domain_pictures(domain: str, found: Sequence[Evaluated], frequencies: Frequencies) -> list[Picture]:
-    """Classes beside their frequencies, and reliability, of all settings.
+def domain_pictures(
+    domain: str, found: Sequence[Evaluated], frequencies: Frequencies, settings: Sequence[Setting] = ()
+) -> list[Picture]:
+    """Classes beside their frequencies, and reliability, of all settings, and the confusion of each.
 
     Args:
         domain: Its name.
         found: Its evaluations.
         frequencies: Of the classes in the masks; empty: those of the pixels that were scored.
+        settings: Whose first runs show their confusion.
     """
     pictures = []
     shares = {title: share for title, (share, _) in frequencies.items()} or _scored_shares(found)
-    scores = [ClassScores(e.name, [score.iou for score in e.scores if score.iou]) for e in found]
-    scores = [setting for setting in scores if setting.ious]
-    if scores and shares:
-        several = any(len(setting.ious) > 1 for setting in scores)
-        whiskers = " Whiskers are standard deviations over seeds." * several
+    ious = {e.name: e.ious for e in found if e.ious}
+    if ious and shares:
+        whiskers = " Whiskers are standard deviations over seeds." * any(len(runs) > 1 for runs in ious.values())
         caption = (
             f"Classes of {domain}, the most frequent first: intersection over union and share of pixels.{whiskers}"
         )
-        pictures.append(Picture(f"class_iou_{domain}", caption, class_figure(scores, shares)))
-    curves = [Reliability(e.name, [s.calibration for s in e.scores if s.calibration is not None]) for e in found]
-    curves = [curve for curve in curves if curve.calibrations]
-    if curves:
+        pictures.append(Picture(f"class_iou_{domain}", caption, class_figure(ious, shares)))
+    bins = {e.name: [s.calibration for s in e.scores if s.calibration is not None] for e in found}
+    bins = {name: calibrations for name, calibrations in bins.items() if calibrations}
+    if bins:
         caption = (
             f"Reliability in {domain}: below the diagonal the model is surer than it is right. The calibration error "
             "is the mean distance from the diagonal over all pixels."
         )
-        pictures.append(Picture(f"reliability_{domain}", caption, reliability_figure(curves)))
+        pictures.append(Picture(f"reliability_{domain}", caption, reliability_figure(bins)))
+    for run, protocol, score in _of_first_runs(settings):
+        if protocol.domain == domain and score.confusion:
+            name = f"confusion_{domain}_{run.name}_{protocol.via}_{protocol.split}"
+            manner = f"by {protocol.via}, split {protocol.split}"
+            caption = f"Confusion of {run.name}, {manner}: what the pixels of each class were taken for."
+            pictures.append(Picture(name, caption, confusion_figure(score.confusion, list(score.iou))))
     return pictures
+
+
+def _of_first_runs(settings: Sequence[Setting]) -> Iterator[tuple[RunFacts, Protocol, Score]]:
+    """Every score of the first run of each setting."""
+    for setting in settings:
+        for protocol, score in setting.runs[0].scores.items():
+            yield setting.runs[0], protocol, score
 
 
 def _scored_shares(found: Sequence[Evaluated]) -> Mapping[str, float]:
@@ -69,9 +82,9 @@ def across_pictures(settings: Sequence[Setting]) -> tuple[list[Picture], list[st
     """Pictures of what domains have to do with each other, by the first run of every setting; and what is missing."""
     pictures: list[Picture] = []
     problems = without_details(settings)
-    for run in [setting.runs[0] for setting in settings]:
-        pictures += _confusions(run)
-        features = None
+    for setting in settings:
+        run, features = setting.runs[0], None
+        pictures += _seen_as(setting)
         try:
             features = read_features(run.run.folder)
             pictures += _feature_maps(run, features) if features is not None else []
@@ -84,23 +97,22 @@ def across_pictures(settings: Sequence[Setting]) -> tuple[list[Picture], list[st
     return pictures, problems
 
 
-def _confusions(run: RunFacts) -> list[Picture]:
+def _seen_as(setting: Setting) -> list[Picture]:
     """What the head of every domain says of every other domain."""
-    classes = {protocol.domain: list(score.iou) for protocol, score in run.scores.items() if score.iou}
+    classes = {protocol.domain: list(score.iou) for _, protocol, score in _of_first_runs([setting]) if score.iou}
     pictures = []
-    for protocol, score in run.scores.items():
+    for run, protocol, score in _of_first_runs([setting]):
         for other, seen in (score.seen_as or {}).items():
             domain = protocol.domain
             answers = classes.get(other) or list(dict.fromkeys(name for row in seen.values() for name in row))
-            if not answers:
-                continue
-            axes_titles = (f"class of {other} that its head sees", f"true class of {domain}")
             name = f"seen_as_{domain}_{other}_{run.name}_{protocol.via}_{protocol.split}"
             caption = (
                 f"{domain} through the eyes of {other}: what the head of {other} in {run.name} takes its pixels for."
             )
-            figure = confusion_figure(seen, classes.get(domain, list(seen)), answers, axes_titles)
-            pictures.append(Picture(name, caption, figure))
+            axes_titles = (f"class of {other} that its head sees", f"true class of {domain}")
+            if answers:
+                figure = confusion_figure(seen, classes.get(domain, list(seen)), answers, axes_titles)
+                pictures.append(Picture(name, caption, figure))
     return pictures
 
 
@@ -118,7 +130,7 @@ def _feature_maps(run: RunFacts, features: Features) -> list[Picture]:
 
 def _similarities(run: RunFacts, features: Features | None) -> list[Picture]:
     """Label embeddings of models that have them, centroids of features of the others."""
-    if read_json(run.run.folder / "model" / "labels.json", []).get("label_embeddings"):
+    if read_if_there(run.run.folder / "model" / "labels.json", []).get("label_embeddings"):
         names, similarity = label_row_similarity(SegmentationModel.load(run.run.folder))
         what = "label embeddings"
     elif features is not None and not _separate(run):
@@ -138,13 +150,6 @@ def _separate(run: RunFacts) -> bool:
 
 FEWEST = 1e-4
 """Share of all pixels below which a bin says too little about its accuracy to be a point of the curve."""
-
-
-class Reliability(NamedTuple):
-    """Calibration of a setting: name, and bins and error of each of its runs."""
-
-    name: str
-    calibrations: Sequence[Mapping[str, Any]]
 
 
 class Bins(NamedTuple):
@@ -170,18 +175,28 @@ def _number(value: float | None) -> float:
     return 0.0 if value is None else value
 
 
-def reliability_figure(settings: Sequence[Reliability]) -> Figure:
-    """Accuracy against confidence for each setting, and below it how many pixels have that confidence."""
+def reliability_figure(settings: Mapping[str, Sequence[Mapping[str, Any]]]) -> Figure:
+    """Accuracy against confidence for each setting, and below it how many pixels have that confidence.
+
+    Args:
+        settings: Bins and error of each run, by setting.
+    """
     with rc_context(STYLE):
         figure = Figure(figsize=(4.4, 5.2 + 0.19 * len(settings)), layout="constrained")
         upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3.2, 1))
-        upper.plot([0, 100], [0, 100], color="#999999", linewidth=1, linestyle="--", zorder=1)
-        lines = [Line2D([], [], color="#999999", linewidth=1, linestyle="--")]
+        lines = upper.plot([0, 100], [0, 100], color="#999999", linewidth=1, linestyle="--", zorder=1)
         titles = ["confidence is accuracy"]
-        for i, setting in enumerate(settings):
-            lines.append(_draw(upper, lower, setting, i, len(settings)))
-            errors = percent_cell([calibration["error"] for calibration in setting.calibrations])
-            titles.append(f"{setting.name}: calibration error {errors.text} %")
+        for i, (name, calibrations) in enumerate(settings.items()):
+            bins, color = pooled(calibrations), line_color(i)
+            drawn = bins.share >= FEWEST
+            points = 100 * bins.confidence[drawn], 100 * bins.accuracy[drawn]
+            lines += upper.plot(*points, "o-", color=color, linewidth=1.6, markersize=4)
+            width = 100 / len(bins.share)
+            part = 0.86 * width / len(settings)
+            left = width * (np.arange(len(bins.share)) + 0.07) + part * i
+            lower.bar(left, 100 * bins.share, width=part, align="edge", color=color, alpha=0.85, linewidth=0)
+            errors = percent_cell([calibration["error"] for calibration in calibrations])
+            titles.append(f"{name}: calibration error {errors.text} %")
         upper.set(xlim=(0, 100), ylim=(0, 100), ylabel="accuracy in %")
         lower.set(xlabel="confidence (probability of the predicted class) in %", ylabel="% of pixels")
         figure.align_ylabels()
@@ -189,14 +204,85 @@ def reliability_figure(settings: Sequence[Reliability]) -> Figure:
     return figure
 
 
-def _draw(upper: Axes, lower: Axes, setting: Reliability, number: int, count: int) -> Line2D:
-    bins, color = pooled(setting.calibrations), COLORS[number % len(COLORS)]
-    drawn = bins.share >= FEWEST
-    line = upper.plot(
-        100 * bins.confidence[drawn], 100 * bins.accuracy[drawn], "o-", color=color, linewidth=1.6, markersize=4
-    )[0]
-    width = 100 / len(bins.share)
-    part = 0.86 * width / count
-    left = width * (np.arange(len(bins.share)) + 0.07) + part * number
-    lower.bar(left, 100 * bins.share, width=part, align="edge", color=color, alpha=0.85, linewidth=0)
-    return line
+def class_figure(scores: Mapping[str, Sequence[Mapping[str, float | None]]], shares: Mapping[str, float]) -> Figure:
+    """A bar for each class and setting, frequent classes above, and a narrow panel of their frequencies.
+
+    Args:
+        scores: Intersection over union by class of each run, by setting; spreads are drawn as whiskers.
+        shares: Of the pixels, in [0, 1], by class.
+    """
+    known = dict.fromkeys(title for ious in scores.values() for iou in ious for title in iou)
+    classes = sorted(known, key=lambda title: -shares.get(title, 0.0))
+    thickness = 0.8 / len(scores)
+    height = len(classes) * max(0.24, 0.09 + 0.11 * len(scores))
+    with rc_context(STYLE):
+        figure = Figure(figsize=(6.2, 1.1 + height + 0.2 * -(-len(scores) // 3)), layout="constrained")
+        left, right = figure.subplots(1, 2, sharey=True, width_ratios=(3.2, 1), gridspec_kw={"wspace": 0.12})
+        places = np.arange(len(classes))
+        bars = []
+        for i, ious in enumerate(scores.values()):
+            found = [[v for iou in ious if (v := iou.get(c)) is not None] for c in classes]
+            means = [100 * float(np.mean(values)) if values else np.nan for values in found]
+            spreads = [100 * float(np.std(values, ddof=1)) if len(values) > 1 else np.nan for values in found]
+            offset = (i - (len(scores) - 1) / 2) * thickness
+            bars.append(left.barh(places + offset, means, thickness, color=line_color(i), linewidth=0))
+            left.errorbar(means, places + offset, xerr=spreads, fmt="none", ecolor="#333333", elinewidth=0.8)
+            for place, mean in zip(places, means, strict=True):
+                if np.isnan(mean):
+                    left.text(0.6, place + offset, MISSING, va="center", fontsize=7, color="#666666")
+        left.set_yticks(places, classes)
+        left.set(xlim=(0, 100), ylim=(len(classes) - 0.5, -0.5), xlabel="intersection over union in %")
+        left.grid(axis="y", visible=False)
+        left.tick_params(axis="y", length=0)
+        _frequencies(right, [100 * shares.get(title, 0.0) for title in classes])
+        if len(scores) > 1:
+            figure.legend(bars, [*scores], loc="outside lower center", ncols=min(3, len(scores)), fontsize=8)
+    return figure
+
+
+def _frequencies(axes: Axes, percent: Sequence[float]) -> None:
+    """Points on a logarithmic scale, for a bar would have no foot; classes that never occur have none."""
+    places = [i for i, value in enumerate(percent) if value > 0]
+    values = [percent[i] for i in places]
+    axes.set_xscale("log")
+    if values:
+        low, high = 10 ** np.floor(np.log10(0.8 * min(values))), 100.0
+        axes.hlines(places, low, values, color="#b8c0c8", linewidth=1)
+        axes.plot(values, places, "o", color="#5c6670", markersize=4)
+        axes.set_xlim(low, high)
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.set_xlabel("% of pixels\n(log scale)")
+    axes.grid(axis="y", visible=False)
+    axes.tick_params(axis="y", length=0)
+
+
+def confusion_figure(
+    confusion: Mapping[str, Mapping[str, int]],
+    classes: Sequence[str],
+    answers: Sequence[str] | None = None,
+    axes_titles: tuple[str, str] = ("predicted class", "true class"),
+) -> Figure:
+    """Where the pixels of each true class (a row) went, in percent of the class.
+
+    Args:
+        confusion: Pixels by true and predicted class; what is absent is 0.
+        classes: All true classes, in order.
+        answers: All classes that can be predicted, in order; None: the true ones.
+        axes_titles: What stands below the columns and beside the rows.
+    """
+    answers = classes if answers is None else answers
+    counts = np.array([[confusion.get(true, {}).get(found, 0) for found in answers] for true in classes], dtype=float)
+    total = counts.sum(axis=1, keepdims=True)
+    shares = np.divide(100 * counts, total, out=np.full_like(counts, np.nan), where=total > 0)
+    names = [name if there else f"{name} (no pixels)" for name, there in zip(classes, total > 0, strict=True)]
+    with rc_context(STYLE | {"axes.grid": False}):
+        figure = Figure(figsize=(2.2 + 0.34 * len(answers), 1.6 + 0.34 * len(classes)), layout="compressed")
+        axes = figure.add_subplot()
+
+        def written(row: int, column: int) -> str:
+            return f"{shares[row, column]:.0f}" if shares[row, column] >= 0.5 else ""
+
+        picture = heat_map(axes, shares, (names, answers), (0, 100), written)
+        axes.set(xlabel=axes_titles[0], ylabel=axes_titles[1])
+        figure.colorbar(picture, ax=axes, label="% of the true class", fraction=0.046)
+    return figure

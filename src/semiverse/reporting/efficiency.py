@@ -1,9 +1,8 @@
 """Label efficiency: scores over the number of labelled images."""
 
-import json
 from collections.abc import Sequence
 from statistics import mean
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from matplotlib import rc_context
 from matplotlib.axes import Axes
@@ -11,37 +10,38 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, NullLocator, StrMethodFormatter
 
-from semiverse.reporting.figures import COLORS, STYLE
-from semiverse.reporting.runs import Protocol, RunFacts, Setting, common_name, without_seeds
+from semiverse.reporting.figures import STYLE, Picture, line_color, line_style
+from semiverse.reporting.runs import Protocol, RunFacts, Setting, alike, common_name, without_seeds
 from semiverse.reporting.scores import protocols
 
 BUDGET = ("labeled", "labeled_list")
 
 
-class Method(NamedTuple):
-    """Runs that differ only in label budgets and seeds: a line of the figure."""
+class BudgetLine(NamedTuple):
+    """Runs that differ only in label budgets and seeds."""
 
     name: str
     runs: list[RunFacts]
 
 
-def lines(settings: Sequence[Setting]) -> list[Method]:
+def lines(settings: Sequence[Setting]) -> list[BudgetLine]:
     """Runs in groups that differ only in label budgets and seeds; none where no group has two budgets."""
-    groups: dict[str, list[RunFacts]] = {}
-    for run in (run for setting in settings for run in setting.runs):
+
+    def values(run: RunFacts) -> dict[str, Any]:
         config = without_seeds(run.config)
         for domain in config["data"]["domains"].values():
             for key in BUDGET:
                 domain.pop(key, None)
-        groups.setdefault(json.dumps(config, sort_keys=True, default=str), []).append(run)
-    if not any(len({_budget(run) for run in runs}) > 1 for runs in groups.values()):
+        return config
+
+    several = alike([run for setting in settings for run in setting.runs], values)
+    if all(len({tuple(map(len, run.labeled.values())) for run in runs}) == 1 for runs in several):
         return []
-    several = list(groups.values())
     for title in (common_name, _common_parts, lambda runs: runs[0].method):
         names = [title(runs) for runs in several]
         if all(names) and len(set(names)) == len(names):
-            return [Method(name, runs) for name, runs in zip(names, several, strict=True)]
-    return [Method(f"like {runs[0].name}" if len(runs) > 1 else runs[0].name, runs) for runs in several]
+            return [BudgetLine(name, runs) for name, runs in zip(names, several, strict=True)]
+    return [BudgetLine(f"like {runs[0].name}" if len(runs) > 1 else runs[0].name, runs) for runs in several]
 
 
 def _common_parts(runs: Sequence[RunFacts]) -> str:
@@ -50,80 +50,75 @@ def _common_parts(runs: Sequence[RunFacts]) -> str:
     return "/".join(part for part in first if all(part in other for other in others))
 
 
-def _budget(run: RunFacts) -> tuple[int, ...]:
-    return tuple(len(ids) for ids in run.labeled.values())
-
-
-def points(line: Method, members: Sequence[Protocol], domains: Sequence[str]) -> dict[int, list[float]]:
+def points(line: BudgetLine, members: Sequence[Protocol], domains: Sequence[str]) -> dict[int, list[float]]:
     """Sums of mIoU over protocols, in [0, 1] each, by the number of labelled images of some domains."""
     found: dict[int, list[float]] = {}
     for run in line.runs:
-        scores = [run.scores[p] for p in members if p in run.scores and (run.scores[p].step is None or run.finished)]
-        values = [score.miou for score in scores if score.miou is not None]
-        count = sum(len(run.labeled.get(domain, ())) for domain in domains)
-        if count and len(values) == len(members):
-            found.setdefault(count, []).append(sum(values))
+        count, total = sum(len(run.labeled.get(domain, ())) for domain in domains), run.total(members)
+        if count and total is not None and (run.finished or not any(run.validated(members))):
+            found.setdefault(count, []).append(total)
     return dict(sorted(found.items()))
 
 
-def efficiency_figures(settings: Sequence[Setting]) -> dict[str, tuple[str, Figure]]:
-    """A panel for each domain and one for the sum, a line a method with its range over seeds: caption and figure.
+class BudgetPanel(NamedTuple):
+    """A panel: its title, what is summed, whose labelled images are counted, and the points of every line."""
 
-    A domain whose budget never changes is drawn over the labelled images of all domains. Empty where runs do not differ
+    title: str
+    members: Sequence[Protocol]
+    domains: Sequence[str]
+    curves: Sequence[dict[int, list[float]]]
+
+
+def efficiency_pictures(settings: Sequence[Setting]) -> list[Picture]:
+    """A panel for each domain and one for the sum, a line a method with its range over seeds.
+
+    A domain whose budget never changes is drawn over the labelled images of all domains. None where runs do not differ
     in their budgets, or have no scores.
     """
     drawn, manners = lines(settings), protocols(settings)
     if not drawn or not manners:
-        return {}
+        return []
+    runs = [run for line in drawn for run in line.runs]
+    everywhere = list(dict.fromkeys(domain for run in runs for domain in run.domains))
     members = next(iter(manners.values()))
-    everywhere = list(dict.fromkeys(domain for line in drawn for run in line.runs for domain in run.domains))
-    panels: list[tuple[str, list[Protocol], list[str]]] = []
-    for protocol in members:
-        own = {len(run.labeled.get(protocol.domain, ())) for line in drawn for run in line.runs}
-        panels.append((protocol.domain, [protocol], [protocol.domain] if len(own) > 1 else everywhere))
-    if len(members) > 1:
-        panels.append(("sum over domains", list(members), everywhere))
-    curves = [[points(line, chosen, domains) for line in drawn] for _, chosen, domains in panels]
-    if not any(len(curve) > 1 for panel in curves for curve in panel):
-        return {}
+    chosen = [(protocol.domain, [protocol]) for protocol in members]
+    chosen += [("sum over domains", members)] if len(members) > 1 else []
+    panels = []
+    for title, parts in chosen:
+        several = len(parts) == 1 and len({len(run.labeled.get(title, ())) for run in runs}) > 1
+        domains = [title] if several else everywhere
+        panels.append(BudgetPanel(title, parts, domains, [points(line, parts, domains) for line in drawn]))
+    if not any(len(curve) > 1 for panel in panels for curve in panel.curves):
+        return []
     caption = (
         "Label efficiency: mean intersection over union by the number of labelled images. Lines are means over seeds, "
         "bands reach from the lowest to the highest."
     )
-    return {"label_efficiency": (caption, _figure(drawn, panels, curves))}
+    return [Picture("label_efficiency", caption, _figure(drawn, panels))]
 
 
-def _figure(
-    drawn: Sequence[Method],
-    panels: Sequence[tuple[str, Sequence[Protocol], Sequence[str]]],
-    curves: Sequence[Sequence[dict[int, list[float]]]],
-) -> Figure:
+def _figure(drawn: Sequence[BudgetLine], panels: Sequence[BudgetPanel]) -> Figure:
     with rc_context(STYLE):
         figure = Figure(figsize=(max(4.6, 3.4 * len(panels)), 3.1), layout="constrained")
         handles: dict[str, Line2D] = {}
-        for i, (title, members, domains) in enumerate(panels):
+        for i, panel in enumerate(panels):
             axes = figure.add_subplot(1, len(panels), i + 1)
-            axes.set(title=title, xlabel="labelled images" + " of all domains" * (len(domains) > 1))
-            axes.set_ylabel("mIoU in %" if len(members) == 1 else "sum of mIoU in points")
-            for j, (line, curve) in enumerate(zip(drawn, curves[i], strict=True)):
+            axes.set(title=panel.title, xlabel="labelled images" + " of all domains" * (len(panel.domains) > 1))
+            axes.set_ylabel("mIoU in %" if len(panel.members) == 1 else "sum of mIoU in points")
+            for j, (line, curve) in enumerate(zip(drawn, panel.curves, strict=True)):
                 if curve:
                     handles.setdefault(line.name, _plot(axes, curve, j))
-            _set_counts(axes, sorted({count for curve in curves[i] for count in curve}))
+            axes.set_xscale("log", base=2)
+            axes.xaxis.set_major_locator(FixedLocator(sorted({count for curve in panel.curves for count in curve})))
+            axes.xaxis.set_minor_locator(NullLocator())
+            axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
         figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=4, fontsize=8)
     return figure
 
 
 def _plot(axes: Axes, curve: dict[int, list[float]], position: int) -> Line2D:
     """Mean over seeds as a line, smallest to largest as a band."""
-    color = COLORS[position % len(COLORS)]
+    color, style = line_color(position), line_style(position)
     counts, scores = list(curve), [[100 * value for value in values] for values in curve.values()]
     axes.fill_between(counts, [*map(min, scores)], [*map(max, scores)], color=color, alpha=0.18, linewidth=0)
-    style = ("-", "--", ":", "-.")[position // len(COLORS) % 4]
     return axes.plot(counts, [*map(mean, scores)], style, color=color, marker="o", markersize=4, linewidth=1.6)[0]
-
-
-def _set_counts(axes: Axes, counts: Sequence[int]) -> None:
-    axes.set_xscale("log", base=2)
-    axes.xaxis.set_major_locator(FixedLocator(list(counts)))
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))

@@ -1,25 +1,25 @@
 """Which images are shown: the best, the worst and the most improved by their own mIoU."""
 
-from argparse import ArgumentError
 from collections.abc import Mapping, Sequence
-from copy import deepcopy
 from dataclasses import dataclass, field
-from importlib import import_module
 from itertools import cycle
 from statistics import mean
 from typing import Any
 
-from jsonargparse import ArgumentParser
+import numpy as np
+from matplotlib.figure import Figure
 from torch import Tensor
-from tqdm import tqdm
 
-from semiverse.data import Sample
+from semiverse.configuration.build import build
+from semiverse.data import Content, Sample
 from semiverse.inference.predictor import Predictor
 from semiverse.labels import LabelSpace
 from semiverse.mixture import DomainMixture
 from semiverse.models import SegmentationModel
-from semiverse.reporting.figures import Frequencies, frequencies
+from semiverse.progress import Progress
+from semiverse.reporting.figures import Picture, legend, picture_grid, unlabeled_entry
 from semiverse.reporting.runs import RunFacts, Setting
+from semiverse.reporting.scores import Frequencies
 
 KINDS = ("best", "worst", "most improved")
 IMPROVED = KINDS[2]
@@ -40,7 +40,7 @@ def image_scores(settings: Sequence[Setting], domain: str, split: str) -> dict[s
     return found
 
 
-def choose(scores: ImageScores, baseline: str, ids: Sequence[str], count: int) -> list[tuple[str, str]]:
+def choose_examples(scores: ImageScores, baseline: str, ids: Sequence[str], count: int) -> list[tuple[str, str]]:
     """Ids of up to ``count`` images that every setting scored, each with its kind: best first, most improved last.
 
     Best and worst by the mean over settings; improvement is the mean of the others minus the baseline, and only above
@@ -87,7 +87,7 @@ def choice(kinds: Sequence[str], scores: ImageScores, baseline: str) -> str:
     return f"the best and worst by their own mIoU{by_mean}{improved}"
 
 
-UNREADABLE = (ArgumentError, ValueError, OSError)
+UNREADABLE = (ValueError, OSError)
 """What data or a model that is not there, or not any more what it was, brings about."""
 
 
@@ -140,26 +140,33 @@ def mixture(values: Mapping[str, Any]) -> DomainMixture:
     """The data that a configuration describes.
 
     Raises:
-        ArgumentError: If it names classes or options that do not exist here.
-        ValueError: If they do not go together.
+        ValueError: If it names classes or options that do not exist here, or that do not go together.
     """
-    import_module("semiverse.datasets")  # so that class names are known
-    parser = ArgumentParser(exit_on_error=False)
-    parser.add_class_arguments(DomainMixture, "data", sub_configs=True)
-    parsed = parser.parse_object({"data": deepcopy(values)})  # which changes what it is given
-    data: DomainMixture = parser.instantiate(parsed).data
-    return data
+    return build(DomainMixture, values, "data")
 
 
 def _examples(data: DomainMixture, domain: str, count: int, scores: ImageScores, baseline: str) -> Examples:
     """Examples of a domain: the best, worst and most improved where its images were scored, else evenly chosen."""
     split, labels = data.evaluation(domain), data.label_spaces[domain]
     places = {record.id: i for i, record in enumerate(split.records)}
-    chosen = choose(scores, baseline, list(places), count)
+    chosen = choose_examples(scores, baseline, list(places), count)
     samples = [split[places[title]] for title, _ in chosen] or [split[i] for i in evenly(len(split), count)]
     contents = data.contents(domain, data.domains[domain].val)
     kinds = [kind for _, kind in chosen]
     return Examples(domain, labels, samples, len(split), frequencies(contents, labels), kinds, scores)
+
+
+def frequencies(contents: Sequence[Content], labels: LabelSpace) -> Frequencies:
+    """Share of all pixels of the masks, ignored ones included, and number of images of each class.
+
+    Empty without a readable mask.
+    """
+    counted = [content.pixels for content in contents if content.pixels is not None]
+    if not counted:
+        return {}
+    pixels = np.stack(counted)
+    shares, images = pixels.sum(axis=0) / max(1, pixels.sum()), (pixels > 0).sum(axis=0)
+    return {title: (float(shares[i]), int(images[i])) for i, title in enumerate(labels.classes)}
 
 
 def evenly(total: int, count: int) -> list[int]:
@@ -172,7 +179,7 @@ def add_predictions(examples: Sequence[Examples], settings: Sequence[Setting], d
     """Let one run of every setting segment the examples; returns what could not be done."""
     problems: list[str] = []
     total = len(settings) * sum(len(example.samples) for example in examples)
-    with tqdm(total=total, desc="example pictures", delay=2, leave=False) as bar:
+    with Progress("example pictures", total) as bar:
         for setting in settings:
             try:
                 problems += _predict(examples, setting, device, bar)
@@ -181,7 +188,7 @@ def add_predictions(examples: Sequence[Examples], settings: Sequence[Setting], d
     return problems
 
 
-def _predict(examples: Sequence[Examples], setting: Setting, device: str, bar: "tqdm[Any]") -> list[str]:
+def _predict(examples: Sequence[Examples], setting: Setting, device: str, bar: Progress) -> list[str]:
     """Add the predictions of a setting; returns where its classes are others than those of the examples."""
     model = SegmentationModel.load(setting.runs[0].run.folder)
     predictor = Predictor(model, resize=False, device=device)
@@ -193,5 +200,34 @@ def _predict(examples: Sequence[Examples], setting: Setting, device: str, bar: "
             example.predictions[setting.name] = masks
         elif known is not None:
             problems.append(f"No predictions of {setting.name} for {example.domain}: it was trained on other classes.")
-        bar.update(len(example.samples))
+        bar.advance(len(example.samples))
     return problems
+
+
+def example_picture(example: Examples, compared: Sequence[Setting]) -> Picture:
+    """Examples with what the first run of every setting makes of them."""
+    several = [f"{setting.name} is shown by {setting.runs[0].name}" for setting in compared if len(setting.runs) > 1]
+    caption = (
+        f"{len(example.samples)} of the {example.split_size} validation images, "
+        f"{choice(example.kinds, example.scores, compared[0].name)}. Black in the truth: no "
+        f"label, not scored.{' ' * bool(several)}{'; '.join(several)}{'.' * bool(several)}"
+    )
+    return Picture(f"examples_{example.domain}", caption, example_figure(example))
+
+
+def example_figure(examples: Examples) -> Figure:
+    """A row an image: the image, its mask, and a column for each prediction."""
+    labels, samples = examples.labels, examples.samples
+    columns = [[sample.mask for sample in samples], *examples.predictions.values()]
+    rows = [
+        [sample.image.permute(1, 2, 0), *(labels.colorize(masks[i]) for masks in columns)]
+        for i, sample in enumerate(samples)
+    ]
+    captions = []
+    for i, sample in enumerate(samples):  # the image's id, why it was chosen, and its own mIoU by each prediction
+        scores = [examples.scores.get(setting, {}).get(sample.id) for setting in examples.predictions]
+        numbers = ["" if score is None else f"mIoU {100 * score:.1f}" for score in scores]
+        captions.append([sample.id, *examples.kinds[i : i + 1], *(numbers if examples.kinds else [])])
+    shown = [mask for masks in columns for mask in masks]
+    classes = legend(shown, labels) + unlabeled_entry(shown)
+    return picture_grid(rows, ["image", "truth", *examples.predictions], classes, captions)

@@ -3,13 +3,13 @@
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import cycle
 from pathlib import Path
 from typing import NamedTuple, cast
 
 import numpy as np
 from matplotlib import colormaps, rc_context
 from matplotlib.artist import Artist
-from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap, to_hex
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -20,10 +20,8 @@ from scipy.spatial.distance import squareform
 from semiverse.labels import distinct_colors
 from semiverse.models import SegmentationModel
 from semiverse.models.label_embeddings import LabelEmbeddings
-from semiverse.reporting.figures import COLORS, STYLE
-from semiverse.reporting.runs import Setting, read_json
-
-FILE = "features.npz"
+from semiverse.reporting.figures import MOST_NUMBERS, STYLE, heat_map, line_color, two_digits
+from semiverse.reporting.runs import Setting, read_if_there
 
 
 class NamedClass(NamedTuple):
@@ -83,7 +81,7 @@ def read_features(folder: Path) -> Features | None:
     Raises:
         ValueError: If the file is damaged.
     """
-    path = folder / FILE
+    path = folder / "features.npz"
     if not path.is_file():
         return None
     try:
@@ -95,7 +93,7 @@ def read_features(folder: Path) -> Features | None:
         raise ValueError(f"{path} is damaged ({error}) and was left out; evaluate the run again") from error
     finite = np.isfinite(values).all(axis=1)
     pixels = [pixel for pixel, usable in zip(pixels, finite, strict=True) if usable]
-    found = read_json(folder / "evaluation.json", [])
+    found = read_if_there(folder / "evaluation.json", [])
     across, same_name = found.get("centroid_similarity", {}), found.get("same_name_similarity")
     return Features(values[finite], pixels, across, same_name) if pixels else None
 
@@ -135,8 +133,26 @@ def feature_map(features: Features) -> Figure | None:
     values = features.values[chosen]
     if len(chosen) < FEWEST_POINTS or np.ptp(values, axis=0).max() == 0:
         return None
-    pixels = [features.pixels[i] for i in chosen]
-    return _drawn(embedded(values), [pixel.domain for pixel in pixels], [pixel.title for pixel in pixels])
+    pixels, plane = [features.pixels[i] for i in chosen], embedded(values)
+    colors = class_colors(list(dict.fromkeys(pixel.title for pixel in pixels)))
+    shapes = dict(zip(dict.fromkeys(pixel.domain for pixel in pixels), cycle(MARKERS), strict=False))
+    columns = -(-len(colors) // 24)
+    with rc_context(STYLE | {"axes.grid": False, "axes.spines.top": True, "axes.spines.right": True}):
+        figure = Figure(figsize=(6.6 + 1.5 * columns, 5.8), layout="constrained")
+        axes = figure.add_subplot()
+        order = np.random.default_rng(0).permutation(len(plane))  # so that no class lies on top of all others
+        entries: list[Artist] = []
+        for domain, shape in shapes.items():
+            own = [i for i in order if pixels[i].domain == domain]
+            shades = [colors[pixels[i].title] for i in own]
+            axes.scatter(plane[own, 0], plane[own, 1], s=13, c=shades, marker=shape, alpha=0.75, linewidths=0)
+            entries.append(Line2D([], [], linestyle="none", marker=shape, color="#444444", markersize=5))
+        axes.set(xticks=[], yticks=[], xlabel="first t-SNE dimension", ylabel="second t-SNE dimension")
+        axes.set_aspect("equal", adjustable="datalim")
+        entries += [Patch(color=color) for color in colors.values()]
+        names = [*shapes, *colors]
+        figure.legend(entries, names, loc="outside right upper", ncols=columns, fontsize=8, handlelength=1.2)
+    return figure
 
 
 def thinned(features: Features, most: int) -> list[int]:
@@ -180,40 +196,8 @@ def class_colors(titles: Sequence[str]) -> dict[str, str]:
     return dict(zip(titles, map(to_hex, parts), strict=True))
 
 
-def _drawn(plane: np.ndarray, domains: Sequence[str], titles: Sequence[str]) -> Figure:
-    colors = class_colors(list(dict.fromkeys(titles)))
-    shapes = {domain: MARKERS[i % len(MARKERS)] for i, domain in enumerate(dict.fromkeys(domains))}
-    columns = -(-len(colors) // 24)
-    with rc_context(STYLE | {"axes.grid": False, "axes.spines.top": True, "axes.spines.right": True}):
-        figure = Figure(figsize=(6.6 + 1.5 * columns, 5.8), layout="constrained")
-        axes = figure.add_subplot()
-        order = np.random.default_rng(0).permutation(len(plane))  # so that no class lies on top of all others
-        for domain, shape in shapes.items():
-            own = [i for i in order if domains[i] == domain]
-            shades = [colors[titles[i]] for i in own]
-            axes.scatter(plane[own, 0], plane[own, 1], s=13, c=shades, marker=shape, alpha=0.75, linewidths=0)
-        axes.set(xticks=[], yticks=[], xlabel="first t-SNE dimension", ylabel="second t-SNE dimension")
-        axes.set_aspect("equal", adjustable="datalim")
-        _legends(axes, colors, shapes, columns)
-    return figure
-
-
-def _legends(axes: Axes, colors: dict[str, str], shapes: dict[str, str], columns: int) -> None:
-    """Shapes of the domains and colours of the classes, both outside."""
-    markers: list[Artist] = [
-        Line2D([], [], linestyle="none", marker=shape, color="#444444", markersize=5) for shape in shapes.values()
-    ]
-    patches: list[Artist] = [Patch(color=color) for color in colors.values()]
-    figure = axes.figure
-    figure.legend(
-        markers + patches, [*shapes, *colors], loc="outside right upper", ncols=columns, fontsize=8, handlelength=1.2
-    )
-
-
 OPPOSITES = LinearSegmentedColormap.from_list("opposites", ["#1f5f99", "#8fb8da", "#f7f7f7", "#e3a48f", "#b5472f"])
 """Of cosines: blue below zero, red above it, both less glaring than usual."""
-MOST_NUMBERS = 30
-"""Classes up to which there is room for numbers."""
 
 
 def label_row_similarity(model: SegmentationModel) -> tuple[list[NamedClass], np.ndarray]:
@@ -247,26 +231,18 @@ def similarity_figure(names: Sequence[NamedClass], similarity: np.ndarray) -> Fi
     shown = similarity[np.ix_(order, order)]
     titles = [str(names[i]) for i in order]
     domains = list(dict.fromkeys(name.domain for name in names))
-    inks = [COLORS[domains.index(names[i].domain) % len(COLORS)] for i in order]
+    inks = [line_color(domains.index(names[i].domain)) for i in order]
     cell, size = (0.3, 8) if len(names) <= MOST_NUMBERS else (max(0.11, 9 / len(names)), 6)
-    room = 0.065 * size / 8 * max(map(len, titles))
-    side = room + cell * len(names)
+    side = 0.065 * size / 8 * max(map(len, titles)) + cell * len(names)
     with rc_context(STYLE | {"axes.grid": False}):
         figure = Figure(figsize=(side + 1.1, side + 0.2), layout="compressed")
         axes = figure.add_subplot()
-        picture = axes.imshow(shown, cmap=OPPOSITES, vmin=-1, vmax=1)
-        axes.set_xticks(range(len(titles)), titles, rotation=90, fontsize=size)
-        axes.set_yticks(range(len(titles)), titles, fontsize=size)
+
+        def written(row: int, column: int) -> str:
+            return two_digits(shown[row, column]) if row != column else ""
+
+        picture = heat_map(axes, shown, (titles, titles), (-1, 1), written, OPPOSITES, size)
         for label, ink in zip([*axes.get_xticklabels(), *axes.get_yticklabels()], inks * 2, strict=True):
             label.set_color(ink)
         figure.colorbar(picture, ax=axes, label="cosine similarity (no unit)", fraction=0.046)
-        for (row, column), value in np.ndenumerate(shown):
-            if row != column and len(names) <= MOST_NUMBERS:
-                color = "white" if abs(value) > 0.7 else "black"
-                axes.text(column, row, _short(value), ha="center", va="center", fontsize=6, color=color)
     return figure
-
-
-def _short(value: float) -> str:
-    """Two digits without the zero before them."""
-    return "1" if value >= 0.995 else f"{value:.2f}".replace("0.", ".", 1)

@@ -1,25 +1,30 @@
-"""How figures look and are written, and the confusion of classes. Drawn without pyplot's global state."""
+"""How figures look and are written: their style, maps of colours, grids of pictures. Drawn without pyplot's state."""
 
 import io
 import logging
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from base64 import b64encode
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import torch
 from matplotlib import colormaps, rc_context
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import Colormap
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
+from matplotlib.image import AxesImage
+from matplotlib.patches import Patch
+from torch import Tensor
 
-from semiverse.data import Content
-from semiverse.labels import LabelSpace
-from semiverse.reporting.tables import MISSING
+from semiverse.labels import IGNORE, Color, LabelSpace
 
 logging.getLogger("fontTools").setLevel(logging.WARNING)  # it tells of every letter that a PDF does without
 
-COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7a5c2e", "#333333")
+LINE_COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7a5c2e", "#333333")
 """Okabe and Ito's colours, which people with any colour vision tell apart; yellow is too pale for lines."""
+LINES = ("-", "--", ":", "-.")
 STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 9,
@@ -35,6 +40,16 @@ STYLE: dict[Any, Any] = {
 }
 
 
+def line_color(number: int) -> str:
+    """Of a line, by its number."""
+    return LINE_COLORS[number % len(LINE_COLORS)]
+
+
+def line_style(number: int) -> str:
+    """Of a line, by its number: it changes where there are more lines than colours."""
+    return LINES[number // len(LINE_COLORS) % len(LINES)]
+
+
 def draw(figure: Figure, format: str) -> bytes:
     """A figure as the bytes of a PNG or PDF file; the same figure gives the same bytes."""
     FigureCanvasAgg(figure)
@@ -45,113 +60,140 @@ def draw(figure: Figure, format: str) -> bytes:
     return buffer.getvalue()
 
 
-def confusion_figure(
-    confusion: Mapping[str, Mapping[str, int]],
-    classes: Sequence[str],
-    answers: Sequence[str] | None = None,
-    axes_titles: tuple[str, str] = ("predicted class", "true class"),
-) -> Figure:
-    """Where the pixels of each true class (a row) went, in percent of the class.
+@dataclass
+class Picture:
+    """A figure on the page.
 
     Args:
-        confusion: Pixels by true and predicted class; what is absent is 0.
-        classes: All true classes, in order.
-        answers: All classes that can be predicted, in order; None: the true ones.
-        axes_titles: What stands below the columns and beside the rows.
+        name: Of its files.
+        caption: What it shows.
+        figure: What to draw.
+        png: The drawing, once it is made.
     """
-    answers = classes if answers is None else answers
-    counts = np.array([[confusion.get(true, {}).get(found, 0) for found in answers] for true in classes], dtype=float)
-    total = counts.sum(axis=1, keepdims=True)
-    shares = np.divide(100 * counts, total, out=np.full_like(counts, np.nan), where=total > 0)
-    names = [name if there else f"{name} (no pixels)" for name, there in zip(classes, total > 0, strict=True)]
-    size = (2.2 + 0.34 * len(answers), 1.6 + 0.34 * len(classes))
-    with rc_context(STYLE | {"axes.grid": False}):
-        figure = Figure(figsize=size, layout="compressed")
-        axes = figure.add_subplot()
-        picture = axes.imshow(shares, cmap=colormaps["Blues"].with_extremes(bad="#e3e3e3"), vmin=0, vmax=100)
-        axes.set_xticks(range(len(answers)), answers, rotation=90)
-        axes.set_yticks(range(len(classes)), names)
-        axes.set(xlabel=axes_titles[0], ylabel=axes_titles[1])
-        figure.colorbar(picture, ax=axes, label="% of the true class", fraction=0.046)
-        for (row, column), share in np.ndenumerate(shares):
-            if share >= 0.5 and max(counts.shape) <= 25:
-                color = "white" if share > 55 else "black"
-                axes.text(column, row, f"{share:.0f}", ha="center", va="center", fontsize=7, color=color)
-    return figure
-
-
-class ClassScores(NamedTuple):
-    """Scores of a setting: name, and intersection over union by class of each of its runs."""
 
     name: str
-    ious: Sequence[Mapping[str, float | None]]
+    caption: str
+    figure: Figure
+    png: bytes = b""
+
+    def draw(self) -> dict[str, bytes]:
+        """Draw it for the page, and for files of its own by their endings."""
+        self.png = draw(self.figure, "png")
+        self.figure.set_layout_engine("none")  # the layout is found; finding it again takes most of the time
+        return {"png": self.png, "pdf": draw(self.figure, "pdf")}
+
+    @property
+    def source(self) -> str:
+        """The drawing as an address that holds it."""
+        return f"data:image/png;base64,{b64encode(self.png).decode()}"
+
+    @property
+    def width(self) -> int:
+        """Width on the page in pixels, at which letters have the size of the page's small print."""
+        return round(96 * float(self.figure.get_figwidth()))
 
 
-def class_figure(scores: Sequence[ClassScores], shares: Mapping[str, float]) -> Figure:
-    """A bar for each class and setting, frequent classes above, and a narrow panel of their frequencies.
+BLUES = colormaps["Blues"].with_extremes(bad="#e3e3e3")
+MOST_NUMBERS = 30
+"""Rows or columns up to which there is room for numbers in a map of colours."""
+
+
+def heat_map(
+    axes: Axes,
+    values: np.ndarray,
+    names: tuple[Sequence[str], Sequence[str]],
+    limits: tuple[float, float],
+    written: Callable[[int, int], str],
+    colors: Colormap = BLUES,
+    size: float = 9,
+    **options: Any,  # noqa: ANN401
+) -> AxesImage:
+    """Values as colours, with numbers where there is room.
 
     Args:
-        scores: Of the settings; spreads over several runs are drawn as whiskers.
-        shares: Of the pixels, in [0, 1], by class.
+        axes: Where to draw.
+        values: (R, C); NaN is grey.
+        names: Of the rows, and of the columns.
+        limits: Values of the first and of the last colour.
+        written: The number to write at a row and a column; "": none.
+        colors: Of the values, from low to high.
+        size: Of the letters of the names.
+        options: Of ``Axes.imshow``.
     """
-    known = dict.fromkeys(title for setting in scores for iou in setting.ious for title in iou)
-    classes = sorted(known, key=lambda title: -shares.get(title, 0.0))
-    thickness = 0.8 / len(scores)
-    height = len(classes) * max(0.24, 0.09 + 0.11 * len(scores))
-    with rc_context(STYLE):
-        figure = Figure(figsize=(6.2, 1.1 + height + 0.2 * -(-len(scores) // 3)), layout="constrained")
-        left, right = figure.subplots(1, 2, sharey=True, width_ratios=(3.2, 1), gridspec_kw={"wspace": 0.12})
-        places = np.arange(len(classes))
-        bars = []
-        for i, setting in enumerate(scores):
-            found = [[v for iou in setting.ious if (v := iou.get(c)) is not None] for c in classes]
-            means = [100 * float(np.mean(values)) if values else np.nan for values in found]
-            spreads = [100 * float(np.std(values, ddof=1)) if len(values) > 1 else np.nan for values in found]
-            offset = (i - (len(scores) - 1) / 2) * thickness
-            bars.append(left.barh(places + offset, means, thickness, color=COLORS[i % len(COLORS)], linewidth=0))
-            left.errorbar(means, places + offset, xerr=spreads, fmt="none", ecolor="#333333", elinewidth=0.8)
-            for place, mean in zip(places, means, strict=True):
-                if np.isnan(mean):
-                    left.text(0.6, place + offset, MISSING, va="center", fontsize=7, color="#666666")
-        left.set_yticks(places, classes)
-        left.set(xlim=(0, 100), ylim=(len(classes) - 0.5, -0.5), xlabel="intersection over union in %")
-        left.grid(axis="y", visible=False)
-        left.tick_params(axis="y", length=0)
-        _frequencies(right, [100 * shares.get(title, 0.0) for title in classes])
-        if len(scores) > 1:
-            names = [setting.name for setting in scores]
-            figure.legend(bars, names, loc="outside lower center", ncols=min(3, len(names)), fontsize=8)
+    picture = axes.imshow(values, cmap=colors, vmin=limits[0], vmax=limits[1], **options)
+    axes.set_yticks(range(len(names[0])), names[0], fontsize=size)
+    axes.set_xticks(range(len(names[1])), names[1], fontsize=size, rotation=90)
+    for (row, column), value in np.ndenumerate(values):
+        number = written(row, column) if max(values.shape) <= MOST_NUMBERS else ""
+        if number:
+            ink = "white" if abs(value) > 0.6 * limits[1] else "black"
+            axes.text(column, row, number, ha="center", va="center", fontsize=6.5, color=ink)
+    return picture
+
+
+def two_digits(value: float) -> str:
+    """A share with two digits and without the zero before them."""
+    return "1" if value >= 0.995 else f"{value:.2f}".replace("0.", ".", 1)
+
+
+CELL = 1.9
+"""Width of a column of pictures in inches."""
+GAP, CAPTION, LINE = 0.03, 0.16, 0.24
+"""Space beside a picture, below it, and for a line of the heading or legend, in inches."""
+
+
+def legend(masks: Sequence[Tensor], labels: LabelSpace) -> list[tuple[str, Color]]:
+    """Names and colours of the classes that occur in masks."""
+    present = {int(value) for mask in masks for value in torch.unique(mask)} - {IGNORE}
+    return [(labels.classes[i], labels.palette[i]) for i in sorted(present)]
+
+
+def unlabeled_entry(masks: Sequence[Tensor]) -> list[tuple[str, Color]]:
+    """The entry of a legend for pixels without a label, if masks have any."""
+    return [("no label", (0, 0, 0))] if any((mask == IGNORE).any() for mask in masks) else []
+
+
+def picture_grid(
+    rows: Sequence[Sequence[Tensor]],
+    headings: Sequence[str],
+    classes: Sequence[tuple[str, Color]],
+    captions: Sequence[Sequence[str]],
+) -> Figure:
+    """Pictures in rows and columns.
+
+    Args:
+        rows: (H, W, 3) uint8 each; rows may be shorter than ``headings``.
+        headings: Of the columns.
+        classes: Entries of the legend: names and colours.
+        captions: Of the pictures of each row, as many as there is something to say about.
+    """
+    heights = [CELL * max(picture.shape[0] / picture.shape[1] for picture in row) for row in rows]
+    width, height = CELL * len(headings), sum(heights) + CAPTION * len(rows)
+    lines = -(-len(classes) // max(1, round(width / 1.2)))
+    total = height + LINE + LINE * (lines + 0.3)
+    with rc_context(STYLE | {"axes.grid": False}):
+        figure = Figure(figsize=(width, total))
+        bottom = total - LINE
+        for row, tall, said in zip(rows, heights, captions, strict=True):
+            bottom -= tall
+            for j, caption in enumerate(said):
+                corner = ((j * CELL + GAP) / width, (bottom - GAP) / total)
+                figure.text(*corner, _shortened(caption), va="top", fontsize=6, color="#666666")
+            for j, picture in enumerate(row):
+                place = ((j * CELL + GAP) / width, bottom / total, (CELL - 2 * GAP) / width, tall / total)
+                axes = figure.add_axes(place, anchor="S")
+                axes.imshow(picture.numpy(), interpolation="nearest" if picture.shape[1] < 300 else "antialiased")
+                axes.set_axis_off()
+            bottom -= CAPTION
+        for j, heading in enumerate(headings):
+            middle, height = (j + 0.5) * CELL / width, 1 - 0.5 * LINE / total
+            figure.text(middle, height, _shortened(heading, 24), ha="center", va="center", fontsize=9)
+        patches = [Patch(color=(r / 255, g / 255, b / 255), label=name) for name, (r, g, b) in classes]
+        columns = -(-len(patches) // max(1, lines))
+        figure.legend(handles=patches, loc="lower center", ncols=columns, fontsize=8, borderpad=0)
     return figure
 
 
-def _frequencies(axes: Axes, percent: Sequence[float]) -> None:
-    """Points on a logarithmic scale, for a bar would have no foot; classes that never occur have none."""
-    places = [i for i, value in enumerate(percent) if value > 0]
-    values = [percent[i] for i in places]
-    axes.set_xscale("log")
-    if values:
-        low, high = 10 ** np.floor(np.log10(0.8 * min(values))), 100.0
-        axes.hlines(places, low, values, color="#b8c0c8", linewidth=1)
-        axes.plot(values, places, "o", color="#5c6670", markersize=4)
-        axes.set_xlim(low, high)
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.set_xlabel("% of pixels\n(log scale)")
-    axes.grid(axis="y", visible=False)
-    axes.tick_params(axis="y", length=0)
-
-
-Frequencies = Mapping[str, tuple[float, int]]
-"""Share of all pixels, in [0, 1], and number of images, by class."""
-
-
-def frequencies(contents: Sequence[Content], labels: LabelSpace) -> Frequencies:
-    """Share of all pixels of the masks, ignored ones included, and number of images of each class.
-
-    Empty without a readable mask.
-    """
-    counted = [content.pixels for content in contents if content.pixels is not None]
-    if not counted:
-        return {}
-    pixels = np.stack(counted)
-    shares, images = pixels.sum(axis=0) / max(1, pixels.sum()), (pixels > 0).sum(axis=0)
-    return {title: (float(shares[i]), int(images[i])) for i, title in enumerate(labels.classes)}
+def _shortened(text: str, length: int = 34) -> str:
+    """The end of a text that is too long: that is where names differ."""
+    return text if len(text) <= length else f"…{text[1 - length :]}"

@@ -6,22 +6,30 @@ from typing import Literal, cast
 
 import numpy as np
 import torch
-from matplotlib import colormaps, rc_context
+from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from torch import Tensor
 
 from semiverse.inference.predictor import Predictor
-from semiverse.labels import IGNORE, Color, LabelSpace
+from semiverse.labels import Color, LabelSpace
 from semiverse.losses import co_occurrence, latent_given_class
 from semiverse.models import SegmentationModel
 from semiverse.models.latent_branch import LatentBranch
 from semiverse.reporting.examples import UNREADABLE, Examples, mixture
-from semiverse.reporting.figures import STYLE
-from semiverse.reporting.pictures import BLACK, legend, picture_grid
-from semiverse.reporting.runs import Setting
-from semiverse.upsampling import argmax
+from semiverse.reporting.figures import (
+    MOST_NUMBERS,
+    STYLE,
+    Picture,
+    heat_map,
+    legend,
+    picture_grid,
+    two_digits,
+    unlabeled_entry,
+)
+from semiverse.reporting.runs import Setting, read_if_there
+from semiverse.upsampling import ScoreMap, argmax
 
 
 @dataclass
@@ -43,7 +51,9 @@ class LatentClasses:
     @property
     def colors(self) -> LabelSpace:
         """Latent classes with their colours, which mean nothing but stay the same."""
-        return LabelSpace("latent", tuple(f"latent {i}" for i in range(next(iter(self.counts.values())).shape[1])))
+        return LabelSpace(
+            "latent classes", tuple(f"latent {i}" for i in range(next(iter(self.counts.values())).shape[1]))
+        )
 
 
 def read_latent_classes(
@@ -60,7 +70,7 @@ def read_latent_classes(
     found: dict[str, list[LatentClasses]] = {}
     problems: list[str] = []
     for setting in settings:
-        if "latent_classes" not in setting.runs[0].config["method"].get("init_args", {}):
+        if not read_if_there(setting.runs[0].run.model / "labels.json", []).get("latent_branch"):
             continue
         try:
             predictor = Predictor(SegmentationModel.load(setting.runs[0].run.folder), resize=False, device=device)
@@ -89,24 +99,24 @@ def _found_by(
 
 
 @torch.inference_mode()
-def _latent_logits(model: SegmentationModel, image: Tensor, domain: str) -> Tensor:
+def _latent_logits(model: SegmentationModel, image: Tensor, domain: str) -> ScoreMap:
     """(1, L, h, w) for an image, (3, H, W)."""
     features = model.features(image[None].to(model.mean.device), domain)
     return cast(LatentBranch, model.latent_branch).logits(features, model.space_key(domain))
 
 
 def _latent_mask(model: SegmentationModel, image: Tensor, domain: str) -> Tensor:
-    logits = _latent_logits(model, image, domain)
-    return argmax(logits, (image.shape[1], image.shape[2]), model.config.align_corners)[0].cpu()
+    return argmax(_latent_logits(model, image, domain), (image.shape[1], image.shape[2]))[0].cpu()
 
 
 def _validated(model: SegmentationModel, setting: Setting, domain: str) -> Tensor:
     """Sum over the validation images of masks times S_l, (C, L)."""
-    samples, corners = mixture(setting.runs[0].config["data"]).evaluation(domain), model.config.align_corners
+    samples = mixture(setting.runs[0].config["data"]).evaluation(domain)
     total = torch.zeros(())
     for i in range(len(samples)):
-        logits = _latent_logits(model, samples[i].image, domain).cpu()
-        total = total + co_occurrence(logits, samples[i].mask[None], len(model.label_spaces[domain]), corners)
+        logits = _latent_logits(model, samples[i].image, domain)
+        mask = samples[i].mask[None].to(logits.values.device)
+        total = total + co_occurrence(logits, mask, len(model.label_spaces[domain])).cpu()
     return total
 
 
@@ -117,8 +127,6 @@ LEAST = 0.1
 """A latent class that no class predicts with a higher probability counts as unused (the lower threshold of Table 4)."""
 OPACITY = 0.7
 """Of colours over an image."""
-MOST_NUMBERS = 25
-"""Latent classes up to which there is room for numbers in a heat map."""
 
 
 def given_class_figure(latent: LatentClasses, order: Order = "class") -> Figure:
@@ -127,21 +135,38 @@ def given_class_figure(latent: LatentClasses, order: Order = "class") -> Figure:
     seen = first.sum(dim=1) > 0
     order_of_class = column_order((latent_given_class(first) * seen[:, None]).numpy())
     columns = order_of_class if order == "class" else list(range(first.shape[1]))
+    names = [n if there else f"{n} (never seen)" for n, there in zip(latent.labels.classes, seen, strict=True)]
     cell = 0.36 if len(columns) <= MOST_NUMBERS else 0.18
-    height = 1.0 + 0.3 * len(latent.labels)
     with rc_context(STYLE | {"axes.grid": False}):
         panels = len(latent.counts)
-        figure = Figure(figsize=(2.6 + panels * (0.3 + cell * len(columns)), height), layout="constrained")
+        size = (2.6 + panels * (0.3 + cell * len(columns)), 1.0 + 0.3 * len(names))
+        figure = Figure(figsize=size, layout="constrained")
         axes = figure.subplots(1, panels, sharey=True, squeeze=False)[0]
         for place, (source, counts) in zip(axes, latent.counts.items(), strict=True):
-            picture = _heat_map(place, counts, columns, latent.colors.palette)
+            picture = _draw_given_class(place, counts, columns, names, latent.colors.palette)
             place.set_title(f"of {source} images" if panels > 1 else "")
-        names = [
-            name if there else f"{name} (never seen)" for name, there in zip(latent.labels.classes, seen, strict=True)
-        ]
-        axes[0].set_yticks(range(len(names)), names)
         figure.colorbar(picture, ax=axes, label="P(latent class | class)", pad=0.02)
     return figure
+
+
+def _draw_given_class(
+    axes: Axes, counts: Tensor, columns: Sequence[int], names: Sequence[str], palette: Sequence[Color]
+) -> AxesImage:
+    shown = latent_given_class(counts).numpy()[:, columns]
+    shown[counts.sum(dim=1).numpy() == 0] = np.nan  # classes that never occurred have no latent class
+
+    def written(row: int, column: int) -> str:
+        return two_digits(shown[row, column]) if shown[row, column] >= 0.05 else ""
+
+    picture = heat_map(axes, shown, (names, [str(i) for i in columns]), (0, 1), written, aspect="auto")
+    axes.set_xlabel("latent class")
+    axes.tick_params(axis="x", length=0, pad=5, rotation=0, labelsize=7 if len(columns) <= MOST_NUMBERS else 5)
+    axes.tick_params(axis="y", length=0)
+    for text, i in zip(axes.get_xticklabels(), columns, strict=True):
+        red, green, blue = (part / 255 for part in palette[i])
+        text.set_color("white" if 0.3 * red + 0.59 * green + 0.11 * blue < 0.5 else "black")
+        text.set_bbox({"facecolor": (red, green, blue), "edgecolor": "none", "boxstyle": "round,pad=0.25"})
+    return picture
 
 
 def column_order(probabilities: np.ndarray) -> list[int]:
@@ -150,24 +175,20 @@ def column_order(probabilities: np.ndarray) -> list[int]:
     return sorted(range(len(best)), key=lambda i: (highest[i] <= LEAST, best[i], -highest[i]))
 
 
-def _heat_map(axes: Axes, counts: Tensor, columns: Sequence[int], palette: Sequence[Color]) -> AxesImage:
-    shown = latent_given_class(counts).numpy()[:, columns]
-    shown[counts.sum(dim=1).numpy() == 0] = np.nan  # classes that never occurred have no latent class
-    picture = axes.imshow(shown, cmap=colormaps["Blues"].with_extremes(bad="#e3e3e3"), vmin=0, vmax=1, aspect="auto")
-    axes.set_xticks(range(len(columns)), [str(i) for i in columns], fontsize=7 if len(columns) <= MOST_NUMBERS else 5)
-    axes.set_xlabel("latent class")
-    axes.tick_params(axis="x", length=0, pad=5)
-    axes.tick_params(axis="y", length=0)
-    for text, i in zip(axes.get_xticklabels(), columns, strict=True):
-        red, green, blue = (part / 255 for part in palette[i])
-        text.set_color("white" if 0.3 * red + 0.59 * green + 0.11 * blue < 0.5 else "black")
-        text.set_bbox({"facecolor": (red, green, blue), "edgecolor": "none", "boxstyle": "round,pad=0.25"})
-    for (row, column), value in np.ndenumerate(shown):
-        if value >= 0.05 and len(columns) <= MOST_NUMBERS:
-            color = "white" if value > 0.55 else "black"
-            number = "1" if value >= 0.995 else f"{value:.2f}"[1:]
-            axes.text(column, row, number, ha="center", va="center", fontsize=7, color=color)
-    return picture
+def latent_pictures(domain: str, found: LatentClasses, example: Examples | None, order: Order) -> list[Picture]:
+    """P(l|c) of a setting, and latent classes over the examples."""
+    by_class = " Ordered by the class that predicts each most; unused ones, below 0.1 everywhere, last."
+    caption = (
+        f"How the classes of {domain} predict the latent classes of {found.setting}; a row sums to 1. Their numbers "
+        f"and colours mean nothing.{by_class * (order == 'class')}"
+    )
+    name = f"latent_given_class_{domain}_{found.setting}"
+    pictures = [Picture(name, caption, given_class_figure(found, order))]
+    if example is not None and found.masks and found.setting in example.predictions:
+        caption = f"Classes and latent classes that {found.setting} sees, in colours over the grey images."
+        drawn = latent_example_figure(found, example)
+        pictures.append(Picture(f"latent_examples_{domain}_{found.setting}", caption, drawn))
+    return pictures
 
 
 def latent_example_figure(latent: LatentClasses, example: Examples) -> Figure:
@@ -183,10 +204,9 @@ def latent_example_figure(latent: LatentClasses, example: Examples) -> Figure:
         ]
         for sample, prediction, mask in zip(example.samples, predictions, latent.masks, strict=True)
     ]
-    entries = legend([*truths, *predictions], labels) + legend(latent.masks, colors)
-    unlabeled = [("no label", BLACK)] if any((mask == IGNORE).any() for mask in truths) else []
+    entries = legend([*truths, *predictions], labels) + legend(latent.masks, colors) + unlabeled_entry(truths)
     captions = [[sample.id] for sample in example.samples]
-    return picture_grid(rows, ["image", "truth", "classes", "latent classes"], entries + unlabeled, captions)
+    return picture_grid(rows, ["image", "truth", "classes", "latent classes"], entries, captions)
 
 
 def laid_over(image: Tensor, colors: Tensor) -> Tensor:

@@ -1,60 +1,23 @@
-"""The page: what stands where, and its summary in words."""
+"""The page: what stands where, and how it is written with its tables and figures."""
 
 import re
-from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from statistics import mean
-from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from matplotlib.figure import Figure
-from tqdm import tqdm
 
 from semiverse.configuration import dump_yaml
 from semiverse.files import write_atomically
-from semiverse.reporting.figures import draw
+from semiverse.progress import progress
+from semiverse.reporting.figures import Picture
 from semiverse.reporting.runs import RunFacts, Setting
-from semiverse.reporting.scores import protocols, score_cell, sums
-from semiverse.reporting.tables import Table, as_csv, as_latex, as_markdown
-from semiverse.reporting.verdicts import Finding
+from semiverse.reporting.summary import environments, label_lists, summary_sentences
+from semiverse.reporting.tables import WRITERS, Table
+from semiverse.reporting.verdicts import Verdict
 
 MARK = "semiverse-report-files"
 """Name of the page's own list of the files that were written with it, so that they may be written again."""
-
-
-@dataclass
-class Picture:
-    """A figure on the page.
-
-    Args:
-        name: Of its files.
-        caption: What it shows.
-        figure: What to draw.
-        png: The drawing, once it is made.
-    """
-
-    name: str
-    caption: str
-    figure: Figure
-    png: bytes = b""
-
-    def draw(self) -> dict[str, bytes]:
-        """Draw it for the page, and for files of its own by their endings."""
-        self.png = draw(self.figure, "png")
-        self.figure.set_layout_engine("none")  # the layout is found; finding it again takes most of the time
-        return {"png": self.png, "pdf": draw(self.figure, "pdf")}
-
-    @property
-    def source(self) -> str:
-        """The drawing as an address that holds it."""
-        return f"data:image/png;base64,{b64encode(self.png).decode()}"
-
-    @property
-    def width(self) -> int:
-        """Width on the page in pixels, at which letters have the size of the page's small print."""
-        return round(96 * float(self.figure.get_figwidth()))
 
 
 @dataclass
@@ -94,7 +57,7 @@ class Page:
     remarks: list[str]
     across: list[Picture] = field(default_factory=list)
     efficiency: list[Picture] = field(default_factory=list)
-    findings: list[Finding] = field(default_factory=list)
+    findings: list[Verdict] = field(default_factory=list)
     verdicts: Table | None = None
 
     @property
@@ -134,7 +97,7 @@ def render(page: Page, files: Sequence[str], class_counts: Mapping[str, int]) ->
     template = environment.get_template("page.html.j2")
     return template.render(
         page=page,
-        summary=summary(page.settings, class_counts),
+        summary=summary_sentences(page.settings, class_counts),
         mark=MARK,
         files=" ".join(files),
         environments=environments(page.runs),
@@ -142,114 +105,10 @@ def render(page: Page, files: Sequence[str], class_counts: Mapping[str, int]) ->
     )
 
 
-def label_lists(runs: Sequence[RunFacts]) -> list[tuple[str, str, tuple[str, ...]]]:
-    """Domain, names of runs, and the images that keep their labels in all of these."""
-    shared: dict[tuple[str, tuple[str, ...]], list[str]] = {}
-    for run in runs:
-        for domain, ids in run.labeled.items():
-            if ids:
-                shared.setdefault((domain, tuple(ids)), []).append(run.name)
-    return [(domain, ", ".join(names), ids) for (domain, ids), names in shared.items()]
-
-
-def environments(runs: Sequence[RunFacts]) -> list[tuple[str, dict[str, str]]]:
-    """Environments without the values that every run has of its own, with the names of the runs that share them."""
-    shared: dict[tuple[tuple[str, str], ...], list[str]] = {}
-    for run in runs:
-        facts = {key: value for key, value in run.environment.items() if key not in ("command", "seed")}
-        versions = facts.pop("versions", {})
-        flat = {key: _text(value) for key, value in (facts | versions).items()}
-        shared.setdefault(tuple(flat.items()), []).append(run.name)
-    return [(", ".join(names), dict(facts)) for facts, names in shared.items() if facts]
-
-
-def _text(value: object) -> str:
-    if isinstance(value, list):
-        return ", ".join(map(str, value)) or "none"
-    return "unknown" if value is None else str(value)
-
-
-def summary(settings: Sequence[Setting], class_counts: Mapping[str, int]) -> list[str]:
-    """What was trained on what, and what came of it, in sentences."""
-    runs = [run for setting in settings for run in setting.runs]
-    return [_what_was_trained(settings, runs, class_counts), *_what_came_of_it(settings)]
-
-
-def _what_was_trained(settings: Sequence[Setting], runs: Sequence[RunFacts], class_counts: Mapping[str, int]) -> str:
-    methods = _listed(list(dict.fromkeys(run.method for run in runs)))
-    domains = dict.fromkeys(domain for run in runs for domain in run.domains)
-    described = []
-    for domain in domains:
-        budgets = [len(run.labeled[domain]) for run in runs if domain in run.labeled]
-        facts = [f"{class_counts[domain]} classes"] if domain in class_counts else []
-        facts += [f"{_range(budgets)} labelled images"] if budgets else []
-        described.append(f"{domain} ({', '.join(facts)})" if facts else domain)
-    subject = "One run" if len(runs) == 1 else f"{len(runs)} runs"
-    if len(settings) < len(runs):
-        subject += f" of {len(settings)} settings" if len(settings) > 1 else " of one setting"
-    networks = _listed(list(dict.fromkeys(_network(run.config.get("model", {})) for run in runs)))
-    sentence = f"{subject} ({methods}) on {_listed(described)}: {networks}, {_range([run.steps for run in runs])} steps"
-    seconds = [run.seconds for run in runs if run.seconds is not None]
-    if seconds:
-        low, high = duration(min(seconds)), duration(max(seconds))
-        sentence += f", {low if low == high else f'{low} to {high}'}{'' if len(runs) == 1 else ' each'}"
-    hardware = list(dict.fromkeys(_hardware(run) for run in runs if run.environment))
-    return f"{sentence} on {_listed(hardware)}." if hardware else f"{sentence}."
-
-
-def _what_came_of_it(settings: Sequence[Setting]) -> list[str]:
-    """The highest mIoU, or sum of it over domains, of each way of scoring."""
-    sentences = []
-    for manner, members in protocols(settings).items():
-        reached = {setting.name: sums(setting, members) for setting in settings}
-        reached = {name: values for name, values in reached.items() if values}
-        if not reached:
-            continue
-        best = max(reached, key=lambda name: mean(reached[name]))
-        winner = next(setting for setting in settings if setting.name == best)
-        what = "mIoU" if len(members) == 1 else "sum of mIoU"
-        what = f"Highest {what}" if len(reached) > 1 else what[0].upper() + what[1:]
-        who = f"{best}, " if len(settings) > 1 else ""
-        parts = [f"{p.domain} {score_cell(winner, [p]).shown}" for p in members]
-        sentences.append(f"{what} {manner}: {who}{score_cell(winner, members).shown} ({', '.join(parts)}).")
-    return sentences
-
-
-def _network(model: Mapping[str, Any]) -> str:
-    width = model.get("width", 1.0)
-    scaled = "" if width == 1.0 else f" at width {width:g}"
-    return f"{model.get('encoder', 'network')}{scaled} with {model.get('decoder', 'its')} decoder"
-
-
-def _hardware(run: RunFacts) -> str:
-    """What a run computed on: the accelerators of its machine, unless it was told to leave them alone."""
-    on_cpu = (run.config.get("trainer") or {}).get("accelerator") == "cpu"
-    accelerators = [] if on_cpu else run.environment.get("accelerators", [])
-    return _listed(list(dict.fromkeys(accelerators))) or str(run.environment.get("processor", "unknown hardware"))
-
-
-def duration(seconds: float) -> str:
-    """Seconds in the unit that a reader expects."""
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
-
-
-def _range(values: Sequence[int]) -> str:
-    low, high = (min(values), max(values)) if values else (0, 0)
-    return str(low) if low == high else f"{low} to {high}"
-
-
-def _listed(words: Sequence[str]) -> str:
-    """Words with commas and "and"."""
-    return words[0] if len(words) == 1 else ", ".join(words[:-1]) + (f" and {words[-1]}" if words else "")
-
-
 def table_files(page: Page) -> dict[str, str | bytes]:
     """Files of all tables."""
-    writers = {"csv": as_csv, "md": as_markdown, "tex": as_latex}
     named = zip(file_names([table.name for table in page.tables]), page.tables, strict=True)
-    return {f"tables/{name}.{ending}": as_text(table) for name, table in named for ending, as_text in writers.items()}
+    return {f"tables/{name}.{ending}": as_text(table) for name, table in named for ending, as_text in WRITERS.items()}
 
 
 def figure_files(page: Page) -> dict[str, str | bytes]:
@@ -257,7 +116,7 @@ def figure_files(page: Page) -> dict[str, str | bytes]:
     files: dict[str, str | bytes] = {}
     pictures = page.pictures
     named = zip(file_names([picture.name for picture in pictures]), pictures, strict=True)
-    for name, picture in tqdm(named, total=len(pictures), desc="drawing", delay=2, leave=False):
+    for name, picture in progress(named, "drawing", len(pictures), "figures"):
         files |= {f"figures/{name}.{ending}": data for ending, data in picture.draw().items()}
     return files
 

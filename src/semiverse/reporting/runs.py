@@ -1,15 +1,17 @@
 """What run folders say, and which runs are repetitions of one setting."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
+from importlib import import_module
 from itertools import takewhile
 from math import isnan
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from semiverse.configuration import load_yaml
+from semiverse.configuration import load_yaml, modernized
+from semiverse.methods.declarations import Curve, Role, declared
 from semiverse.run import Run
 
 
@@ -49,7 +51,7 @@ class Score(NamedTuple):
     seen_as: Mapping[str, Mapping[str, Mapping[str, int]]] | None = None
 
 
-def read_json(path: Path, problems: list[str]) -> dict[str, Any]:
+def read_if_there(path: Path, problems: list[str]) -> dict[str, Any]:
     """Values of a file; empty if there is none or it is damaged, which is noted."""
     if not path.is_file():
         return {}
@@ -64,7 +66,7 @@ def read_json(path: Path, problems: list[str]) -> dict[str, Any]:
 def evaluated(folder: Path, config: Mapping[str, Any], problems: list[str]) -> Iterator[tuple[Protocol, Score]]:
     """Scores of every evaluation*.json, those of evaluation.json last, so that they count."""
     for path in sorted(folder.glob("evaluation*.json"), reverse=True):
-        for domain, result in read_json(path, problems).get("domains", {}).items():
+        for domain, result in read_if_there(path, problems).get("domains", {}).items():
             protocol = Protocol(
                 domain,
                 result.get("split") or validation_split(config, domain),
@@ -76,19 +78,53 @@ def evaluated(folder: Path, config: Mapping[str, Any], problems: list[str]) -> I
             yield protocol, Score(**{"miou": None, **kept})
 
 
+def manner_of_scoring(name: str) -> str | None:
+    """What predicts where a column of metrics.csv has this name behind its domain; None if that is no mIoU."""
+    if name.startswith("miou_by_"):
+        return name.removeprefix("miou_by_")
+    return "decoder" if name == "miou" else None
+
+
 def validated(config: Mapping[str, Any], rows: Sequence[Mapping[str, float]]) -> Iterator[tuple[Protocol, Score]]:
     """Scores of the last validation during training."""
-    for domain in config["data"]["domains"] if rows else ():
-        for via, column in (("decoder", f"{domain}/miou"), ("embedding", f"{domain}/miou_by_embedding")):
-            if column in rows[-1]:
-                protocol = Protocol(domain, validation_split(config, domain), via, "default", False)
-                miou = None if isnan(rows[-1][column]) else rows[-1][column]
-                yield protocol, Score(miou, step=int(rows[-1]["step"]))
+    for column, value in rows[-1].items() if rows else ():
+        domain, _, name = column.partition("/")
+        via = manner_of_scoring(name)
+        if via is not None and domain in config["data"]["domains"]:
+            protocol = Protocol(domain, validation_split(config, domain), via, "default", False)
+            yield protocol, Score(None if isnan(value) else value, step=int(rows[-1]["step"]))
 
 
 def validation_split(config: Mapping[str, Any], domain: str) -> str:
     """The split on which a training validates a domain."""
     return str(config["data"]["domains"].get(domain, {}).get("val", "val"))
+
+
+class Declared(NamedTuple):
+    """What the method of a run declares: what its options stand for, and how to show what it records, by name."""
+
+    reads: Mapping[str, Role]
+    records: Mapping[str, Curve]
+
+
+def read_declared(run: Run, class_path: str, problems: list[str]) -> Declared | None:
+    """What a training wrote of its method; of one by an earlier version, what the class says today.
+
+    None if there is neither, which is noted.
+    """
+    try:
+        values = read_if_there(run.method, problems)
+        if not values:
+            module, _, name = class_path.rpartition(".")
+            values = declared(getattr(import_module(module), name))
+        reads = {option: Role(**role) for option, role in values["reads"].items()}
+        return Declared(reads, {name: Curve(**curve) for name, curve in values["records"].items()})
+    except Exception as error:
+        problems.append(
+            f"What {class_path} learns from and records is not known ({error}): there are no verdicts on its runs, and "
+            "their curves are called as in metrics.csv."
+        )
+        return None
 
 
 @dataclass(frozen=True)
@@ -104,6 +140,7 @@ class RunFacts:
         scores: By protocol: of its evaluations; of the last validation for domains that have none.
         environment: Of environment.json.
         finished: Of finished.json; empty for an unfinished run.
+        declared: What its method says of itself; None if that is not known.
         problems: Files that could not be read.
     """
 
@@ -115,6 +152,7 @@ class RunFacts:
     scores: dict[Protocol, Score]
     environment: dict[str, Any]
     finished: dict[str, Any]
+    declared: Declared | None = None
     problems: tuple[str, ...] = ()
 
     @property
@@ -134,6 +172,17 @@ class RunFacts:
         """Steps done."""
         return int(self.finished.get("steps", self.rows[-1]["step"] if self.rows else 0))
 
+    def total(self, members: Sequence[Protocol], title: str | None = None) -> float | None:
+        """Sum over protocols of the mIoU, or of a class's share, in [0, 1] each; None where one of them is unknown."""
+        scores = [self.scores[protocol] for protocol in members if protocol in self.scores]
+        values = [score.miou if title is None else score.iou.get(title) for score in scores]
+        known = [value for value in values if value is not None]
+        return sum(known) if len(known) == len(members) else None
+
+    def validated(self, members: Sequence[Protocol]) -> list[bool]:
+        """Whether scores are those of a validation during training."""
+        return [self.scores[protocol].step is not None for protocol in members if protocol in self.scores]
+
     @property
     def seconds(self) -> float | None:
         """Seconds of training; None while it is unfinished."""
@@ -146,6 +195,20 @@ class Setting:
 
     name: str
     runs: list[RunFacts]
+
+    @property
+    def declared(self) -> Declared | None:
+        """What its method says of itself."""
+        return self.runs[0].declared
+
+    def scored(self, protocol: Protocol) -> list[Score]:
+        """Scores of its runs by a protocol."""
+        return [run.scores[protocol] for run in self.runs if protocol in run.scores]
+
+    @property
+    def columns(self) -> list[str]:
+        """Those of metrics.csv in all runs."""
+        return list(dict.fromkeys(column for run in self.runs for row in run.rows for column in row))
 
 
 def find_runs(places: Sequence[Path]) -> list[Path]:
@@ -198,7 +261,7 @@ def read_run(folder: Path, name: str) -> RunFacts:
         ValueError: If its configuration is damaged.
     """
     run, problems = Run(folder), []  # type: tuple[Run, list[str]]
-    config = load_yaml(run.config.read_text(encoding="utf-8"))
+    config = modernized(load_yaml(run.config.read_text(encoding="utf-8")), silent=True)
     if not isinstance(config, dict) or not {"data", "method"} <= set(config):
         raise ValueError(f"{run.config}: no data or no method; expected a configuration that semiverse train wrote")
     rows = [{key: float(value) for key, value in row.items()} for row in run.read_metrics()]
@@ -206,18 +269,25 @@ def read_run(folder: Path, name: str) -> RunFacts:
     known = {protocol.domain for protocol in scores}
     scores |= {protocol: score for protocol, score in validated(config, rows) if protocol.domain not in known}
     labeled, environment, finished = (
-        read_json(folder / f"{part}.json", problems) for part in ("labeled", "environment", "finished")
+        read_if_there(folder / f"{part}.json", problems) for part in ("labeled", "environment", "finished")
     )
     labeled = {domain: facts["ids"] if "ids" in facts else facts for domain, facts in labeled.items()}  # once a list
-    return RunFacts(run, name, config, labeled, rows, scores, environment, finished, tuple(problems))
+    known_of_method = read_declared(run, config["method"]["class_path"], problems)
+    facts = (labeled, rows, scores, environment, finished, known_of_method)
+    return RunFacts(run, name, config, *facts, tuple(problems))
 
 
 def settings(runs: Sequence[RunFacts]) -> list[Setting]:
     """Runs in groups that differ only in the seed (of training or data), in where networks lie, or in loading."""
+    return [Setting(common_name(group), group) for group in alike(runs, lambda run: without_seeds(run.config))]
+
+
+def alike(runs: Sequence[RunFacts], values: Callable[[RunFacts], object]) -> list[list[RunFacts]]:
+    """Runs in groups of equal values."""
     groups: dict[str, list[RunFacts]] = {}
     for run in runs:
-        groups.setdefault(json.dumps(without_seeds(run.config), sort_keys=True, default=str), []).append(run)
-    return [Setting(common_name(group), group) for group in groups.values()]
+        groups.setdefault(json.dumps(values(run), sort_keys=True, default=str), []).append(run)
+    return [*groups.values()]
 
 
 def without_seeds(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import mean, stdev
 
@@ -14,7 +14,7 @@ DAGGER = "†"
 
 
 @dataclass
-class Cell:
+class Entry:
     """One entry.
 
     Args:
@@ -57,7 +57,7 @@ class Column:
 class Row:
     """Cells from left to right; a member is one repetition of the row above it, left out of the comparison."""
 
-    cells: list[Cell]
+    cells: list[Entry]
     member: bool = False
 
 
@@ -80,85 +80,76 @@ class Table:
     notes: list[str] = field(default_factory=list)
 
 
-def mark_best(cells: Sequence[Cell]) -> None:
-    """Mark the highest values: of evaluations, if there are any; equal digits are equally good, zero never is."""
+def word(text: str, color: Color | None = None) -> Entry:
+    """An entry that is the same to people and to programs."""
+    return Entry(text, text, color=color)
+
+
+def mark_best(cells: Sequence[Entry], lowest: bool = False) -> None:
+    """Mark the highest values, never zero, or the lowest: of evaluations, if there are any.
+
+    Equal digits are equally good, and one value is not the best of anything.
+    """
     scored = [cell for cell in cells if isinstance(cell.value, float)]
     rivals = [cell for cell in scored if not cell.marked] or scored
     values = [round(float(cell.value or 0.0), 3) for cell in rivals]
     for cell, value in zip(rivals, values, strict=True):
-        cell.best = value == max(values) > 0 and len(rivals) > 1
+        cell.best = len(rivals) > 1 and (value == min(values) if lowest else value == max(values) > 0)
 
 
-def percent_cell(values: Sequence[float], marked: bool = False) -> Cell:
+def percent_cell(values: Sequence[float], marked: bool = False) -> Entry:
     """Mean and standard deviation of shares in [0, 1], shown in percent; of one value, the value."""
     if not values:
-        return Cell(MISSING)
+        return Entry(MISSING)
     if len(values) == 1:
-        return Cell(f"{100 * values[0]:.1f}", values[0], marked=marked)
+        return Entry(f"{100 * values[0]:.1f}", values[0], marked=marked)
     center, spread = mean(values), stdev(values)
-    return Cell(f"{100 * center:.1f} ± {100 * spread:.1f}", center, spread, marked=marked)
+    return Entry(f"{100 * center:.1f} ± {100 * spread:.1f}", center, spread, marked=marked)
+
+
+def in_words(words: Sequence[str]) -> str:
+    """Words with commas and "and"."""
+    return " and ".join([*filter(None, [", ".join(words[:-1])]), *words[-1:]])
 
 
 def as_csv(table: Table) -> str:
     """Values unrounded under one-word names; a column of spreads follows where there are repetitions."""
     spread = [any(row.cells[i].spread is not None for row in table.rows) for i in range(len(table.columns))]
-    header = [
-        name
-        for i, column in enumerate(table.columns)
-        for name in ([column.key, f"{column.key}_spread"] if spread[i] else [column.key])
-    ]
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(header)
+    pairs = zip(table.columns, spread, strict=True)
+    writer.writerow([name for c, several in pairs for name in [c.key, f"{c.key}_spread"][: 1 + several]])
     for row in table.rows:
         line: list[float | str | None] = []
-        for cell, has_spread in zip(row.cells, spread, strict=True):
-            line += [cell.value, cell.spread] if has_spread else [cell.value]
+        for cell, several in zip(row.cells, spread, strict=True):
+            line += [cell.value, cell.spread][: 1 + several]
         writer.writerow([round(v, 6) if isinstance(v, float) else "" if v is None else v for v in line])
     return out.getvalue()
 
 
 def as_markdown(table: Table) -> str:
     """A table of GitHub's Markdown, the best in bold."""
-
-    def line(words: Sequence[str]) -> str:
-        return "| " + " | ".join(word.replace("|", "\\|") for word in words) + " |"
-
-    rule = ["---", *["---:"] * (len(table.columns) - 1)]
-    rows = [
-        line([("&nbsp;&nbsp;" if row.member and not i else "") + _bold(c, "**{}**") for i, c in enumerate(row.cells)])
-        for row in table.rows
-    ]
-    notes = [f"\n{note}" for note in table.notes]
-    return "\n".join([line([column.heading for column in table.columns]), line(rule), *rows, *notes]) + "\n"
+    heading, *rows = _texts(table, lambda word: word.replace("|", "\\|"), "**{}**", "&nbsp;&nbsp;")
+    lines = [heading, ["---", *["---:"] * (len(table.columns) - 1)], *rows]
+    return "\n".join([*(f"| {' | '.join(line)} |" for line in lines), *(f"\n{note}" for note in table.notes)]) + "\n"
 
 
 def as_latex(table: Table) -> str:
     """A tabular for the booktabs package, the best in bold."""
-    rows = [
-        " & ".join(
-            (r"\quad " if row.member and not i else "") + _bold(Cell(_escaped(c.shown), best=c.best), r"\textbf{{{}}}")
-            for i, c in enumerate(row.cells)
-        )
-        for row in table.rows
-    ]
-    return "\n".join(
-        [
-            *(f"% {line}" for line in [table.caption, *table.notes]),
-            rf"\begin{{tabular}}{{l{'r' * (len(table.columns) - 1)}}}",
-            r"\toprule",
-            " & ".join(_escaped(column.heading) for column in table.columns) + r" \\",
-            r"\midrule",
-            *(rf"{row} \\" for row in rows),
-            r"\bottomrule",
-            r"\end{tabular}",
-            "",
-        ]
-    )
+    heading, *rows = (" & ".join(line) + r" \\" for line in _texts(table, _escaped, r"\textbf{{{}}}", r"\quad "))
+    comments = [f"% {line}" for line in [table.caption, *table.notes]]
+    begin = rf"\begin{{tabular}}{{l{'r' * (len(table.columns) - 1)}}}"
+    end = [r"\bottomrule", r"\end{tabular}", ""]
+    return "\n".join([*comments, begin, r"\toprule", heading, r"\midrule", *rows, *end])
 
 
-def _bold(cell: Cell, pattern: str) -> str:
-    return pattern.format(cell.shown) if cell.best else cell.shown
+def _texts(table: Table, escape: Callable[[str], str], bold: str, indent: str) -> list[list[str]]:
+    """Headings and rows as people read them; the best are bold, and repetitions are indented."""
+    lines = [[escape(column.heading) for column in table.columns]]
+    for row in table.rows:
+        words = [bold.format(escape(cell.shown)) if cell.best else escape(cell.shown) for cell in row.cells]
+        lines.append([indent * row.member + words[0], *words[1:]])
+    return lines
 
 
 def _escaped(text: str) -> str:
@@ -166,3 +157,7 @@ def _escaped(text: str) -> str:
     special |= {sign: f"\\{sign}" for sign in "&%$#_{}"}
     special |= {"±": r"$\pm$", DAGGER: r"$^\dagger$", MISSING: "--"}
     return "".join(special.get(sign, sign) for sign in text)
+
+
+WRITERS: Mapping[str, Callable[[Table], str]] = {"csv": as_csv, "md": as_markdown, "tex": as_latex}
+"""How tables are written, by the ending of the file."""

@@ -1,16 +1,146 @@
-"""Verdicts in sentences: whether unlabelled images and other domains helped, by how much, and how sure that is."""
+"""Verdicts in sentences: what settings gained or lost against others, by how much, and how sure that is."""
 
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from math import sqrt
+from statistics import mean, stdev
+from typing import Literal, NamedTuple
 
-from semiverse.reporting.comparisons import COUNTS, LOSS, Comparison, Difference, points_of_percent, verdict
-from semiverse.reporting.tables import MISSING, Cell, Column, Row, Table
+from scipy.stats import t
+
+from semiverse.reporting.runs import Setting
+from semiverse.reporting.tables import MISSING, Column, Entry, Row, Table, in_words, word
 
 NAMED = 5
 """So many classes or options are named; the others are counted."""
+COUNTS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 
 
-class Finding(NamedTuple):
+@dataclass(frozen=True)
+class Difference:
+    """Mean of paired differences with its 95 % interval of Student's t distribution.
+
+    Args:
+        mean: Ours minus theirs, in the unit of what was compared.
+        low: Lower end of the interval; None for one pair, of which no spread can be told.
+        high: Upper end.
+        count: Number of pairs.
+    """
+
+    mean: float
+    low: float | None
+    high: float | None
+    count: int
+
+    @property
+    def helped(self) -> bool:
+        """Whether the interval lies wholly above zero."""
+        return self.low is not None and self.low > 0
+
+    @property
+    def hurt(self) -> bool:
+        """Whether the interval lies wholly below zero."""
+        return self.high is not None and self.high < 0
+
+    @property
+    def outcome(self) -> str:
+        """What the interval says, in a few words."""
+        if self.low is None:
+            return "one run cannot tell"
+        return "helped" if self.helped else "hurt" if self.hurt else "no difference can be told"
+
+
+def paired_difference(ours: Mapping[Hashable, float], theirs: Mapping[Hashable, float]) -> Difference | None:
+    """Mean difference over the keys that both have, such as seeds; None where they share none.
+
+    The interval is mean ± t(0.975, n - 1) s / sqrt(n) for the standard deviation s of n differences.
+    """
+    differences = [value - theirs[key] for key, value in ours.items() if key in theirs]
+    if not differences:
+        return None
+    center, count = mean(differences), len(differences)
+    if count == 1:
+        return Difference(center, None, None, 1)
+    reach = float(t.ppf(0.975, count - 1)) * stdev(differences) / sqrt(count)
+    return Difference(center, center - reach, center + reach, count)
+
+
+def verdict(ours_name: str, theirs_name: str, what: str, difference: Difference) -> str:
+    """A sentence that says which scores more, by how many points, and how sure that is.
+
+    Args:
+        ours_name: Whose value the difference was taken from.
+        theirs_name: What it is compared with.
+        what: What was compared, as in "the sum of mIoU".
+        difference: Of shares in [0, 1], which become points of percent.
+    """
+    points = points_of_percent(abs(difference.mean))
+    more = "more" if difference.mean > 0 else "less"
+    amount = "as much as" if points == "0.0" else f"{points} points {more} than"
+    said = f"{ours_name} scores {amount} {theirs_name} in {what}"
+    if difference.low is None or difference.high is None:
+        return f"{said} in the one seed run: one run cannot tell it from chance."
+    low, high = points_of_percent(difference.low), points_of_percent(difference.high)
+    interval = f"(95 % interval {low} to {high}, {_count(difference.count)} seeds)"
+    if difference.helped or difference.hurt:
+        return f"{said} {interval}: it {difference.outcome}."
+    return f"{said}: {difference.outcome} {interval}."
+
+
+def points_of_percent(share: float) -> str:
+    """A share as points of percent with one digit, never as a negative zero."""
+    return f"{round(100 * share, 1) + 0.0:.1f}"
+
+
+LOST = 0.05
+"""A class that loses more than this share of its intersection over union in the mean is named."""
+
+
+class Change(NamedTuple):
+    """What one setting learns from and another does not: of which kind, and in words."""
+
+    kind: Literal["domain", "domains", "transfer", "unlabeled", "labeled"]
+    words: str
+
+
+@dataclass
+class Comparison:
+    """A setting against one that learns from less.
+
+    Args:
+        ours: The setting.
+        theirs: What it is measured against.
+        changes: What it learns from beyond that.
+        further: Other options in which the two differ.
+        scores: Differences of the mIoU by manner of scoring and domain ("sum": over domains), in [0, 1] each domain.
+        classes: Differences of the intersection over union by domain and class.
+    """
+
+    ours: Setting
+    theirs: Setting
+    changes: Sequence[Change]
+    further: list[str]
+    scores: Mapping[tuple[str, str], Difference] = field(default_factory=dict)
+    classes: Mapping[tuple[str, str], Difference] = field(default_factory=dict)
+
+    @property
+    def kind(self) -> str:
+        """What is judged."""
+        return in_words([change.words for change in self.changes])
+
+    @property
+    def losses(self) -> dict[tuple[str, str], Difference]:
+        """Classes that lost much, the worst first."""
+        lost = {key: change for key, change in self.classes.items() if change.mean < -LOST}
+        return dict(sorted(lost.items(), key=lambda item: item[1].mean))
+
+    @property
+    def hurt(self) -> bool:
+        """Whether a score, or a class that lost much, has an interval wholly below zero."""
+        return any(change.hurt for change in [*self.scores.values(), *self.losses.values()])
+
+
+class Verdict(NamedTuple):
     """What a comparison shows: a heading, sentences, and whether it is a warning."""
 
     title: str
@@ -18,7 +148,7 @@ class Finding(NamedTuple):
     hurt: bool
 
 
-def finding(pair: Comparison) -> Finding:
+def verdict_on(pair: Comparison) -> Verdict:
     """What came of it: the sum first, then the domains, then classes that lost, then what weakens all that."""
     title = f"{pair.kind[0].upper()}{pair.kind[1:]}: {pair.ours.name} against {pair.theirs.name}"
     said = [verdict(pair.ours.name, pair.theirs.name, what, change) for what, change in _scores(pair)]
@@ -26,10 +156,10 @@ def finding(pair: Comparison) -> Finding:
         said = ["No two of their runs have the same seeds and are scored in the same way, so that nothing is paired."]
     if pair.losses:
         lost = [_loss(domain, title, change) for (domain, title), change in pair.losses.items()]
-        said.append(f"Classes that lost more than {100 * LOSS:.0f} points: {_listed(lost)}.")
+        said.append(f"Classes that lost more than {100 * LOST:.0f} points: {_named(lost)}.")
     if pair.further:
-        said.append(f"They also differ in {_listed(pair.further)}, which may be the reason.")
-    return Finding(title, said, pair.hurt)
+        said.append(f"They also differ in {_named(pair.further)}, which may be the reason.")
+    return Verdict(title, said, pair.hurt)
 
 
 def verdict_table(comparisons: Sequence[Comparison]) -> Table:
@@ -42,8 +172,8 @@ def verdict_table(comparisons: Sequence[Comparison]) -> Table:
         for (manner, domain), change in pair.scores.items():
             place = domain if manner == "by decoder" else f"{domain} {manner}"
             numbers = [_points(value) for value in (change.mean, change.low, change.high)]
-            seeds, outcome = Cell(str(change.count), change.count), Cell(change.outcome, change.outcome)
-            table.rows.append(Row([Cell(name, name), Cell(place, place), *numbers, seeds, outcome]))
+            seeds = Entry(str(change.count), change.count)
+            table.rows.append(Row([word(name), word(place), *numbers, seeds, word(change.outcome)]))
     return table
 
 
@@ -62,8 +192,8 @@ def _scores(pair: Comparison) -> Iterator[tuple[str, Difference]]:
         yield _what(manner, domain) + behind, change
 
 
-def _points(value: float | None) -> Cell:
-    return Cell(MISSING) if value is None else Cell(points_of_percent(value), value)
+def _points(value: float | None) -> Entry:
+    return Entry(MISSING) if value is None else Entry(points_of_percent(value), value)
 
 
 def _what(manner: str, domain: str) -> str:
@@ -79,8 +209,10 @@ def _loss(domain: str, title: str, change: Difference) -> str:
     return f"{title} of {domain} ({points_of_percent(change.mean)}{sure})"
 
 
-def _listed(words: Sequence[str]) -> str:
+def _named(words: Sequence[str]) -> str:
     shown, others = list(words[:NAMED]), len(words[NAMED:])
-    if others:
-        shown.append(f"{COUNTS[others] if others < len(COUNTS) else others} more")
-    return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"
+    return in_words([*shown, *([f"{_count(others)} more"] if others else [])])
+
+
+def _count(number: int) -> str:
+    return COUNTS[number] if number < len(COUNTS) else str(number)

@@ -10,7 +10,7 @@ from torch import Tensor
 from semiverse.evaluation.confusion import ConfusionMatrix
 from semiverse.labels import LabelSpace
 from semiverse.methods import Method
-from semiverse.upsampling import argmax
+from semiverse.upsampling import ScoreMap, argmax
 
 
 class Confusions:
@@ -24,9 +24,9 @@ class Confusions:
     def __init__(self, label_spaces: Mapping[str, LabelSpace], device: torch.device) -> None:
         self.matrices = {name: ConfusionMatrix(len(space)).to(device) for name, space in label_spaces.items()}
 
-    def add(self, domain: str, logits: Tensor, mask: Tensor, align_corners: bool) -> None:
+    def add(self, domain: str, logits: ScoreMap, mask: Tensor) -> None:
         """Count the best class of logits (N, C, h, w), upsampled to the masks (N, H, W)."""
-        prediction = argmax(logits, (mask.shape[1], mask.shape[2]), align_corners)
+        prediction = argmax(logits, (mask.shape[1], mask.shape[2]))
         self.matrices[domain].update(prediction, mask)
 
     def mious(self) -> dict[str, float]:
@@ -51,11 +51,10 @@ def validate(fabric: Fabric, method: Method) -> dict[str, float]:
             sample = fabric.to_device(sample)
             with fabric.autocast():
                 features = model.features(sample.image, domain)
-                corners = model.config.align_corners
-                by_decoder.add(domain, model.classify(features, domain), sample.mask, corners)
+                by_decoder.add(domain, model.classify(features, domain), sample.mask)
                 if by_embedding is not None and model.label_embeddings is not None:
                     logits = model.label_embeddings.logits(features, model.space_key(domain))
-                    by_embedding.add(domain, logits, sample.mask, corners)
+                    by_embedding.add(domain, logits, sample.mask)
                 method.observe(features, domain)
     mious = by_decoder.mious()
     scores = {f"{domain}/miou": miou for domain, miou in mious.items()}

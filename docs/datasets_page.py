@@ -4,7 +4,7 @@ import inspect
 import re
 from typing import Literal, get_origin
 
-from semiverse.cli.schema import REQUIRED, Option, default_text, options, type_name
+from semiverse.configuration.options import REQUIRED, Option, default_text, options, type_name
 from semiverse.data import SegmentationDataset
 from semiverse.datasets.catalogue import has_root, known_datasets, open_archive, source_of, usual_folder
 

@@ -1,10 +1,11 @@
-"""Configurations as plain values: read from YAML, described from objects, compared."""
+"""Configurations as plain values: read from YAML, merged, described from objects, compared."""
 
 import inspect
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
+from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,9 @@ from warnings import warn
 import yaml
 
 REST = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+
+USER_ERRORS = (ValueError, OSError, FloatingPointError, ImportError)
+"""What is the data's, the call's or the installation's fault; everything else is ours and keeps its traceback."""
 
 Plain = Any
 """None, bool, int, float, str, and lists and string-keyed dictionaries of them."""
@@ -105,6 +109,82 @@ def differences(old: Plain, new: Plain, where: str = "") -> list[str]:
     return [] if old == new else [f"{where}: {old}, now {new}"]
 
 
+class _UniqueKeyLoader(yaml.SafeLoader):
+    """Refuses a key that stands twice: YAML would silently keep the last, such as the second of two equal domains."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[tuple[str, str]] = set()
+        for key, _ in node.value:
+            name = (key.tag, str(key.value))
+            if name in seen:
+                raise ValueError(
+                    f"key {key.value!r} stands twice (again in line {key.start_mark.line + 1}); expected each once: "
+                    "rename one of them"
+                )
+            seen.add(name)
+        return super().construct_mapping(node, deep)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Puts quotes around text that the loader would read as a number."""
+
+
+# YAML 1.1 reads 1e-3 as text; papers write learning rates that way.
+_EXPONENT = re.compile(r"^[-+]?(?:\d[\d_]*\.?[\d_]*|\.\d[\d_]*)[eE][-+]?\d+$")
+for _side in (_UniqueKeyLoader, _Dumper):
+    _side.add_implicit_resolver("tag:yaml.org,2002:float", _EXPONENT, list("-+0123456789."))
+
+
+def load_yaml(text: str) -> Plain:
+    """Plain values from YAML text.
+
+    Raises:
+        ValueError: If a key stands twice, or the text is no YAML.
+    """
+    try:
+        return yaml.load(text, _UniqueKeyLoader)
+    except yaml.YAMLError as error:
+        raise ValueError(
+            f"not readable as YAML ({error}); expected keys and values: check indents and quotes"
+        ) from error
+
+
+def dump_yaml(values: Plain) -> str:
+    """Plain values as YAML text, in the order given."""
+    return yaml.dump(values, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
+
+
+def read_config(path: Path, silent: bool = False) -> dict[str, Plain]:
+    """Options from a YAML file in today's form; a warning shows it where the file has another, unless ``silent``.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is no YAML, or no mapping.
+    """
+    if not path.is_file():
+        near = get_close_matches(path.name, [other.name for other in path.parent.glob("*.y*ml")], n=1)
+        hint = f"did you mean {path.with_name(near[0])}?" if near else "check the path"
+        raise FileNotFoundError(f"{path}: no such file; expected a YAML file with options: {hint}")
+    try:
+        values = load_yaml(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+    if not isinstance(values, dict):
+        raise ValueError(
+            f"{path}: found {type(values).__name__}; expected options as keys and values: see the examples"
+        )
+    return modernized(values, silent)
+
+
+def merged(old: Plain, new: Plain) -> Plain:
+    """The new value; of two mappings, what either says, and the new one where both do, unless they are two classes."""
+    if not (isinstance(old, dict) and isinstance(new, dict)):
+        return new
+    if "class_path" in new and new["class_path"] != old.get("class_path"):
+        return new
+    return old | {name: merged(old.get(name), value) for name, value in new.items()}
+
+
 MOVED = {
     "lr": "optimizer.lr",
     "momentum": "optimizer.momentum",
@@ -125,14 +205,13 @@ FEATURE_ROWS = {"joint_pca": False, "project_from_pca": False, "pixels": 50_000}
 """What label embeddings of version 0.1 were made by if nothing else was said."""
 
 
-def modernized(values: dict[str, Plain]) -> dict[str, Plain]:
+def modernized(values: dict[str, Plain], silent: bool = False) -> dict[str, Plain]:
     """A training's configuration in today's form, with a warning that shows it if version 0.1 wrote it otherwise."""
     new, moved = rewritten(values)
-    if moved:
+    if moved and not silent:
         warn(
             "options of version 0.1 are read, and will be refused from version 0.3 on; write instead:\n"
             + dump_yaml(moved).rstrip(),
-            FutureWarning,
             stacklevel=2,
         )
     return new | {"optimizer": AS_BEFORE | new["optimizer"]} if "optimizer" in moved else new
@@ -179,48 +258,3 @@ def _row_source(rows: dict[str, Plain]) -> dict[str, Plain]:
     if any(FEATURE_ROWS.get(name) != value for name, value in rest.items()):
         return found | {"rows": {"class_path": "FeatureRows", "init_args": rest}}
     return found | {"rows": None} if rest or not found else found
-
-
-class _UniqueKeyLoader(yaml.SafeLoader):
-    """Refuses a key that stands twice: YAML would silently keep the last, such as the second of two equal domains."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: set[tuple[str, str]] = set()
-        for key, _ in node.value:
-            name = (key.tag, str(key.value))
-            if name in seen:
-                raise ValueError(
-                    f"key {key.value!r} stands twice (again in line {key.start_mark.line + 1}); expected each once: "
-                    "rename one of them"
-                )
-            seen.add(name)
-        return super().construct_mapping(node, deep)
-
-
-class _Dumper(yaml.SafeDumper):
-    """Puts quotes around text that the loader would read as a number."""
-
-
-# YAML 1.1 reads 1e-3 as text; papers write learning rates that way.
-_EXPONENT = re.compile(r"^[-+]?(?:\d[\d_]*\.?[\d_]*|\.\d[\d_]*)[eE][-+]?\d+$")
-for _side in (_UniqueKeyLoader, _Dumper):
-    _side.add_implicit_resolver("tag:yaml.org,2002:float", _EXPONENT, list("-+0123456789."))
-
-
-def load_yaml(text: str) -> Plain:
-    """Plain values from YAML text.
-
-    Raises:
-        ValueError: If a key stands twice, or the text is no YAML.
-    """
-    try:
-        return yaml.load(text, _UniqueKeyLoader)
-    except yaml.YAMLError as error:
-        raise ValueError(
-            f"not readable as YAML ({error}); expected keys and values: check indents and quotes"
-        ) from error
-
-
-def dump_yaml(values: Plain) -> str:
-    """Plain values as YAML text, in the order given."""
-    return yaml.dump(values, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)

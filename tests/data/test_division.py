@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from semiverse.data import Record, digest, divide, group_names, refuse_changed
-from semiverse.data.splits import list_facts, pairs_text
+from semiverse.data.lists import list_facts, pairs_text
 from semiverse.labels import LabelSpace
 
 DRIVE = "^[^_]+"

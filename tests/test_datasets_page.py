@@ -3,12 +3,12 @@
 from pathlib import Path
 
 import pytest
+from docs.datasets_page import datasets_page
 
-from semiverse.cli.schema import options
-from semiverse.commands.datasets_page import datasets_page
+from semiverse.configuration.options import options
 from semiverse.datasets.catalogue import known_datasets, open_archive
 
-PAGE = Path(__file__).parents[2] / "docs" / "datasets.md"
+PAGE = Path(__file__).parents[1] / "docs" / "datasets.md"
 
 
 def section(name: str) -> str:

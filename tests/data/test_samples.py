@@ -1,10 +1,13 @@
 """Image and mask change together, and a mask is never interpolated."""
 
+from pathlib import Path
+from types import SimpleNamespace
+
 import pytest
 import torch
 
-from semiverse.data import Augmentation, CropTransform, ResizeTransform
-from semiverse.data.transforms import crop, jitter
+from semiverse.data import Augmentation, CropTransform, Record, ResizeTransform, Split
+from semiverse.data.samples import crop, jitter
 from semiverse.labels import IGNORE
 from semiverse.resolution import Resolution
 
@@ -161,6 +164,35 @@ def test_colours_change_within_their_strength_and_masks_do_not():
     assert 1.2 < max(brightness) <= 1.3
     _, mask = CropTransform(Resolution(), None, Augmentation(flip=0.0, color=1.0))(*coordinates(), seeded())
     assert torch.equal(mask, coordinates()[1])
+
+
+@pytest.mark.parametrize("size", [None, (20, 30)])
+def test_further_views_are_the_same_cut_in_colours_drawn_one_after_the_other(size):
+    options = {"scale": (1.0, 1.0) if size is None else (0.5, 2.0), "flip": 0.5}
+    plain, colored = (CropTransform(Resolution(), size, Augmentation(**options, color=color)) for color in (0.0, 0.4))
+    for seed in range(6):
+        generator = seeded(seed)
+        cut, mask = plain(*coordinates(), generator)
+        expected = [jitter(cut, 0.4, generator) for _ in range(3)]
+        views, found = colored.views(*coordinates(), seeded(seed), 3)
+        assert torch.equal(found, mask)
+        assert all(torch.equal(one, other) for one, other in zip(views, expected, strict=True))
+        assert not any(torch.equal(one, other) for one, other in zip(views, views[1:] + views[:1], strict=True))
+        first, same_mask = colored(*coordinates(), seeded(seed))
+        assert torch.equal(first, views[0]) and torch.equal(same_mask, mask)
+        again, _ = plain.views(*coordinates(), seeded(seed), 2)
+        assert all(torch.equal(one, cut) for one in again)
+
+
+def test_a_split_draws_as_many_views_as_it_is_asked_for():
+    reader = SimpleNamespace(read=lambda _: coordinates())
+    transform = CropTransform(Resolution(), (20, 30), Augmentation(color=0.4))
+    split = Split(reader, [Record(Path("a.png"), None)], transform)
+    (alone,), views = (split.draw(0, seeded(3), count) for count in (1, 3))
+    assert len(views) == 3 and all(torch.equal(view.mask, alone.mask) and view.id == alone.id for view in views)
+    assert [torch.equal(view.image, alone.image) for view in views] == [True, False, False]
+    whole = Split(reader, split.records, ResizeTransform(Resolution(0.5))).draw(0, seeded(), 2)
+    assert len(whole) == 2 and torch.equal(whole[0].image, whole[1].image)  # it knows no other colours
 
 
 def test_without_strength_colours_stay():

@@ -1,0 +1,81 @@
+"""Running what is left of a table, cell by cell, until it is done or time is over."""
+
+import logging
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from semiverse.configuration import dump_yaml
+from semiverse.files import write_atomically
+from semiverse.recipes.cells import Cell, Deadline, filled
+from semiverse.recipes.clusters import cluster_cell
+from semiverse.recipes.missing import missing
+from semiverse.recipes.recipe import Recipe
+from semiverse.recipes.results import CellResult, result_of, result_of_run
+from semiverse.run import Run
+
+log = logging.getLogger(__name__)
+
+Training = Callable[[Recipe, Cell, Path, Path], object]
+"""Trains and evaluates a cell of a recipe, with a configuration file, into a run folder."""
+FAILURES = (ValueError, OSError, FloatingPointError, ImportError, RuntimeError)
+"""What ends a run but not the table: another row may well succeed."""
+
+
+def run_cells(
+    recipe: Recipe,
+    cells: Sequence[Cell],
+    known: list[CellResult],
+    folder: Path,
+    deadline: Deadline,
+    device: str,
+    training: Training,
+) -> list[str]:
+    """Run the cells that have no result yet; returns what could not be run, and why.
+
+    Args:
+        recipe: Of the table.
+        cells: Those to run; what lacks its data or weights is named before anything starts, and left out.
+        known: All results; new ones are added, and written.
+        folder: Of the table.
+        deadline: When to stop.
+        device: Where to cluster.
+        training: What trains and evaluates.
+    """
+    left = [cell for cell in cells if result_of(cell, known) is None]
+    lacking = missing(recipe, left)
+    for problem, cells_without in lacking.items():
+        log.warning("%d of %d runs are left out: %s", len(cells_without), len(left), problem)
+    out_of_reach = {cell.place for cells_without in lacking.values() for cell in cells_without}
+    problems = list(lacking)
+    for count, cell in enumerate(left):
+        if cell.place in out_of_reach:
+            continue
+        if deadline.over:
+            log.info("time is over: %d of %d runs are left; the same call goes on", len(left) - count, len(cells))
+            break
+        log.info("%s (%d of %d that are left)", cell.title, count + 1, len(left))
+        try:
+            with deadline.interrupting():
+                known.append(_run(recipe, cell, folder, deadline, device, training))
+        except KeyboardInterrupt:
+            if not deadline.over:
+                raise
+        except FAILURES as error:
+            log.warning("%s failed: %s", cell.title, error)
+            problems.append(f"{cell.title} failed: {error}")
+    return problems
+
+
+def _run(recipe: Recipe, cell: Cell, folder: Path, deadline: Deadline, device: str, training: Training) -> CellResult:
+    """Make a cell's run, or go on with it; its result is written."""
+    place = folder / "runs" / cell.place
+    if recipe.kind == "clustering":
+        result = cluster_cell(cell, place, device, deadline)
+    else:
+        runs = {row: folder / "runs" / cell.column / row / f"seed{cell.seed}" for row in recipe.rows}
+        file = folder / "configs" / cell.place.with_suffix(".yaml")
+        write_atomically(file, dump_yaml(filled(cell.config, runs)))
+        training(recipe, cell, file, place)
+        result = result_of_run(cell, Run(place))
+    result.write(folder / "results")
+    return result
