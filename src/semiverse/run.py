@@ -164,7 +164,7 @@ class Run:
             return [{name: value for name, value in row.items() if value != ""} for row in csv.DictReader(file)]
 
 
-PACKAGES = ("semiverse", "torch", "torchvision", "timm", "pytorch-lightning", "torchmetrics", "numpy", "pillow")
+PACKAGES = ("semiverse", "torch", "torchvision", "timm", "lightning-fabric", "torchmetrics", "numpy", "pillow")
 
 
 def environment(seed: int) -> dict[str, Any]:
