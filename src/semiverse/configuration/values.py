@@ -206,7 +206,10 @@ FEATURE_ROWS = {"joint_pca": False, "project_from_pca": False, "pixels": 50_000}
 
 
 def modernized(values: dict[str, Plain], silent: bool = False) -> dict[str, Plain]:
-    """A training's configuration in today's form, with a warning that shows it if version 0.1 wrote it otherwise."""
+    """A training's configuration in today's form, with a warning that shows it if version 0.1 wrote it otherwise.
+
+    That of a run (``silent``) says every value; what optimisers of version 0.1 were like is added to it.
+    """
     new, moved = rewritten(values)
     if moved and not silent:
         warn(
@@ -214,7 +217,7 @@ def modernized(values: dict[str, Plain], silent: bool = False) -> dict[str, Plai
             + dump_yaml(moved).rstrip(),
             stacklevel=2,
         )
-    return new | {"optimizer": AS_BEFORE | new["optimizer"]} if "optimizer" in moved else new
+    return new | {"optimizer": AS_BEFORE | new["optimizer"]} if silent and "optimizer" in moved else new
 
 
 def rewritten(values: dict[str, Plain]) -> tuple[dict[str, Plain], dict[str, Plain]]:
