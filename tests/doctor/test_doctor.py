@@ -14,9 +14,8 @@ from PIL import Image
 from semiverse.data import Content, Record, survey
 from semiverse.data.images import Header, ImageFacts, MaskFacts, thumbnail
 from semiverse.datasets import CamVid, Folder, LabelMeFacade
-from semiverse.doctor.decoding import by_nearest_color, by_threshold, by_values
 from semiverse.doctor.duplicates import difference_hash, resemble
-from semiverse.doctor.encodings import guess_values
+from semiverse.doctor.encodings import by_nearest_color, by_threshold, by_values, guess_values
 from semiverse.doctor.examine import diagnose, examine_domain
 from semiverse.doctor.files import scaled
 from semiverse.doctor.findings import Coding, Facts, Finding, Part, list_folder, told
@@ -146,23 +145,23 @@ def test_off_by_one_is_decoded_into_merged_classes_too():
 
 def test_decoding_refuses_a_value_that_nothing_explains():
     with pytest.raises(ValueError, match="value 7, which nothing explains"):
-        by_values({0: 0, 1: 1}, coding())(Image.fromarray(np.array([[0, 7]], dtype=np.uint8)))
+        by_values({0: 0, 1: 1}, coding(), Image.fromarray(np.array([[0, 7]], dtype=np.uint8)))
 
 
 def test_nearest_colour_is_taken_and_what_was_guessed_is_counted():
     pixels = [[GREEN, (3, 120, 9), BLUE], [GREY, (138, 141, 140), GREY]]
-    decoded, guessed = by_nearest_color(coding("rgb"))(Image.fromarray(np.array(pixels, dtype=np.uint8)))
+    decoded, guessed = by_nearest_color(coding("rgb"), Image.fromarray(np.array(pixels, dtype=np.uint8)))
     assert decoded.tolist() == [[0, 0, 2], [1, 1, 1]] and guessed == 2
 
 
 def test_masks_far_from_every_colour_are_not_decoded():
     strange = np.full((4, 4, 3), (255, 0, 255), dtype=np.uint8)
     with pytest.raises(ValueError, match="far from every declared colour"):
-        by_nearest_color(coding("rgb"))(Image.fromarray(strange))
+        by_nearest_color(coding("rgb"), Image.fromarray(strange))
 
 
 def test_two_classes_are_told_apart_by_brightness():
-    decoded, guessed = by_threshold(coding("binary", 2))(Image.fromarray(np.array([[0, 90, 200, 255]], dtype=np.uint8)))
+    decoded, guessed = by_threshold(coding("binary", 2), Image.fromarray(np.array([[0, 90, 200, 255]], dtype=np.uint8)))
     assert decoded.tolist() == [[0, 0, 1, 1]] and guessed == 2
 
 

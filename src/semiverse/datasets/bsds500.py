@@ -73,8 +73,7 @@ class BSDS500(SegmentationDataset):
     @property
     def _data(self) -> Path:
         """The folder with ``images`` and ``groundTruth``."""
-        root = self.folder
-        places = (root, root / "data", root / "BSDS500" / "data")
+        places = [self.folder / inside for inside in ("", "data", "BSDS500/data")]
         return next((place for place in places if (place / "images").is_dir()), places[-1])
 
     def _drawn(self, record: Record, name: str) -> list[np.ndarray]:

@@ -80,10 +80,8 @@ def steps_to_obtain(kind: type[SegmentationDataset], place: Path) -> str:
     """How to come by a dataset that cannot be fetched."""
     title, folder = kind.__name__, usual_folder(kind)
     if not has_root(kind) or not source_of(kind):
-        return (
-            f"{title}: there is nothing to download, it has no files or reads your own; expected the name of an "
-            "owner's dataset: see semiverse datasets"
-        )
+        found = f"{title}: there is nothing to download, it has no files or reads your own"
+        return f"{found}; expected the name of an owner's dataset: see semiverse datasets"
     layout = (inspect.getdoc(kind) or "").partition("\nArgs:")[0].replace("``", "").strip()
     steps = [
         f"1. Read the terms: {getattr(kind, 'terms', 'at the source')}",

@@ -13,7 +13,6 @@ from semiverse.formats.regions import draw_polygons
 from semiverse.labels import IGNORE
 
 TRAIN_IDS = "_gtFine_labelTrainIds.png"
-MASKS = (TRAIN_IDS, "_gtFine_labelIds.png", "_gtFine_polygons.json")
 BY_NAME = {label.name: label for label in LABELS}
 BY_ID = {label.id & 255: label.train_id for label in LABELS} | {255: IGNORE}  # -1, a license plate, is 255 in a byte
 
@@ -43,7 +42,7 @@ class Cityscapes(CityscapesTree):
 
     def records(self, split: str) -> list[Record]:
         """Images of a split in the order of their names."""
-        records = tree_records(self.folder, split, MASKS)
+        records = tree_records(self.folder, split, (TRAIN_IDS, "_gtFine_labelIds.png", "_gtFine_polygons.json"))
         if split in ("test", "train_extra"):
             records = [Record(record.image, None, record.id) for record in records]
         return [record._replace(name=Path(record.id).name) for record in records]

@@ -105,11 +105,10 @@ class Folder(SegmentationDataset):
         named = split in self.lists or split == ALL or split.endswith(".txt")
         if not named and self.split_names() == (ALL,):
             listed = f"lists only for {', '.join(self.lists)}" if self.lists else "nothing that divides the images"
-            raise DataProblem(
-                f"Folder at {self.root}: no split {split!r}, found {listed}",
-                f"list files (splits: {{train: train.txt, val: val.txt}}) or folders {split}/images and {split}/masks",
-                f"write them, or name the split {ALL!r} to mean every image",
-            )
+            lists = "list files (splits: {train: train.txt, val: val.txt})"
+            expected = f"{lists} or folders {split}/images and {split}/masks"
+            remedy = f"write them, or name the split {ALL!r} to mean every image"
+            raise DataProblem(f"Folder at {self.root}: no split {split!r}, found {listed}", expected, remedy)
         return super().subset(split)
 
     def records(self, split: str) -> list[Record]:

@@ -14,7 +14,6 @@ from semiverse.formats.regions import draw_polygons, drawn_once
 from semiverse.labels import IGNORE, Color, LabelSpace
 
 PARTS: Mapping[Literal["I", "II"], str] = {"I": "IDD_Segmentation", "II": "idd20kII"}
-
 LEVEL3: Mapping[str, Color] = {
     "road": (128, 64, 128), "drivable fallback": (81, 0, 81), "sidewalk": (244, 35, 232),
     "non-drivable fallback": (152, 251, 152), "person": (220, 20, 60), "rider": (255, 0, 0), "motorcycle": (0, 0, 230),
@@ -32,8 +31,7 @@ ALSO = {
 }  # fmt: skip
 """Further names that are painted with a class."""
 VOID = ("unlabeled", "ego vehicle", "rectification border", "out of roi", "license plate")
-BY_NAME = dict.fromkeys(VOID, IGNORE) | {name: i for i, name in enumerate(LEVEL3)}
-BY_NAME |= {name: BY_NAME[called] for name, called in ALSO.items()}
+BY_NAME = dict.fromkeys(VOID, IGNORE) | {name: list(LEVEL3).index(ALSO.get(name, name)) for name in (*LEVEL3, *ALSO)}
 
 
 class IDD(CityscapesTree):

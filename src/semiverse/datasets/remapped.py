@@ -35,11 +35,10 @@ class Remapped(SegmentationDataset):
         super().__init__(dataset.root)
         self.dataset, self.mapping, self.classes, self.name = dataset, dict(mapping), classes, name
         space = merge(dataset.labels, self.mapping)
-        if classes is not None:
-            colors = dict(zip(space.classes, space.palette, strict=True))
-            known = all(title in colors for title in classes)
-            space = LabelSpace(space.name, tuple(classes), tuple(colors[title] for title in classes) if known else ())
-        self.labels = LabelSpace(name or f"{dataset.labels.name}-remapped", space.classes, space.palette)
+        titles = space.classes if classes is None else tuple(classes)
+        colors = dict(zip(space.classes, space.palette, strict=True))
+        palette = tuple(colors[title] for title in titles) if colors.keys() >= set(titles) else ()
+        self.labels = LabelSpace(name or f"{dataset.labels.name}-remapped", titles, palette)
         self.splits, self.lists = dataset.splits, dataset.lists
         self._table = transfer_table(dataset.labels, self.labels, self.mapping)
 

@@ -40,11 +40,9 @@ class SUNRGBD(SegmentationDataset):
             return self._frames(split)
         listed = self.folder / f"{split}37.txt"
         if not listed.is_file():
-            raise MissingData(
-                f"SUNRGBD: {self.folder} holds neither SUNRGBDtoolbox/ nor {listed.name}",
-                "the owner's folders SUNRGBD/ and SUNRGBDtoolbox/, or the tree of chrischoy/SUN_RGBD",
-                "correct the root",
-            )
+            found = f"SUNRGBD: {self.folder} holds neither SUNRGBDtoolbox/ nor {listed.name}"
+            expected = "the owner's folders SUNRGBD/ and SUNRGBDtoolbox/, or the tree of chrischoy/SUN_RGBD"
+            raise MissingData(found, expected, "correct the root")
         images = select(listed, list_images(self.folder / "image"), f"images in {self.folder / 'image'}")
         paths = [self.folder / line.split()[-1] for line in listed.read_text().splitlines() if line.strip()]
         masks = {name: path for name, path in zip(images, paths, strict=True) if path.is_file()}

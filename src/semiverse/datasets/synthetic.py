@@ -19,9 +19,11 @@ from semiverse.worlds.streets import STYLES, render_street
 
 
 @functools.lru_cache(maxsize=512)  # 25 MB at the default size
-def _scene(world: str, split: str, index: int, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
+def _scene(path: Path, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
     """Image (3, H, W) and mask (H, W) of a scene, both uint8: a function of these arguments and nothing else."""
-    rng = np.random.default_rng([int.from_bytes(f"{world}/{split}".encode()), index])
+    world, split, name = path.parts
+    seed = np.random.SeedSequence([int.from_bytes(f"{world}/{split}".encode()), int(name.rpartition("_")[2])])
+    rng = np.random.default_rng(seed)
     kind, _, style = world.partition("-")
     image, mask = render_street(style, rng, size) if kind == "streets" else render_room(rng, size)
     return torch.from_numpy(image), torch.from_numpy(mask)
@@ -60,14 +62,11 @@ class _World(SegmentationDataset):
 
     def read_image(self, path: Path) -> Tensor:
         """Render an image, (3, H, W) uint8."""
-        return self._read(path)[0].clone()
+        return _scene(path, self.size)[0].clone()
 
     def read_mask(self, path: Path) -> Tensor:
         """Render a mask, (H, W) uint8 train ids; ``IGNORE`` where something of no class stands."""
-        return self._read(path)[1].clone()
-
-    def _read(self, path: Path) -> tuple[Tensor, Tensor]:
-        return _scene(self._world, path.parent.name, int(path.name.rpartition("_")[2]), self.size)
+        return _scene(path, self.size)[1].clone()
 
 
 class SyntheticStreets(_World):
@@ -99,9 +98,8 @@ class SyntheticStreets(_World):
         size: tuple[int, int] = (96, 128),
     ) -> None:
         if style not in STYLES:
-            raise ValueError(
-                f"SyntheticStreets has no style {style!r}; expected one of {', '.join(STYLES)}: name one of them"
-            )
+            expected = f"expected one of {', '.join(STYLES)}: name one of them"
+            raise ValueError(f"SyntheticStreets has no style {style!r}; {expected}")
         super().__init__(f"streets-{style}", images, val_images, size)
         self.style = style
 

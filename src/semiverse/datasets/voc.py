@@ -103,8 +103,7 @@ class PascalVOC(SegmentationDataset):
             masks = {path.stem: path for path in folder.glob("*.mat")}
             names = {name for part in ("train", "val") for name in (sbd / f"{part}.txt").read_text().split()}
         names -= {name for part in ("train", "val") for name in self._list_of(part).read_text().split()}
-        missing = sorted(names - set(images))
-        if missing:
+        if missing := sorted(names - set(images)):
             found = f"PascalVOC: {len(missing)} of {len(names)} images of sbd are not among those of {self.folder}"
             raise MissingData(f"{found}, first: {missing[0]}", "them in JPEGImages", "unpack all of VOC 2012 there")
         return pair({name: images[name] for name in sorted(names)}, masks, folder)

@@ -1,21 +1,26 @@
-"""How masks are coded, guessed from what they hold, where that is not what was declared."""
+"""How masks are coded where that is not what was declared: guessed from what they hold, and how they are read then."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
+from PIL import Image
 
-from semiverse.data.images import MaskFacts, rgb_of
+from semiverse.data.images import MaskFacts, color_codes, rgb_of
 from semiverse.data.pairing import Record
-from semiverse.doctor.decoding import FAR, FEW, by_nearest_color, by_threshold, by_values, color_distances
 from semiverse.doctor.findings import Coding, Decode, Facts, Finding, listed, masked, told
 from semiverse.files import DataProblem
 from semiverse.formats.cityscapes import LABELS, SPACE
-from semiverse.labels import IGNORE
+from semiverse.labels import IGNORE, Color
 
 MANY = 3
 """From so many undeclared colours on they are taken for smoothed edges and not for a class that was forgotten."""
+FAR = 60
+"""A colour that differs by more than this in one channel is not taken for a smoothed one ..."""
+FEW = 0.05
+"""... and a mask with a larger share of those is not repaired."""
 
 
 @dataclass(frozen=True)
@@ -89,10 +94,14 @@ def _guess(storage: str, masks: Sequence[MaskFacts], facts: Facts) -> Guess | No
         return _guess_colors(masks, coding)
     values = {value for mask in masks for value in mask.values}
     if coding.kind == "rgb":
-        return _guess_grey_for_colors(values, coding)
+        ids = {i: i for i in range(len(coding.classes))} | ({255: 255} if len(coding.classes) < 255 else {})
+        if not values - {255} or not values <= set(ids):
+            return None
+        words = f"hold grey values up to {max(values)}, ids, where colours were declared"
+        return Guess("ids", words, "say so (Folder: masks: index)", partial(by_values, ids, coding))
     if storage == "grey" and coding.kind == "palette" and values <= set(coding.ids):
         words, remedy = "are grey ids, where palette images were declared", "say so (Folder: masks: index)"
-        return Guess("ids", words, remedy, by_values(coding.ids, coding)) if masks else None
+        return Guess("ids", words, remedy, partial(by_values, coding.ids, coding)) if masks else None
     counts = [content.pixels for pairs in masked(facts).values() for _, content in pairs if content.pixels is not None]
     if counts:  # values of masks that could be read as declared may occur as well
         total = np.sum(counts, axis=0)
@@ -133,7 +142,7 @@ def guess_values(values: Collection[int], coding: Coding) -> Guess | None:
         if not {0, 255} <= found or len(found) <= 3:
             return None
         words = "hold greys between 0 and 255, as smoothed edges do, where two values were declared"
-        return Guess("smoothed-edges", words, "export them without smoothing", by_threshold(coding))
+        return Guess("smoothed-edges", words, "export them without smoothing", partial(by_threshold, coding))
     named = {raw: position for raw, position in coding.ids.items() if position != IGNORE}
     if not found or named != {i: i for i in range(len(coding.classes))}:  # ids that their owner chose mean what he says
         return None
@@ -146,7 +155,7 @@ def _miscounted(found: set[int], coding: Coding) -> Guess | None:
     named = found - ignored
     if count == 2 and found == {0, 255}:
         words = "hold 0 and 255 and never 1: 255 means the second class, where it was declared to mean 'no label'"
-        decode = by_values({0: 0, 255: 1}, coding)
+        decode = partial(by_values, {0: 0, 255: 1}, coding)
         return Guess("binary", words, "say so (Folder: masks: binary)", decode, every=True)
     if max(named, default=0) != count:
         return None
@@ -154,7 +163,7 @@ def _miscounted(found: set[int], coding: Coding) -> Guess | None:
         words = f"hold 1 to {count} and never 0, where 0 to {count - 1} were declared: off by one"
         values = {i + 1: i for i in range(count)} | dict.fromkeys(ignored - {count}, IGNORE)
         remedy = f"say so (Folder: ids: {{{coding.classes[0]}: 1, ...}})"
-        return Guess("off-by-one", words, remedy, by_values(values, coding), every=True)
+        return Guess("off-by-one", words, remedy, partial(by_values, values, coding), every=True)
     words = f"hold 0 to {count}: {count + 1} values, where {count} classes were declared"
     coded = f"Folder: ignore: 0, ids: {{{coding.classes[0]}: 1, ...}}"
     remedy = f"name the class of id {count}; or if 0 means 'no label', say so ({coded})"
@@ -168,13 +177,13 @@ def _stretched(found: set[int], coding: Coding) -> Guess | None:
     for top in (255, 65535):
         if len(named) == count > 2 and (abs(named - np.arange(count) * top / (count - 1)) < 1).all():
             words = f"hold {count} values spread evenly from 0 to {top}: ids stretched to be seen"
-            decode = by_values({value: i for i, value in enumerate(named)}, coding)
+            decode = partial(by_values, {value: i for i, value in enumerate(named)}, coding)
             return Guess("stretched", words, "export ids", decode, every=True)
     wide = {value // 257 for value in found}
     if max(found) > 255 and all(value % 257 == 0 for value in found) and wide <= set(coding.ids):
         words = "hold 16-bit values that are 257 times ids, as programs widen 8 bits to 16"
         values = {257 * raw: position for raw, position in coding.ids.items()}
-        return Guess("16-bit", words, "export them with 8 bits", by_values(values, coding))
+        return Guess("16-bit", words, "export them with 8 bits", partial(by_values, values, coding))
     return None
 
 
@@ -185,13 +194,13 @@ def _cityscapes(found: set[int], coding: Coding) -> Guess | None:
         train = {label.id: label.train_id for label in LABELS if label.id >= 0}
         words = f"hold values up to {max(found)}, the labelIds of Cityscapes, where its trainIds 0 to 18 were declared"
         remedy = "use the files ending in _labelTrainIds.png, or the dataset Cityscapes, which reads labelIds"
-        return Guess("label-ids", words, remedy, by_values(train, coding), every=True)
+        return Guess("label-ids", words, remedy, partial(by_values, train, coding), every=True)
     owner = tuple(label.name for label in LABELS if label.id >= 0)
     if names[: len(owner)] == owner and found <= {*range(19), 255} and 255 in found and 0 in found:
         back = {label.train_id: label.id for label in LABELS if 0 <= label.train_id < IGNORE} | {255: IGNORE}
         words = "hold 0 to 18 and 255, the trainIds of Cityscapes, where its labelIds were declared"
         remedy = "use the files ending in _labelIds.png, or name the 19 classes"
-        return Guess("train-ids", words, remedy, by_values(back, coding), every=True)
+        return Guess("train-ids", words, remedy, partial(by_values, back, coding), every=True)
     return None
 
 
@@ -200,9 +209,9 @@ def _guess_jpeg(masks: Sequence[MaskFacts], coding: Coding | None) -> Guess:
     words = "are JPEGs, which change values near every edge, where a lossless format was expected"
     remedy = "export them as PNG"
     if coding is not None and coding.kind == "binary":
-        return Guess("jpeg-mask", words, remedy, by_threshold(coding))
+        return Guess("jpeg-mask", words, remedy, partial(by_threshold, coding))
     if coding is not None and coding.colors and all(_near(mask, coding) for mask in masks):
-        return Guess("jpeg-mask", words, remedy, by_nearest_color(coding))
+        return Guess("jpeg-mask", words, remedy, partial(by_nearest_color, coding))
     reason = "ids next to each other cannot be told apart after a lossy format"
     if coding is None or coding.colors:
         reason = "their colours are too far from those of the classes"
@@ -214,9 +223,9 @@ def _guess_palette(masks: Sequence[MaskFacts], coding: Coding) -> Guess:
     words, remedy = f"are palette images, where {coding.kind} was declared", "say so (Folder: masks: palette)"
     values = sorted({value for mask in masks for value in mask.values} - set(coding.ids))
     if not values:
-        return Guess("palette", words, remedy, by_values(coding.ids, coding))
+        return Guess("palette", words, remedy, partial(by_values, coding.ids, coding))
     if coding.colors and not _undeclared(masks, coding):
-        return Guess("palette", words, "say so (Folder: masks: rgb)", by_nearest_color(coding))
+        return Guess("palette", words, "say so (Folder: masks: rgb)", partial(by_nearest_color, coding))
     return Guess("palette", words, remedy, unfixable=f"their indices {listed(values)} are no ids of classes")
 
 
@@ -226,20 +235,20 @@ def _guess_colors(masks: Sequence[MaskFacts], coding: Coding) -> Guess | None:
     values, strange = {color & 255 for mask in masks for color in mask.colors}, _undeclared(masks, coding)
     if coding.kind != "rgb" and grey and values <= set(coding.ids):
         words, remedy = "hold ids three times, as grey stored in colours", "export them with one channel"
-        return Guess("grey-as-colours", words, remedy, by_values(coding.ids, coding))
+        return Guess("grey-as-colours", words, remedy, partial(by_values, coding.ids, coding))
     if coding.kind == "binary" and grey and len(values) > 2:
         words = "hold greys between black and white, as smoothed edges do"
-        return Guess("smoothed-edges", words, "export them without smoothing", by_threshold(coding))
+        return Guess("smoothed-edges", words, "export them without smoothing", partial(by_threshold, coding))
     if coding.colors and coding.kind != "rgb" and not strange:
         words = f"hold the declared colours, where {coding.kind} was declared"
-        return Guess("colours", words, "say so (Folder: masks: rgb)", by_nearest_color(coding))
+        return Guess("colours", words, "say so (Folder: masks: rgb)", partial(by_nearest_color, coding))
     if coding.colors and all(_near(mask, coding) for mask in masks):
         if len(strange) < MANY:
             return None
         pixels = sum(n for mask in masks for color, n in mask.colors.items() if color in strange)
         share = pixels / sum(mask.pixels for mask in masks)
         words = f"hold {len(strange)} colours beside the declared ones, in {share:.1%} of their pixels: smoothed edges"
-        return Guess("smoothed-edges", words, "export them without smoothing", by_nearest_color(coding))
+        return Guess("smoothed-edges", words, "export them without smoothing", partial(by_nearest_color, coding))
     if coding.kind == "rgb":
         return None
     found = sorted({color for mask in masks for color in list(mask.colors)[:20]})
@@ -247,15 +256,6 @@ def _guess_colors(masks: Sequence[MaskFacts], coding: Coding) -> Guess | None:
     words = f"hold {len(found)} or more colours, where {coding.kind} was declared: {listed(rgb, 20)}"
     remedy = "say so, and which colour is which class (Folder: masks: rgb, palette: [[red, green, blue], ...])"
     return Guess("colours", words, remedy, unfixable="which colour is which class only the owner knows")
-
-
-def _guess_grey_for_colors(values: set[int], coding: Coding) -> Guess | None:
-    """Grey ids where colours were declared."""
-    ids = {i: i for i in range(len(coding.classes))} | ({255: 255} if len(coding.classes) < 255 else {})
-    if not values - {255} or not values <= set(ids):
-        return None
-    words = f"hold grey values up to {max(values)}, ids, where colours were declared"
-    return Guess("ids", words, "say so (Folder: masks: index)", by_values(ids, coding))
 
 
 def _undeclared(masks: Sequence[MaskFacts], coding: Coding) -> set[int]:
@@ -267,7 +267,51 @@ def _near(mask: MaskFacts, coding: Coding) -> bool:
     if not mask.colors:
         return False
     counts = np.array(list(mask.colors.values()))
-    distances = color_distances(np.array(list(mask.colors)), coding.colors).min(axis=1)
+    distances = _color_distances(np.array(list(mask.colors)), coding.colors).min(axis=1)
     close = 16 if mask.header.format in ("JPEG", "MPO") else 0
     far, exact = counts[distances > FAR].sum(), counts[distances <= close].sum()
     return bool(far <= FEW * mask.pixels and exact >= mask.pixels / 2)
+
+
+def by_values(values: Mapping[int, int], coding: Coding, image: Image.Image) -> tuple[np.ndarray, int]:
+    """Decode by raw value: of grey values of any width, of palette indices, or of grey that is stored as colours.
+
+    Args:
+        values: Position in the classes, or ``IGNORE``, of every raw value.
+        coding: Where the classes are.
+        image: The mask.
+    """
+    known = np.array(sorted(values), dtype=np.int64)
+    raw = np.asarray(image).astype(np.int64)
+    raw = raw[..., 0] if raw.ndim == 3 else raw
+    places = np.searchsorted(known, raw).clip(max=len(known) - 1)
+    if (strange := raw[known[places] != raw]).size:
+        raise ValueError(f"it holds the value {strange[0]}, which nothing explains")
+    return coding.table[[values[value] for value in known.tolist()]][places], 0
+
+
+def by_threshold(coding: Coding, image: Image.Image) -> tuple[np.ndarray, int]:
+    """Decode two classes by brightness; greys between black and white are guessed."""
+    grey = np.asarray(image.convert("L"))
+    return coding.table[(grey >= 128).astype(np.uint8)], int(((grey > 0) & (grey < 255)).sum())
+
+
+def by_nearest_color(coding: Coding, image: Image.Image) -> tuple[np.ndarray, int]:
+    """Decode by the nearest declared colour; pixels of other colours are guessed.
+
+    Where two declared colours are equally near, the one that more of the mask has is taken.
+    """
+    codes, places, counts = np.unique(color_codes(image), return_inverse=True, return_counts=True)
+    distances = _color_distances(codes, coding.colors)
+    by_size = np.argsort(-(counts @ (distances == 0)), kind="stable")
+    nearest, smallest = by_size[distances[:, by_size].argmin(axis=1)], distances.min(axis=1)
+    if counts[smallest > FAR].sum() > FEW * counts.sum():
+        raise ValueError(f"over {FEW:.0%} of its pixels are far from every declared colour")
+    trained = coding.table[list(coding.colors.values())]
+    return trained[nearest][places].reshape(image.height, image.width), int(counts[smallest > 0].sum())
+
+
+def _color_distances(codes: np.ndarray, colors: Mapping[Color, int]) -> np.ndarray:
+    """The largest difference of a channel between each of K codes and each of some colours, (K, colours)."""
+    rgb = np.stack([codes >> 16, (codes >> 8) & 255, codes & 255], axis=1).astype(np.int64)
+    return np.asarray(np.abs(rgb[:, None] - np.array(list(colors), dtype=np.int64)[None]).max(axis=2))

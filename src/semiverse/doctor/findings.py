@@ -53,8 +53,6 @@ def list_folder(
     return FolderFiles(split, images, masks, image_names, mask_names, others)
 
 
-Severity = Literal["problem", "remark"]
-"""A problem stops training; a remark is to be known."""
 Decode = Callable[[Image.Image], tuple[np.ndarray, int]]
 """An image file of a mask → its train ids (H, W) uint8, and how many of its pixels had to be guessed."""
 
@@ -65,7 +63,7 @@ class Finding:
 
     Args:
         kind: What it is, in one word or a few with hyphens.
-        severity: Whether it stops training.
+        severity: A problem stops training; a remark is to be known.
         where: The split, or splits.
         message: What was found and what was expected, with a file and a pixel where there is one.
         remedy: What to do.
@@ -75,7 +73,7 @@ class Finding:
     """
 
     kind: str
-    severity: Severity
+    severity: Literal["problem", "remark"]
     where: str
     message: str
     remedy: str

@@ -54,7 +54,10 @@ def described(name: str, findings: Findings) -> list[str]:
     rows = [["split", "images", "masks", "without label", "problems", "width x height"]]
     for split, part in splits.items():
         ignored = "-" if part["ignored"] is None else f"{100 * part['ignored']:.1f} %"
-        rows.append([split, part["images"], part["masks"], ignored, part["problems"], _sizes(part["sizes"])])
+        sizes = [f"{size['width']}x{size['height']} ({size['images']})" for size in part["sizes"]]
+        shown = ", ".join(sizes) if len(sizes) < 4 else f"{sizes[0]} and {len(sizes) - 1} other sizes"
+        shown = shown if len(sizes) != 1 else shown.partition(" ")[0]
+        rows.append([split, part["images"], part["masks"], ignored, part["problems"], shown])
     masked = {split: part["frequencies"] for split, part in splits.items() if part["frequencies"]}
     classes = [["class", *(word for split in masked for word in (f"{split} pixels", "images"))]]
     for title in values["classes"]:
@@ -65,13 +68,6 @@ def described(name: str, findings: Findings) -> list[str]:
     lines += [f"  remark   {remark}" for remark in findings.remarks]
     lines += [f"  PROBLEM  {problem}" for problem in findings.problems]
     return [*lines, ""] if findings.remarks or findings.problems else lines
-
-
-def _sizes(sizes: Sequence[Mapping[str, int]]) -> str:
-    listed = [f"{size['width']}x{size['height']} ({size['images']})" for size in sizes]
-    if len(listed) == 1:
-        return listed[0].partition(" ")[0]
-    return ", ".join(listed) if len(listed) < 4 else f"{listed[0]} and {len(listed) - 1} other sizes"
 
 
 def _aligned(rows: Sequence[Sequence[object]]) -> list[str]:

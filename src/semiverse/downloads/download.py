@@ -20,9 +20,6 @@ if TYPE_CHECKING:
 
 SUFFIXES = (".tar.gz", ".tgz")
 SOURCE = "SOURCE.json"
-TERMS = "TERMS.txt"
-TIMEOUT = (10, 60)
-"""Seconds to wait for a connection, and for more bytes."""
 
 
 class Archive(NamedTuple):
@@ -73,7 +70,10 @@ def install(
     """
     target = free_place(root / archive.folder)
     url = location(archive, mirror)
-    local = _local_file(url)
+    local = Path(url2pathname(urlsplit(url).path)) if url.startswith("file:") else None
+    if local and not local.is_file():
+        found = f"{local}: no such file; expected an archive ({', '.join(SUFFIXES)})"
+        raise FileNotFoundError(f"{found}: correct --mirror")
     work = root / f".{archive.folder}.download"
     fresh = work / "unpacked"
     shutil.rmtree(fresh, ignore_errors=True)  # what a killed call left
@@ -90,7 +90,7 @@ def install(
         lines = "".join(f"{digest}  {path}\n" for path, digest in sorted(digests.items()))  # as sha256sum prints them
         source |= {"files": len(digests), "content_sha256": hashlib.sha256(lines.encode()).hexdigest()}
         source["fetched"] = datetime.now(UTC).isoformat(timespec="seconds")
-        (fresh / TERMS).write_text(f"{terms}\n\nFrom {url}\n", encoding="utf-8")
+        (fresh / "TERMS.txt").write_text(f"{terms}\n\nFrom {url}\n", encoding="utf-8")
         (fresh / SOURCE).write_text(json.dumps(source, indent=2) + "\n", encoding="utf-8")
         if target.is_dir():
             target.rmdir()  # it is empty
@@ -111,10 +111,8 @@ def free_place(target: Path) -> Path:
     """
     free = target.is_dir() and not target.is_symlink() and not any(target.iterdir())
     if not free and (target.exists() or target.is_symlink()):
-        raise FileExistsError(
-            f"{target}: exists already and was left as it is; expected no such folder: use it (root: {target.name}), "
-            "move it away, or name another place by --root"
-        )
+        remedy = f"use it (root: {target.name}), move it away, or name another place by --root"
+        raise FileExistsError(f"{target}: exists already and was left as it is; expected no such folder: {remedy}")
     return target
 
 
@@ -130,10 +128,8 @@ def installed(target: Path, sha256: str | None = None) -> dict[str, Any] | None:
     except (OSError, ValueError, KeyError):
         return None
     if sha256 and sha256.lower() != found:
-        raise ValueError(
-            f"{target}: made from an archive with SHA-256 {found}; expected {sha256}: move the folder away to fetch it "
-            "again"
-        )
+        found = f"{target}: made from an archive with SHA-256 {found}; expected {sha256}"
+        raise ValueError(f"{found}: move the folder away to fetch it again")
     return source
 
 
@@ -146,13 +142,10 @@ def location(archive: Archive, mirror: str | None) -> str:
     if mirror is None:
         return archive.url
     url = mirror if "://" in mirror else expand(Path(mirror)).absolute().as_uri()
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https", "file") or (
-        parts.scheme == "file" and parts.netloc not in ("", "localhost")
-    ):
-        raise ValueError(
-            f"mirror {mirror}: this address cannot be read; expected http://, https://, file:/// or a path: correct it"
-        )
+    scheme, host, *_ = urlsplit(url)
+    if scheme not in ("http", "https", "file") or (scheme == "file" and host not in ("", "localhost")):
+        found = f"mirror {mirror}: this address cannot be read"
+        raise ValueError(f"{found}; expected http://, https://, file:/// or a path: correct it")
     return url if is_file(mirror) else f"{url.rstrip('/')}/{archive.folder}.tar.gz"
 
 
@@ -161,22 +154,13 @@ def is_file(mirror: str) -> bool:
     return urlsplit(mirror).path.lower().endswith(SUFFIXES)
 
 
-def _local_file(url: str) -> Path | None:
-    """The file of a ``file://`` address, None for others."""
-    path = Path(url2pathname(urlsplit(url).path)) if url.startswith("file:") else None
-    if path and not path.is_file():
-        raise FileNotFoundError(f"{path}: no such file; expected an archive ({', '.join(SUFFIXES)}): correct --mirror")
-    return path
-
-
 def _verified(file: Path, archive: Archive, sha256: str | None) -> dict[str, Any]:
     """Size, SHA-256 and commit of an archive, which have to be what is expected."""
     from pooch import file_hash
 
     expected = (sha256 or archive.sha256 or "").lower() or None
     found = {"size": file.stat().st_size, "sha256": file_hash(file), "commit": stated_commit(file)}
-    wanted = {"size": archive.size, "sha256": expected, "commit": archive.commit}
-    for name, value in wanted.items():
+    for name, value in {"size": archive.size, "sha256": expected, "commit": archive.commit}.items():
         if None not in (value, found[name]) and value != found[name]:
             raise ValueError(
                 f"{file}: the archive's {name} is {found[name]}; expected {value}: it is not the file that was meant, "
@@ -222,7 +206,8 @@ def _resume(url: str, goal: str, _pooch: object, *, part: Path, title: str) -> N
     if start:
         headers |= {"Range": f"bytes={start}-", "If-Range": known}
     try:
-        with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT) as response:
+        # Seconds to wait for a connection, and for more bytes.
+        with requests.get(url, headers=headers, stream=True, timeout=(10, 60)) as response:
             if response.status_code == 416 and start:  # the file has fewer bytes than are here
                 part.unlink()
                 return _resume(url, goal, None, part=part, title=title)
@@ -240,9 +225,13 @@ def _resume(url: str, goal: str, _pooch: object, *, part: Path, title: str) -> N
     except (requests.RequestException, HTTPError) as error:
         size = part.stat().st_size if part.is_file() else 0
         again = "goes on from there" if _kept(part, version)[0] else "tries again"
+        cause: BaseException = error
+        while cause.args and isinstance(cause.args[-1], BaseException):  # libraries wrap the reason several times
+            cause = cause.args[-1]
+        reason = str(getattr(cause, "reason", None) or cause) or type(cause).__name__
         raise ConnectionError(
-            f"{url}: the download stopped after {size:,} bytes ({_cause(error)}); expected the whole archive: the same "
-            f"call {again}, or name another place by --mirror"
+            f"{url}: the download stopped after {size:,} bytes ({reason}); expected the whole archive: the same call "
+            f"{again}, or name another place by --mirror"
         ) from error
     part.replace(goal)
     version.unlink(missing_ok=True)
@@ -264,14 +253,5 @@ def _first_byte(url: str, response: "Response", wanted: int) -> int:
     found = f"{response.status_code} {response.reason}"
     if response.status_code == 206:
         found = f"part of a file ({span or 'it does not say which'}) that nobody asked for"
-    raise ConnectionError(
-        f"{url}: the server answered {found}; expected the archive: try again later, or download it elsewhere and name "
-        "it by --mirror"
-    )
-
-
-def _cause(error: BaseException) -> str:
-    """The innermost reason; libraries wrap it several times."""
-    while error.args and isinstance(error.args[-1], BaseException):
-        error = error.args[-1]
-    return str(getattr(error, "reason", None) or error) or type(error).__name__
+    remedy = "try again later, or download it elsewhere and name it by --mirror"
+    raise ConnectionError(f"{url}: the server answered {found}; expected the archive: {remedy}")
