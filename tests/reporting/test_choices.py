@@ -10,7 +10,7 @@ from semiverse.reporting.examples import (
     add_predictions,
     choice,
     choose_examples,
-    example_figure,
+    example_picture,
     image_scores,
     read_examples,
 )
@@ -94,9 +94,9 @@ def shown(trained: Path, tmp_path: Path) -> tuple[Examples, list[Setting]]:
 
 @pytest.mark.slow
 def test_rows_are_labelled_with_their_kind_and_mIoU(shown: tuple[Examples, list[Setting]]) -> None:
-    example, _ = shown
+    example, compared = shown
     assert example.kinds == ["best", "worst"]
-    texts = [text.get_text() for text in example_figure(example).texts]
+    texts = [text.get_text() for text in example_picture(example, compared).figure.texts]
     names = [sample.id for sample in example.samples]
     assert texts[:6] == [names[0], "best", "mIoU 50.0", names[1], "worst", "mIoU 12.5"]
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from semiverse.reporting.efficiency import efficiency_pictures, lines, points
+from semiverse.reporting.curves import budget_lines, budget_points, efficiency_pictures
 from semiverse.reporting.figures import draw
 from semiverse.reporting.scores import protocols
 from tests.reporting.made_up_runs import make_run, read
@@ -24,12 +24,12 @@ def test_runs_that_differ_in_budget_and_seed_form_a_line_and_other_methods_anoth
         for count in (2, 4, 8)
         for seed in range(2)
     ]
-    assert [(line.name, len(line.runs)) for line in lines(read(*runs))] == [("plain", 6), ("full", 6)]
+    assert [(name, len(line)) for name, line in budget_lines(read(*runs)).items()] == [("plain", 6), ("full", 6)]
 
 
 def test_methods_name_lines_whose_runs_have_no_name_in_common(tmp_path: Path) -> None:
     runs = [run(tmp_path / f"{n}_{method}", n, method=method) for n in (2, 4) for method in ("Supervised", "Universal")]
-    assert [line.name for line in lines(read(*runs))] == ["Supervised", "Universal"]
+    assert list(budget_lines(read(*runs))) == ["Supervised", "Universal"]
 
 
 def test_folders_that_runs_share_name_lines_where_budgets_are_folders(tmp_path: Path) -> None:
@@ -45,7 +45,7 @@ def test_folders_that_runs_share_name_lines_where_budgets_are_folders(tmp_path: 
         )
         for n, name, seed in places
     ]
-    assert [line.name for line in lines(read(*runs))] == ["plain", "full"]
+    assert list(budget_lines(read(*runs))) == ["plain", "full"]
 
 
 def test_lines_of_one_method_and_one_name_are_told_apart_by_their_first_runs(tmp_path: Path) -> None:
@@ -53,16 +53,19 @@ def test_lines_of_one_method_and_one_name_are_told_apart_by_their_first_runs(tmp
         return make_run(tmp_path / name, {"street": 0.4}, budgets={"street": count}, data__crop=[side, side])
 
     runs = [with_crop("a2", 2, 32), with_crop("a4", 4, 32), with_crop("a6", 2, 64), with_crop("a8", 4, 64)]
-    assert [line.name for line in lines(read(*runs))] == ["like a2", "like a6"]
+    assert list(budget_lines(read(*runs))) == ["like a2", "like a6"]
 
 
 def test_points_are_sums_of_every_seed_by_number_of_labelled_images(tmp_path: Path) -> None:
     runs = [run(tmp_path / f"p_{n}_{seed}", n, seed, 0.1 * n + 0.01 * seed) for n in (4, 2) for seed in range(2)]
     compared = read(*runs)
-    (line,), members = lines(compared), protocols(compared)["by decoder"]
+    (line,), members = budget_lines(compared).values(), protocols(compared)["by decoder"]
     street = [protocol for protocol in members if protocol.domain == "street"]
-    assert points(line, street, ["street"]) == {2: pytest.approx([0.2, 0.21]), 4: pytest.approx([0.4, 0.41])}
-    assert points(line, members, ["street", "room"]) == {5: pytest.approx([0.5, 0.51]), 7: pytest.approx([0.7, 0.71])}
+    assert budget_points(line, street, ["street"]) == {2: pytest.approx([0.2, 0.21]), 4: pytest.approx([0.4, 0.41])}
+    assert budget_points(line, members, ["street", "room"]) == {
+        5: pytest.approx([0.5, 0.51]),
+        7: pytest.approx([0.7, 0.71]),
+    }
 
 
 def test_figure_has_a_panel_a_domain_and_the_sum_with_counts_on_a_log_axis(tmp_path: Path) -> None:

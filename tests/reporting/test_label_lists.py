@@ -2,8 +2,8 @@
 
 import json
 
+from semiverse.reporting.page import label_lists
 from semiverse.reporting.runs import read_runs
-from semiverse.reporting.summary import label_lists
 from tests.reporting.made_up_runs import make_run
 
 

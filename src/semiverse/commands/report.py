@@ -39,7 +39,7 @@ def report(
     """
     if images < 0:
         raise ValueError(f"images is {images}; expected how many examples of each domain to show: 0 or more")
-    from semiverse.reporting.report import write_report  # seconds of imports that the help does not need
+    from semiverse.reporting.page import write_report  # seconds of imports that the help does not need
 
     page = write_report(runs, out, images, title, device, latent_order, latent_validation)
     print(f"report: {page}")

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,7 @@ def cells(
     Raises:
         ValueError: If there is no such row or column, or rows wait for each other.
     """
-    chains = [chain(recipe, row) for row in _chosen(rows, recipe.rows, "row")]
+    chains = [_chain(recipe, row) for row in _chosen(rows, recipe.rows, "row")]
     asked_rows = {row: first for first, *others in chains for row in (first, *others)}
     asked_columns = _chosen(columns, recipe.columns, "column")
     return [
@@ -69,12 +70,8 @@ def cells(
     ]
 
 
-def chain(recipe: Recipe, row: str) -> list[str]:
-    """A row behind those that it starts from.
-
-    Raises:
-        ValueError: If rows wait for each other.
-    """
+def _chain(recipe: Recipe, row: str) -> list[str]:
+    """A row behind those that it starts from."""
     found = [row]
     while (earlier := recipe.rows[found[0]].after) is not None:
         if earlier in found:
@@ -101,11 +98,7 @@ def shard_of(every: Sequence[Cell], words: str) -> list[Cell]:
 
 
 def _chosen(asked: Sequence[str] | None, known: Iterable[str], what: str) -> list[str]:
-    """Those asked for, in the recipe's order.
-
-    Raises:
-        ValueError: If there is none of a name.
-    """
+    """Those asked for, in the recipe's order."""
     known = list(known)
     unknown = [name for name in asked or () if name not in known]
     if unknown:
@@ -136,17 +129,12 @@ class Deadline:
     """
 
     def __init__(self, minutes: float | None) -> None:
-        self.end = None if minutes is None else time.monotonic() + 60 * minutes
-
-    @property
-    def left(self) -> float | None:
-        """Seconds, at least 0; None: no end."""
-        return None if self.end is None else max(0.0, self.end - time.monotonic())
+        self.end = inf if minutes is None else time.monotonic() + 60 * minutes
 
     @property
     def over(self) -> bool:
         """Whether the time is over."""
-        return self.left == 0.0
+        return time.monotonic() >= self.end
 
     @contextmanager
     def interrupting(self) -> Iterator[None]:
@@ -155,10 +143,10 @@ class Deadline:
         Raises:
             KeyboardInterrupt: In what runs inside.
         """
-        if self.left is None:
+        if self.end == inf:
             yield
             return
-        timer = threading.Timer(self.left, _thread.interrupt_main)
+        timer = threading.Timer(max(0.0, self.end - time.monotonic()), _thread.interrupt_main)
         timer.daemon = True
         before = signal.getsignal(signal.SIGINT)
         signal.signal(signal.SIGINT, signal.default_int_handler)  # which a job in the background of a shell lacks

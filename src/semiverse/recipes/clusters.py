@@ -19,7 +19,7 @@ from semiverse.evaluation.regions import best_match
 from semiverse.files import write_atomically
 from semiverse.progress import progress
 from semiverse.recipes.cells import Cell, Deadline
-from semiverse.recipes.results import CellResult
+from semiverse.recipes.results import CellResult, environment
 from semiverse.run import Run
 
 MEASURES = ("miou", "covering", "rand", "variation")
@@ -38,7 +38,7 @@ def cluster_cell(cell: Cell, folder: Path, device: str, deadline: Deadline) -> C
     code, which no maintained Python package has.
 
     Raises:
-        ValueError: If the configuration is not one of a clustering.
+        ValueError: If the configuration is not one of a clustering, or the folder holds scores of other settings.
         FileNotFoundError: If the data is not there.
         KeyboardInterrupt: If time is over; the next call goes on with the images that are left.
     """
@@ -56,16 +56,14 @@ def cluster_cell(cell: Cell, folder: Path, device: str, deadline: Deadline) -> C
         counts = {"clusters": len(found.labels), "people": len(drawn), "iterations": found.iterations}
         scores = {name: f"{value:.4f}" for name, value in agreement(found.mask, drawn).items()}
         rows[record.id] = {"image": record.id, **scores, **counts, "seconds": round(time.monotonic() - started, 1)}
-        _write(folder / "scores.csv", rows)
+        lines = [",".join(COLUMNS), *(",".join(str(row[name]) for name in COLUMNS) for row in rows.values())]
+        write_atomically(folder / "scores.csv", "\n".join(lines) + "\n")
     chosen = [rows[record.id] for record in records]
     name = dataset.labels.name
     means = {f"{name}/{key}": sum(float(row[key]) for row in chosen) / len(chosen) for key in (*MEASURES, "clusters")}
-    run = Run(folder)
-    run.note_environment(cell.seed)
-    kept = json.loads((folder / "environment.json").read_text(encoding="utf-8"))
-    kept = {key: value for key, value in kept.items() if key not in ("command", "seed")}
-    seconds = sum(float(row["seconds"]) for row in chosen)
-    return CellResult(cell.column, cell.row, cell.seed, cell.config, means, round(seconds, 1), kept)
+    Run(folder).note_environment(cell.seed)
+    seconds = round(sum(float(row["seconds"]) for row in chosen), 1)
+    return CellResult(cell.column, cell.row, cell.seed, cell.config, means, seconds, environment(folder))
 
 
 def read(config: Mapping[str, Any]) -> tuple[Settings, datasets.BSDS500, str]:
@@ -101,11 +99,7 @@ def agreement(mask: Tensor, drawn: list[Tensor]) -> dict[str, float]:
 
 
 def _begin(folder: Path, facts: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Scores of an earlier call with the same settings, by image.
-
-    Raises:
-        ValueError: If the folder holds scores of other settings.
-    """
+    """Scores of an earlier call with the same settings, by image."""
     settings, scores = folder / "settings.json", folder / "scores.csv"
     if settings.is_file() and json.loads(settings.read_text(encoding="utf-8")) != facts:
         raise ValueError(
@@ -117,8 +111,3 @@ def _begin(folder: Path, facts: dict[str, Any]) -> dict[str, dict[str, Any]]:
         return {}
     with scores.open(encoding="utf-8", newline="") as file:
         return {row["image"]: dict(row) for row in csv.DictReader(file)}
-
-
-def _write(path: Path, rows: Mapping[str, Mapping[str, object]]) -> None:
-    lines = [",".join(COLUMNS), *(",".join(str(row[name]) for name in COLUMNS) for row in rows.values())]
-    write_atomically(path, "\n".join(lines) + "\n")

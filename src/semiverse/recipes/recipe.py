@@ -11,9 +11,6 @@ from semiverse.configuration import merged, modernized, read_config
 SHIPPED = Path(__file__).parent
 """The recipes that come with the library."""
 
-Published = Mapping[str, Mapping[str, Mapping[str, float]]]
-"""Numbers as printed by column, row and score."""
-
 
 @dataclass(frozen=True)
 class Part:
@@ -56,8 +53,11 @@ class Recipe:
         scores: Names of what is compared: ``DOMAIN/miou``, ``sum_miou``, ``DOMAIN/iou/CLASS``, or a column of
             metrics.csv; empty: every domain's mIoU and their sum.
         compare: Pairs of rows to judge: one, and what it is compared with.
-        published: Numbers as printed, in percent where they are shares.
+        published: Numbers as printed, by column, row and score, in percent where they are shares.
         reasons: Why other numbers may come out.
+
+    Raises:
+        ValueError: If a name refers to nothing.
     """
 
     name: str
@@ -75,8 +75,17 @@ class Recipe:
     evaluation: Mapping[str, Any] = field(default_factory=dict)
     scores: tuple[str, ...] = ()
     compare: tuple[tuple[str, str], ...] = ()
-    published: Published = field(default_factory=dict)
+    published: Mapping[str, Mapping[str, Mapping[str, float]]] = field(default_factory=dict)
     reasons: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        named = [(part.after, self.rows, "after") for part in self.rows.values() if part.after is not None]
+        named += [(row, self.rows, "compare") for pair in self.compare for row in pair]
+        named += [(column, self.columns, "published") for column in self.published]
+        named += [(row, self.rows, "published") for rows in self.published.values() for row in rows]
+        for name, known, where in named:
+            if name not in known:
+                raise ValueError(f"{where} names {name!r}; expected one of {_listed(known)}: correct it")
 
     def size(self, size: str | None) -> str:
         """The size that is meant; "" for a recipe of one size.
@@ -105,12 +114,8 @@ class Recipe:
 def names() -> list[str]:
     """The shipped recipes, as ``semiverse reproduce`` takes them."""
     files = sorted(SHIPPED.rglob("*.yaml"))
-    return [str(file.relative_to(SHIPPED).with_suffix("")) for file in files if is_recipe(file)]
-
-
-def is_recipe(file: Path) -> bool:
-    """Whether a file describes a table, not a part of its configurations."""
-    return "rows" in read_config(file)
+    tables = [file for file in files if "rows" in read_config(file)]  # others are parts of their configurations
+    return [str(file.relative_to(SHIPPED).with_suffix("")) for file in tables]
 
 
 def load(name: str) -> Recipe:
@@ -129,19 +134,13 @@ def load(name: str) -> Recipe:
     values = read_config(file)
     title = name if file != own else own.stem
     try:
-        recipe = Recipe(title, file.parent, **_read(values, Recipe, {"name", "folder"}))
-        _check(recipe)
+        return Recipe(title, file.parent, **_read(values, Recipe, {"name", "folder"}))
     except (TypeError, ValueError) as error:
         raise ValueError(f"recipe {file}: {error}") from error
-    return recipe
 
 
 def _read(values: Mapping[str, Any], kind: type, given: set[str]) -> dict[str, Any]:
-    """Fields of a recipe or of a part, from what its file says.
-
-    Raises:
-        ValueError: If there is a key that does not belong there.
-    """
+    """Fields of a recipe or of a part, from what its file says."""
     known = [known.name for known in fields(kind) if known.name not in given]
     unknown = [key for key in values if key not in known]
     if unknown:
@@ -156,21 +155,6 @@ def _read(values: Mapping[str, Any], kind: type, given: set[str]) -> dict[str, A
     if "compare" in read:
         read["compare"] = tuple((ours, theirs) for ours, theirs in read["compare"])
     return read
-
-
-def _check(recipe: Recipe) -> None:
-    """Make sure that every name refers to something.
-
-    Raises:
-        ValueError: If one does not.
-    """
-    named = [(part.after, recipe.rows, "after") for part in recipe.rows.values() if part.after is not None]
-    named += [(row, recipe.rows, "compare") for pair in recipe.compare for row in pair]
-    named += [(column, recipe.columns, "published") for column in recipe.published]
-    named += [(row, recipe.rows, "published") for rows in recipe.published.values() for row in rows]
-    for name, known, where in named:
-        if name not in known:
-            raise ValueError(f"{where} names {name!r}; expected one of {_listed(known)}: correct it")
 
 
 def _listed(names: Any) -> str:  # noqa: ANN401

@@ -34,10 +34,6 @@ class CellResult:
     seconds: float | None = None
     environment: dict[str, Any] = field(default_factory=dict)
 
-    def belongs_to(self, cell: Cell) -> bool:
-        """Whether it is the result of this cell, under whatever name: same seed, same configuration."""
-        return self.seed == cell.seed and not differences(rewritten(self.config)[0], rewritten(cell.config)[0])
-
     def write(self, folder: Path) -> None:
         """Keep it below a folder."""
         path = Path(folder, self.column, self.row, f"seed{self.seed}.json")
@@ -85,36 +81,35 @@ def gather(every: Sequence[Cell], folder: Path, others: Sequence[Path]) -> list[
 
 
 def result_of(cell: Cell, results: Sequence[CellResult]) -> CellResult | None:
-    """The cell's result, if there is one."""
-    return next((result for result in results if result.belongs_to(cell)), None)
+    """The cell's result, if there is one, under whatever name: same seed, same configuration."""
+    now = rewritten(cell.config)[0]
+    same = (r for r in results if r.seed == cell.seed and not differences(rewritten(r.config)[0], now))
+    return next(same, None)
 
 
 def result_of_run(cell: Cell, run: Run) -> CellResult:
     """What a trained and evaluated run came to."""
     evaluation = json.loads((run.folder / "evaluation.json").read_text(encoding="utf-8"))
     finished = json.loads((run.folder / "finished.json").read_text(encoding="utf-8"))
-    environment = json.loads((run.folder / "environment.json").read_text(encoding="utf-8"))
-    kept = {key: value for key, value in environment.items() if key not in ("command", "seed")}
-    recorded = {key: float(value) for key, value in (run.read_metrics() or [{}])[-1].items() if "miou" not in key}
-    scores = recorded | scores_of(evaluation)
-    return CellResult(cell.column, cell.row, cell.seed, cell.config, scores, finished.get("seconds"), kept)
-
-
-def scores_of(evaluation: Mapping[str, Any]) -> dict[str, float]:
-    """The scores of an evaluation by name."""
     named: dict[str, float | None] = {}
+    named |= {key: float(value) for key, value in (run.read_metrics() or [{}])[-1].items() if "miou" not in key}
     for domain, result in evaluation["domains"].items():
-        named |= {f"{domain}/iou/{title}": value for title, value in result["iou"].items()}
-        named |= {
-            f"{domain}/{key}": result.get(key) for key in ("miou", "pixel_accuracy", "image_miou", "boundary_miou")
-        }
-        named[f"{domain}/calibration_error"] = (result.get("calibration") or {}).get("error")
-    return {name: value for name, value in named.items() if value is not None}
+        values = {f"iou/{title}": value for title, value in result["iou"].items()}
+        values |= {key: result.get(key) for key in ("miou", "pixel_accuracy", "image_miou", "boundary_miou")}
+        values["calibration_error"] = (result.get("calibration") or {}).get("error")
+        named |= {f"{domain}/{key}": value for key, value in values.items()}
+    scores = {name: value for name, value in named.items() if value is not None}
+    seconds = finished.get("seconds")
+    return CellResult(cell.column, cell.row, cell.seed, cell.config, scores, seconds, environment(run.folder))
 
 
-def score(name: str, scores: Mapping[str, float]) -> float | None:
-    """A score by its name; the sum of mIoU is that of all domains."""
-    if name != "sum_miou":
-        return scores.get(name)
+def environment(folder: Path) -> dict[str, Any]:
+    """Hardware, versions and revision of a run."""
+    facts = json.loads((folder / "environment.json").read_text(encoding="utf-8"))
+    return {key: value for key, value in facts.items() if key not in ("command", "seed")}
+
+
+def score(name: str, scores: Mapping[str, float], fewest: int = 1) -> float | None:
+    """A score by its name; a sum of mIoU that is not among them is that of all domains, of which there are so many."""
     parts = [value for key, value in scores.items() if key.endswith("/miou")]
-    return sum(parts) if parts else None
+    return sum(parts) if name == "sum_miou" and name not in scores and len(parts) >= fewest else scores.get(name)

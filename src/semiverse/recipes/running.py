@@ -17,8 +17,6 @@ log = logging.getLogger(__name__)
 
 Training = Callable[[Recipe, Cell, Path, Path], object]
 """Trains and evaluates a cell of a recipe, with a configuration file, into a run folder."""
-FAILURES = (ValueError, OSError, FloatingPointError, ImportError, RuntimeError)
-"""What ends a run but not the table: another row may well succeed."""
 
 
 def run_cells(
@@ -60,7 +58,7 @@ def run_cells(
         except KeyboardInterrupt:
             if not deadline.over:
                 raise
-        except FAILURES as error:
+        except (ValueError, OSError, FloatingPointError, ImportError, RuntimeError) as error:  # others may succeed
             log.warning("%s failed: %s", cell.title, error)
             problems.append(f"{cell.title} failed: {error}")
     return problems

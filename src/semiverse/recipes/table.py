@@ -71,7 +71,7 @@ def is_share(name: str) -> bool:
 
 
 def numbers(recipe: Recipe, results: Mapping[tuple[str, str, int], CellResult]) -> list[Number]:
-    """All numbers of a table, column group by column group.
+    """All numbers of a table, column group by column group: mIoU and its sum, if the recipe does not name others.
 
     Args:
         recipe: Of the table.
@@ -79,34 +79,20 @@ def numbers(recipe: Recipe, results: Mapping[tuple[str, str, int], CellResult]) 
     """
     found = []
     for column in recipe.columns:
+        known = [name for result in results.values() if result.column == column for name in result.scores]
+        known += [name for printed in recipe.published.get(column, {}).values() for name in printed]
+        mious = [name for name in dict.fromkeys(known) if name.endswith("/miou")]
         for row in recipe.rows:
             scored = {s: result for (c, r, s), result in results.items() if (c, r) == (column, row)}
-            names = recipe.scores or default_scores(recipe, [*results.values()], column)
-            for name in names:
+            for name in recipe.scores or [*mious, *["sum_miou"] * (len(mious) > 1)]:
                 ours = {seed: score(name, result.scores) for seed, result in scored.items()}
-                known: dict[Hashable, float] = {seed: value for seed, value in ours.items() if value is not None}
-                found.append(Number(column, row, name, known, _published(recipe, column, row, name)))
+                values: dict[Hashable, float] = {seed: value for seed, value in ours.items() if value is not None}
+                published = score(name, recipe.published.get(column, {}).get(row, {}), fewest=2)
+                found.append(Number(column, row, name, values, published))
     return found
 
 
-def default_scores(recipe: Recipe, results: Sequence[CellResult], column: str) -> list[str]:
-    """MIoU of every domain that a column's results or printed numbers have, and the sum of several."""
-    found = [name for result in results if result.column == column for name in result.scores]
-    found += [name for printed in recipe.published.get(column, {}).values() for name in printed]
-    names = [name for name in dict.fromkeys(found) if name.endswith("/miou")]
-    return [*names, "sum_miou"] if len(names) > 1 else names
-
-
-def _published(recipe: Recipe, column: str, row: str, name: str) -> float | None:
-    """The printed number; of a sum that was not printed, the sum of what was."""
-    printed = recipe.published.get(column, {}).get(row, {})
-    if name != "sum_miou" or name in printed:
-        return printed.get(name)
-    parts = [value for key, value in printed.items() if key.endswith("/miou")]
-    return sum(parts) if len(parts) > 1 else None
-
-
-def table_of(recipe: Recipe, found: Sequence[Number], notes: Sequence[str]) -> Table:
+def _table(recipe: Recipe, found: Sequence[Number], notes: Sequence[str]) -> Table:
     """The table as people read it: a line a row of each column group, or a line a score where these are many.
 
     Rows of which nothing is known, ours or published, are left out; they come back as they are run.
@@ -170,7 +156,7 @@ def score_title(name: str) -> str:
     return f"{domain} {rest.removeprefix('iou/').replace('_', ' ')}" if rest else name
 
 
-def verdicts(recipe: Recipe, found: Sequence[Number]) -> list[str]:
+def _verdicts(recipe: Recipe, found: Sequence[Number]) -> list[str]:
     """A sentence for each pair of rows that the recipe compares, in every column: of the sum, or of the first score."""
     sentences = []
     for column in recipe.columns:
@@ -196,7 +182,7 @@ def write_table(
     found = numbers(recipe, present)
     notes = [f"{len(present)} of {len(every)} runs are done."] if len(present) < len(every) else []
     notes += [*_hardware(present.values()), *problems, *recipe.reasons]
-    made, sentences = table_of(recipe, found, notes), verdicts(recipe, found)
+    made, sentences = _table(recipe, found, notes), _verdicts(recipe, found)
     for ending, as_text in WRITERS.items():
         write_atomically(folder / f"table.{ending}", as_text(made))
     values = {
@@ -213,10 +199,8 @@ def write_table(
 
 def _hardware(present: Collection[CellResult]) -> list[str]:
     """What the results were computed on, in a sentence."""
-    places = dict.fromkeys(
-        ", ".join(result.environment.get("accelerators") or [str(result.environment.get("processor"))])
-        for result in present
-    )
+    facts = [result.environment for result in present]
+    places = dict.fromkeys(", ".join(f.get("accelerators") or [str(f.get("processor"))]) for f in facts)
     seconds = [result.seconds for result in present if result.seconds is not None]
     range_of = dict.fromkeys(f"{end(seconds):.0f}" for end in (min, max)) if seconds else {}
     spent = f", {' to '.join(range_of)} seconds a run" * bool(seconds)

@@ -10,10 +10,11 @@ from semiverse.reporting.scores import flattened, protocols
 from semiverse.reporting.verdicts import Change, Comparison, Difference, paired_difference
 
 GROUND = {
+    "data": ("crop",),
     "domains": ("dataset", "labeled", "labeled_list", "cover_classes", "groups", "train", "val", "resolution"),
     "model": ("encoder", "decoder", "width", "pretrained", "weights"),
 }
-"""What must be equal for settings to be compared, beside the crop."""
+"""What must be equal for settings to be compared."""
 ORDER = ("domain", "domains", "transfer", "unlabeled", "labeled")
 """Which comparisons come first."""
 
@@ -42,8 +43,9 @@ def lessons(run: RunFacts) -> Lessons | None:
         on = option == ALWAYS or _option(run.config["method"].get("init_args") or {}, option)
         if on and (there or role.kind != "unlabeled"):
             found[role.kind][role.words] = None
-    separate = bool(run.config.get("model", {}).get("separate")) and len(domains) > 1
-    return Lessons(separate, *(tuple(found[kind]) for kind in ("transfer", "unlabeled", "labeled")))
+    return Lessons(
+        run.separate and len(domains) > 1, *(tuple(found[kind]) for kind in ("transfer", "unlabeled", "labeled"))
+    )
 
 
 def changes(ours: RunFacts, theirs: RunFacts) -> list[Change] | None:
@@ -83,17 +85,11 @@ def _option(arguments: Mapping[str, Any], name: str) -> Any:  # noqa: ANN401
 def _same_ground(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> bool:
     """Whether all domains of the second are domains of the first, with the same labels, crop and network."""
     our_domains, their_domains = ours["data"]["domains"], theirs["data"]["domains"]
-    our_model, their_model = ours.get("model", {}), theirs.get("model", {})
-    return (
-        set(their_domains) <= set(our_domains)
-        and ours["data"].get("crop") == theirs["data"].get("crop")
-        and all(our_model.get(key) == their_model.get(key) for key in GROUND["model"])
-        and all(
-            our_domains[name].get(key) == values.get(key)
-            for name, values in their_domains.items()
-            for key in GROUND["domains"]
-        )
-    )
+    if not set(their_domains) <= set(our_domains):
+        return False
+    parts = [("data", ours["data"], theirs["data"]), ("model", ours.get("model", {}), theirs.get("model", {}))]
+    parts += [("domains", our_domains[name], values) for name, values in their_domains.items()]
+    return all(one.get(key) == other.get(key) for part, one, other in parts for key in GROUND[part])
 
 
 def further_differences(ours: RunFacts, theirs: RunFacts) -> list[str]:
@@ -101,8 +97,7 @@ def further_differences(ours: RunFacts, theirs: RunFacts) -> list[str]:
     one, two = dict(flattened(ours.config)), dict(flattened(theirs.config))
     declared = {option for run in (ours, theirs) if run.declared is not None for option in run.declared.reads}
     same_method = ours.config["method"]["class_path"] == theirs.config["method"]["class_path"]
-    joins = len({bool(run.config.get("model", {}).get("separate")) for run in (ours, theirs)}) > 1
-    joins = joins or len(ours.domains) != len(theirs.domains)
+    joins = ours.separate != theirs.separate or len(ours.domains) != len(theirs.domains)
 
     def matters(key: str) -> bool:
         section, _, name = key.partition(".")
@@ -138,14 +133,12 @@ def compare(settings: Sequence[Setting]) -> list[Comparison]:
             for between in settings
         )
 
-    kept = sorted(
-        (pair for pair in found if not in_two_steps(pair)), key=lambda pair: ORDER.index(pair.changes[0].kind)
-    )
+    kept = [pair for pair in found if not in_two_steps(pair)]
     fewest: dict[tuple[str, str], int] = {}
-    for pair in kept:
-        key = (pair.ours.name, pair.kind)
-        fewest[key] = min(fewest.get(key, len(pair.further)), len(pair.further))
-    return [pair for pair in kept if len(pair.further) == fewest[pair.ours.name, pair.kind]]
+    for pair in sorted(kept, key=lambda pair: len(pair.further)):
+        fewest.setdefault((pair.ours.name, pair.kind), len(pair.further))
+    nearest = [pair for pair in kept if len(pair.further) == fewest[pair.ours.name, pair.kind]]
+    return sorted(nearest, key=lambda pair: ORDER.index(pair.changes[0].kind))
 
 
 def _comparison(ours: Setting, theirs: Setting) -> Comparison | None:
@@ -164,19 +157,18 @@ def _comparison(ours: Setting, theirs: Setting) -> Comparison | None:
         for title in dict.fromkeys(title for score in ours.scored(protocol) for title in score.iou)
         if (manner, domain) == ("by decoder", protocol.domain)
     ]
-    scores = {key: _paired(ours, theirs, members) for key, members in parts.items()}
-    classes = {(p.domain, title): _paired(ours, theirs, [p], title) for p, title in titles}
+
+    def paired(members: Sequence[Protocol], title: str | None = None) -> Difference | None:
+        return paired_difference(_by_seeds(ours, members, title), _by_seeds(theirs, members, title))
+
+    scores = {key: paired(members) for key, members in parts.items()}
+    classes = {(p.domain, title): paired([p], title) for p, title in titles}
     known = [{k: change for k, change in pairs.items() if change is not None} for pairs in (scores, classes)]
     return Comparison(ours, theirs, found, further_differences(one, two), *known)
 
 
-def _paired(ours: Setting, theirs: Setting, members: Sequence[Protocol], title: str | None = None) -> Difference | None:
-    """Difference of the sum of mIoU, or of a class, paired over the seeds of training and data."""
-    return paired_difference(_by_seeds(ours, members, title), _by_seeds(theirs, members, title))
-
-
 def _by_seeds(setting: Setting, members: Sequence[Protocol], title: str | None) -> dict[Hashable, float]:
-    """Values by seeds; evaluations apart from last validations, those of trainings that go on left out."""
+    """Sums of mIoU, or of a class, by seeds; last validations stand apart, those of unfinished trainings left out."""
     found: dict[Hashable, list[float]] = {}
     for run in setting.runs:
         total, validated = run.total(members, title), tuple(run.validated(members))

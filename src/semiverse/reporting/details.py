@@ -1,6 +1,6 @@
 """Pictures of what an evaluation finds: in each domain, and from one domain to another."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,16 +11,9 @@ from matplotlib.ticker import FuncFormatter
 
 from semiverse.models import SegmentationModel
 from semiverse.reporting.examples import UNREADABLE
-from semiverse.reporting.features import (
-    Features,
-    feature_map,
-    label_row_similarity,
-    read_features,
-    similarity_figure,
-    without_details,
-)
+from semiverse.reporting.features import Features, feature_map, label_row_similarity, read_features, similarity_figure
 from semiverse.reporting.figures import STYLE, Picture, heat_map, line_color
-from semiverse.reporting.runs import Protocol, RunFacts, Score, Setting, read_if_there
+from semiverse.reporting.runs import RunFacts, Setting, read_if_there
 from semiverse.reporting.scores import Evaluated, Frequencies
 from semiverse.reporting.tables import MISSING, percent_cell
 
@@ -33,11 +26,15 @@ def domain_pictures(
     Args:
         domain: Its name.
         found: Its evaluations.
-        frequencies: Of the classes in the masks; empty: those of the pixels that were scored.
+        frequencies: Of the classes in the masks; empty: those of the pixels that were scored first.
         settings: Whose first runs show their confusion.
     """
     pictures = []
-    shares = {title: share for title, (share, _) in frequencies.items()} or _scored_shares(found)
+    shares = {title: share for title, (share, _) in frequencies.items()}
+    confusions = [score.confusion for evaluated in found for score in evaluated.scores if score.confusion]
+    if confusions and not shares:
+        pixels = {title: sum(row.values()) for title, row in confusions[0].items()}
+        shares = {title: count / max(1, sum(pixels.values())) for title, count in pixels.items()}
     ious = {e.name: e.ious for e in found if e.ious}
     if ious and shares:
         whiskers = " Whiskers are standard deviations over seeds." * any(len(runs) > 1 for runs in ious.values())
@@ -53,7 +50,7 @@ def domain_pictures(
             "is the mean distance from the diagonal over all pixels."
         )
         pictures.append(Picture(f"reliability_{domain}", caption, reliability_figure(bins)))
-    for run, protocol, score in _of_first_runs(settings):
+    for run, (protocol, score) in ((s.runs[0], scored) for s in settings for scored in s.runs[0].scores.items()):
         if protocol.domain == domain and score.confusion:
             name = f"confusion_{domain}_{run.name}_{protocol.via}_{protocol.split}"
             manner = f"by {protocol.via}, split {protocol.split}"
@@ -62,32 +59,31 @@ def domain_pictures(
     return pictures
 
 
-def _of_first_runs(settings: Sequence[Setting]) -> Iterator[tuple[RunFacts, Protocol, Score]]:
-    """Every score of the first run of each setting."""
-    for setting in settings:
-        for protocol, score in setting.runs[0].scores.items():
-            yield setting.runs[0], protocol, score
-
-
-def _scored_shares(found: Sequence[Evaluated]) -> Mapping[str, float]:
-    """Share of each class in the labelled pixels of the first evaluation that counted them."""
-    confusions = [score.confusion for evaluated in found for score in evaluated.scores if score.confusion]
-    if not confusions:
-        return {}
-    pixels = {title: sum(row.values()) for title, row in confusions[0].items()}
-    return {title: count / max(1, sum(pixels.values())) for title, count in pixels.items()}
-
-
 def across_pictures(settings: Sequence[Setting]) -> tuple[list[Picture], list[str]]:
     """Pictures of what domains have to do with each other, by the first run of every setting; and what is missing."""
     pictures: list[Picture] = []
-    problems = without_details(settings)
+    problems: list[str] = []
+    runs = [run for setting in settings for run in setting.runs]
+    evaluated = {run.name: [score for score in run.scores.values() if score.step is None] for run in runs}
+    plain = [name for name, found in evaluated.items() if found and all(s.calibration is None for s in found)]
+    if plain:
+        problems.append(
+            f"No reliability, confusion across domains or map of features of {', '.join(plain)}, which "
+            f"{'was' if len(plain) == 1 else 'were'} evaluated without details: `semiverse evaluate RUN --details "
+            "true` finds them."
+        )
     for setting in settings:
         run, features = setting.runs[0], None
-        pictures += _seen_as(setting)
+        pictures += _seen_as(run)
         try:
             features = read_features(run.run.folder)
-            pictures += _feature_maps(run, features) if features is not None else []
+            drawn = feature_map(features) if features is not None else None
+            if features is not None and drawn is not None:
+                caption = f"Encoder features of {run.name} at random labelled pixels, t-SNE of all domains together."
+                if features.same_name is not None:
+                    caption += f" Mean cosine between centroids of classes of the same name: {features.same_name:.2f}."
+                caption += " Every domain has an encoder of its own: their features do not compare." * run.separate
+                pictures.append(Picture(f"features_{run.name}", caption, drawn))
         except ValueError as error:
             problems.append(str(error))
         try:
@@ -97,11 +93,11 @@ def across_pictures(settings: Sequence[Setting]) -> tuple[list[Picture], list[st
     return pictures, problems
 
 
-def _seen_as(setting: Setting) -> list[Picture]:
+def _seen_as(run: RunFacts) -> list[Picture]:
     """What the head of every domain says of every other domain."""
-    classes = {protocol.domain: list(score.iou) for _, protocol, score in _of_first_runs([setting]) if score.iou}
+    classes = {protocol.domain: list(score.iou) for protocol, score in run.scores.items() if score.iou}
     pictures = []
-    for run, protocol, score in _of_first_runs([setting]):
+    for protocol, score in run.scores.items():
         for other, seen in (score.seen_as or {}).items():
             domain = protocol.domain
             answers = classes.get(other) or list(dict.fromkeys(name for row in seen.values() for name in row))
@@ -116,24 +112,12 @@ def _seen_as(setting: Setting) -> list[Picture]:
     return pictures
 
 
-def _feature_maps(run: RunFacts, features: Features) -> list[Picture]:
-    drawn = feature_map(features)
-    if drawn is None:
-        return []
-    caption = f"Encoder features of {run.name} at random labelled pixels, t-SNE of all domains together."
-    if features.same_name is not None:
-        caption += f" Mean cosine between centroids of classes of the same name: {features.same_name:.2f}."
-    if _separate(run):
-        caption += " Every domain has an encoder of its own: their features do not compare."
-    return [Picture(f"features_{run.name}", caption, drawn)]
-
-
 def _similarities(run: RunFacts, features: Features | None) -> list[Picture]:
     """Label embeddings of models that have them, centroids of features of the others."""
     if read_if_there(run.run.folder / "model" / "labels.json", []).get("label_embeddings"):
         names, similarity = label_row_similarity(SegmentationModel.load(run.run.folder))
         what = "label embeddings"
-    elif features is not None and not _separate(run):
+    elif features is not None and not run.separate:
         names, similarity = features.classes, features.similarity()
         what = "centroids of encoder features"
     else:
@@ -142,10 +126,6 @@ def _similarities(run: RunFacts, features: Features | None) -> list[Picture]:
         return []
     caption = f"Cosine between {what} of all classes of {run.name}, in an order that puts alike ones side by side."
     return [Picture(f"class_similarity_{run.name}", caption, similarity_figure(names, similarity))]
-
-
-def _separate(run: RunFacts) -> bool:
-    return bool(run.config.get("model", {}).get("separate", False))
 
 
 FEWEST = 1e-4
@@ -163,16 +143,12 @@ class Bins(NamedTuple):
 def pooled(calibrations: Sequence[Mapping[str, Any]]) -> Bins:
     """Bins of several runs together, every pixel counting once."""
     values = np.array(
-        [[[_number(b["confidence"]), _number(b["accuracy"]), b["pixels"]] for b in c["bins"]] for c in calibrations]
+        [[[b["confidence"] or 0.0, b["accuracy"] or 0.0, b["pixels"]] for b in c["bins"]] for c in calibrations]
     )
     pixels = values[..., 2].sum(axis=0)
     sums = (values[..., :2] * values[..., 2:]).sum(axis=0)
     means = np.divide(sums, pixels[:, None], out=np.full_like(sums, np.nan), where=pixels[:, None] > 0)
     return Bins(means[:, 0], means[:, 1], pixels / max(1.0, pixels.sum()))
-
-
-def _number(value: float | None) -> float:
-    return 0.0 if value is None else value
 
 
 def reliability_figure(settings: Mapping[str, Sequence[Mapping[str, Any]]]) -> Figure:
@@ -278,10 +254,7 @@ def confusion_figure(
     with rc_context(STYLE | {"axes.grid": False}):
         figure = Figure(figsize=(2.2 + 0.34 * len(answers), 1.6 + 0.34 * len(classes)), layout="compressed")
         axes = figure.add_subplot()
-
-        def written(row: int, column: int) -> str:
-            return f"{shares[row, column]:.0f}" if shares[row, column] >= 0.5 else ""
-
+        written = np.where(shares >= 0.5, np.char.mod("%.0f", shares), "")
         picture = heat_map(axes, shares, (names, answers), (0, 100), written)
         axes.set(xlabel=axes_titles[0], ylabel=axes_titles[1])
         figure.colorbar(picture, ax=axes, label="% of the true class", fraction=0.046)

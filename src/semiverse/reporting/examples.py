@@ -7,7 +7,6 @@ from statistics import mean
 from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
 from torch import Tensor
 
 from semiverse.configuration.build import build
@@ -21,11 +20,7 @@ from semiverse.reporting.figures import Picture, legend, picture_grid, unlabeled
 from semiverse.reporting.runs import RunFacts, Setting
 from semiverse.reporting.scores import Frequencies
 
-KINDS = ("best", "worst", "most improved")
-IMPROVED = KINDS[2]
-TURNS = ("worst", "best", IMPROVED)
-"""What is chosen first where few images are shown."""
-
+IMPROVED = "most improved"
 ImageScores = Mapping[str, Mapping[str, float]]
 """The mIoU of every image by itself, by name of the setting and id of the image."""
 
@@ -54,28 +49,21 @@ def choose_examples(scores: ImageScores, baseline: str, ids: Sequence[str], coun
     """
     known = [one for one in ids if scores and all(one in by_image for by_image in scores.values())]
     average = {one: mean(by_image[one] for by_image in scores.values()) for one in known}
-    gains = _gains(scores, baseline, known)
+    others = [by_image for name, by_image in scores.items() if name != baseline] if baseline in scores else []
+    gains = {one: mean(by_image[one] for by_image in others) - scores[baseline][one] for one in known if others}
     rankings = {
         "best": sorted(known, key=lambda one: -average[one]),
         "worst": sorted(known, key=lambda one: average[one]),
         IMPROVED: sorted((one for one in known if gains.get(one, 0.0) > 0), key=lambda one: -gains[one]),
     }
     chosen: dict[str, str] = {}
-    for kind in cycle(TURNS):
+    for kind in cycle(("worst", "best", IMPROVED)):  # in this order where few images are shown
         if len(chosen) >= min(count, len(known)):
             break
         left = [one for one in rankings[kind] if one not in chosen]
         if left:
             chosen[left[0]] = kind
-    return [(one, kind) for kind in KINDS for one in rankings[kind] if chosen.get(one) == kind]
-
-
-def _gains(scores: ImageScores, baseline: str, ids: Sequence[str]) -> dict[str, float]:
-    """Mean of the others minus the baseline; empty without a baseline or others."""
-    others = [by_image for name, by_image in scores.items() if name != baseline]
-    if baseline not in scores or not others:
-        return {}
-    return {one: mean(by_image[one] for by_image in others) - scores[baseline][one] for one in ids}
+    return [(one, kind) for kind in rankings for one in rankings[kind] if chosen.get(one) == kind]
 
 
 def choice(kinds: Sequence[str], scores: ImageScores, baseline: str) -> str:
@@ -117,7 +105,10 @@ class Examples:
 
 
 def read_examples(settings: Sequence[Setting], count: int) -> tuple[list[Examples], list[str]]:
-    """Examples of every domain whose data is there, without predictions yet; and what is not there."""
+    """Examples of every domain whose data is there, without predictions yet; and what is not there.
+
+    They are the best, worst and most improved where the images were scored, else evenly chosen.
+    """
     sources: dict[str, RunFacts] = {}
     for run in [run for setting in settings for run in setting.runs]:
         for domain in run.domains:
@@ -127,8 +118,13 @@ def read_examples(settings: Sequence[Setting], count: int) -> tuple[list[Example
     for domain, run in sources.items():
         try:
             data = mixture(run.config["data"])
-            scores = image_scores(settings, domain, data.domains[domain].val)
-            found.append(_examples(data, domain, count, scores, settings[0].name))
+            split, labels, name = data.evaluation(domain), data.label_spaces[domain], data.domains[domain].val
+            scores = image_scores(settings, domain, name)
+            places = {record.id: i for i, record in enumerate(split.records)}
+            chosen = choose_examples(scores, settings[0].name, list(places), count)
+            samples = [split[places[title]] for title, _ in chosen] or [split[i] for i in evenly(len(split), count)]
+            shares, kinds = frequencies(data.contents(domain, name), labels), [kind for _, kind in chosen]
+            found.append(Examples(domain, labels, samples, len(split), shares, kinds, scores))
         except UNREADABLE as error:
             problems.append(
                 f"No pictures of {domain} and no class frequencies, because its data cannot be read: {error}"
@@ -143,17 +139,6 @@ def mixture(values: Mapping[str, Any]) -> DomainMixture:
         ValueError: If it names classes or options that do not exist here, or that do not go together.
     """
     return build(DomainMixture, values, "data")
-
-
-def _examples(data: DomainMixture, domain: str, count: int, scores: ImageScores, baseline: str) -> Examples:
-    """Examples of a domain: the best, worst and most improved where its images were scored, else evenly chosen."""
-    split, labels = data.evaluation(domain), data.label_spaces[domain]
-    places = {record.id: i for i, record in enumerate(split.records)}
-    chosen = choose_examples(scores, baseline, list(places), count)
-    samples = [split[places[title]] for title, _ in chosen] or [split[i] for i in evenly(len(split), count)]
-    contents = data.contents(domain, data.domains[domain].val)
-    kinds = [kind for _, kind in chosen]
-    return Examples(domain, labels, samples, len(split), frequencies(contents, labels), kinds, scores)
 
 
 def frequencies(contents: Sequence[Content], labels: LabelSpace) -> Frequencies:
@@ -181,53 +166,42 @@ def add_predictions(examples: Sequence[Examples], settings: Sequence[Setting], d
     total = len(settings) * sum(len(example.samples) for example in examples)
     with Progress("example pictures", total) as bar:
         for setting in settings:
+            missing = f"No predictions of {setting.name}"
             try:
-                problems += _predict(examples, setting, device, bar)
+                predictor = Predictor(SegmentationModel.load(setting.runs[0].run.folder), resize=False, device=device)
+                for example in examples:
+                    known = predictor.model.label_spaces.get(example.domain)
+                    if known == example.labels:
+                        masks = [predictor(sample.image, example.domain).mask for sample in example.samples]
+                        example.predictions[setting.name] = masks
+                    elif known is not None:
+                        problems.append(f"{missing} for {example.domain}: it was trained on other classes.")
+                    bar.advance(len(example.samples))
             except UNREADABLE as error:
-                problems.append(f"No predictions of {setting.name}: {error}")
-    return problems
-
-
-def _predict(examples: Sequence[Examples], setting: Setting, device: str, bar: Progress) -> list[str]:
-    """Add the predictions of a setting; returns where its classes are others than those of the examples."""
-    model = SegmentationModel.load(setting.runs[0].run.folder)
-    predictor = Predictor(model, resize=False, device=device)
-    problems = []
-    for example in examples:
-        known = model.label_spaces.get(example.domain)
-        if known == example.labels:
-            masks = [predictor(sample.image, example.domain).mask for sample in example.samples]
-            example.predictions[setting.name] = masks
-        elif known is not None:
-            problems.append(f"No predictions of {setting.name} for {example.domain}: it was trained on other classes.")
-        bar.advance(len(example.samples))
+                problems.append(f"{missing}: {error}")
     return problems
 
 
 def example_picture(example: Examples, compared: Sequence[Setting]) -> Picture:
-    """Examples with what the first run of every setting makes of them."""
+    """Examples with what the first run of every setting makes of them: a row an image, a column a prediction."""
     several = [f"{setting.name} is shown by {setting.runs[0].name}" for setting in compared if len(setting.runs) > 1]
     caption = (
         f"{len(example.samples)} of the {example.split_size} validation images, "
         f"{choice(example.kinds, example.scores, compared[0].name)}. Black in the truth: no "
         f"label, not scored.{' ' * bool(several)}{'; '.join(several)}{'.' * bool(several)}"
     )
-    return Picture(f"examples_{example.domain}", caption, example_figure(example))
-
-
-def example_figure(examples: Examples) -> Figure:
-    """A row an image: the image, its mask, and a column for each prediction."""
-    labels, samples = examples.labels, examples.samples
-    columns = [[sample.mask for sample in samples], *examples.predictions.values()]
+    labels, samples = example.labels, example.samples
+    columns = [[sample.mask for sample in samples], *example.predictions.values()]
     rows = [
         [sample.image.permute(1, 2, 0), *(labels.colorize(masks[i]) for masks in columns)]
         for i, sample in enumerate(samples)
     ]
     captions = []
     for i, sample in enumerate(samples):  # the image's id, why it was chosen, and its own mIoU by each prediction
-        scores = [examples.scores.get(setting, {}).get(sample.id) for setting in examples.predictions]
+        scores = [example.scores.get(setting, {}).get(sample.id) for setting in example.predictions]
         numbers = ["" if score is None else f"mIoU {100 * score:.1f}" for score in scores]
-        captions.append([sample.id, *examples.kinds[i : i + 1], *(numbers if examples.kinds else [])])
+        captions.append([sample.id, *example.kinds[i : i + 1], *(numbers if example.kinds else [])])
     shown = [mask for masks in columns for mask in masks]
     classes = legend(shown, labels) + unlabeled_entry(shown)
-    return picture_grid(rows, ["image", "truth", *examples.predictions], classes, captions)
+    figure = picture_grid(rows, ["image", "truth", *example.predictions], classes, captions)
+    return Picture(f"examples_{example.domain}", caption, figure)

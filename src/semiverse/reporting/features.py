@@ -3,7 +3,7 @@
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import cycle
+from itertools import cycle, product
 from pathlib import Path
 from typing import NamedTuple, cast
 
@@ -21,7 +21,7 @@ from semiverse.labels import distinct_colors
 from semiverse.models import SegmentationModel
 from semiverse.models.label_embeddings import LabelEmbeddings
 from semiverse.reporting.figures import MOST_NUMBERS, STYLE, heat_map, line_color, two_digits
-from semiverse.reporting.runs import Setting, read_if_there
+from semiverse.reporting.runs import read_if_there
 
 
 class NamedClass(NamedTuple):
@@ -57,13 +57,10 @@ class Features:
 
     def similarity(self) -> np.ndarray:
         """Cosine between the centroids of every two classes, (C, C) in [-1, 1]: of all pixels where these are known."""
-        classes = self.classes
-        members = np.array([classes.index(pixel) for pixel in self.pixels])
-        centroids = np.stack([self.values[members == i].mean(axis=0) for i in range(len(classes))])
-        found = cosines(centroids)
-        for i, one in enumerate(classes):
-            for j, other in enumerate(classes):
-                found[i, j] = self.across.get(str(one), {}).get(str(other), found[i, j])
+        members = [[pixel == one for pixel in self.pixels] for one in self.classes]
+        found = cosines(np.stack([self.values[own].mean(axis=0) for own in members]))
+        for (i, one), (j, other) in product(enumerate(self.classes), repeat=2):
+            found[i, j] = self.across.get(str(one), {}).get(str(other), found[i, j])
         return found
 
 
@@ -98,29 +95,8 @@ def read_features(folder: Path) -> Features | None:
     return Features(values[finite], pixels, across, same_name) if pixels else None
 
 
-def without_details(settings: Sequence[Setting]) -> list[str]:
-    """A remark that names the runs that were evaluated without details; none if there are no such runs."""
-    missing = []
-    for run in [run for setting in settings for run in setting.runs]:
-        evaluations = [score for score in run.scores.values() if score.step is None]
-        if evaluations and all(score.calibration is None for score in evaluations):
-            missing.append(run.name)
-    if not missing:
-        return []
-    return [
-        f"No reliability, confusion across domains or map of features of {', '.join(missing)}, which "
-        f"{'was' if len(missing) == 1 else 'were'} evaluated without details: `semiverse evaluate RUN --details true` "
-        "finds them."
-    ]
-
-
 MOST_POINTS = 2000
 """Points of the map: about ten seconds on one core, which grow faster than their number."""
-COMPONENTS = 50
-PERPLEXITY = 30.0
-FEWEST_POINTS = 4
-"""Below this there is no neighbourhood to keep."""
-MARKERS = "o^sDvPX*"
 
 
 def feature_map(features: Features) -> Figure | None:
@@ -131,11 +107,11 @@ def feature_map(features: Features) -> Figure | None:
     """
     chosen = thinned(features, MOST_POINTS)
     values = features.values[chosen]
-    if len(chosen) < FEWEST_POINTS or np.ptp(values, axis=0).max() == 0:
+    if len(chosen) < 4 or np.ptp(values, axis=0).max() == 0:  # there is no neighbourhood to keep
         return None
     pixels, plane = [features.pixels[i] for i in chosen], embedded(values)
     colors = class_colors(list(dict.fromkeys(pixel.title for pixel in pixels)))
-    shapes = dict(zip(dict.fromkeys(pixel.domain for pixel in pixels), cycle(MARKERS), strict=False))
+    shapes = dict(zip(dict.fromkeys(pixel.domain for pixel in pixels), cycle("o^sDvPX*"), strict=False))
     columns = -(-len(colors) // 24)
     with rc_context(STYLE | {"axes.grid": False, "axes.spines.top": True, "axes.spines.right": True}):
         figure = Figure(figsize=(6.6 + 1.5 * columns, 5.8), layout="constrained")
@@ -179,10 +155,10 @@ def embedded(values: np.ndarray) -> np.ndarray:
     from threadpoolctl import threadpool_limits
 
     with threadpool_limits(1):
-        reduced = PCA(min(COMPONENTS, *values.shape), random_state=0).fit_transform(values)
+        reduced = PCA(min(50, *values.shape), random_state=0).fit_transform(values)
         if reduced.shape[1] < 2:
             reduced = np.pad(reduced, ((0, 0), (0, 1)))  # the map has two dimensions
-        perplexity = min(PERPLEXITY, (len(values) - 1) / 3)
+        perplexity = min(30.0, (len(values) - 1) / 3)
         plane: np.ndarray = TSNE(perplexity=perplexity, init="pca", random_state=0).fit_transform(reduced)
     return plane
 
@@ -237,10 +213,7 @@ def similarity_figure(names: Sequence[NamedClass], similarity: np.ndarray) -> Fi
     with rc_context(STYLE | {"axes.grid": False}):
         figure = Figure(figsize=(side + 1.1, side + 0.2), layout="compressed")
         axes = figure.add_subplot()
-
-        def written(row: int, column: int) -> str:
-            return two_digits(shown[row, column]) if row != column else ""
-
+        written = np.where(np.eye(len(shown)) > 0, "", two_digits(shown))
         picture = heat_map(axes, shown, (titles, titles), (-1, 1), written, OPPOSITES, size)
         for label, ink in zip([*axes.get_xticklabels(), *axes.get_yticklabels()], inks * 2, strict=True):
             label.set_color(ink)

@@ -3,7 +3,7 @@
 import io
 import logging
 from base64 import b64encode
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -103,7 +103,7 @@ def heat_map(
     values: np.ndarray,
     names: tuple[Sequence[str], Sequence[str]],
     limits: tuple[float, float],
-    written: Callable[[int, int], str],
+    written: np.ndarray,
     colors: Colormap = BLUES,
     size: float = 9,
     **options: Any,  # noqa: ANN401
@@ -115,7 +115,7 @@ def heat_map(
         values: (R, C); NaN is grey.
         names: Of the rows, and of the columns.
         limits: Values of the first and of the last colour.
-        written: The number to write at a row and a column; "": none.
+        written: The number to write at every place, (R, C); "": none.
         colors: Of the values, from low to high.
         size: Of the letters of the names.
         options: Of ``Axes.imshow``.
@@ -123,16 +123,16 @@ def heat_map(
     picture = axes.imshow(values, cmap=colors, vmin=limits[0], vmax=limits[1], **options)
     axes.set_yticks(range(len(names[0])), names[0], fontsize=size)
     axes.set_xticks(range(len(names[1])), names[1], fontsize=size, rotation=90)
-    for (row, column), value in np.ndenumerate(values):
-        number = written(row, column) if max(values.shape) <= MOST_NUMBERS else ""
-        if number:
-            ink = "white" if abs(value) > 0.6 * limits[1] else "black"
+    for (row, column), number in np.ndenumerate(written):
+        if number and max(values.shape) <= MOST_NUMBERS:
+            ink = "white" if abs(values[row, column]) > 0.6 * limits[1] else "black"
             axes.text(column, row, number, ha="center", va="center", fontsize=6.5, color=ink)
     return picture
 
 
+@np.vectorize(otypes=[str])
 def two_digits(value: float) -> str:
-    """A share with two digits and without the zero before them."""
+    """Shares with two digits and without the zero before them."""
     return "1" if value >= 0.995 else f"{value:.2f}".replace("0.", ".", 1)
 
 

@@ -51,9 +51,8 @@ class LatentClasses:
     @property
     def colors(self) -> LabelSpace:
         """Latent classes with their colours, which mean nothing but stay the same."""
-        return LabelSpace(
-            "latent classes", tuple(f"latent {i}" for i in range(next(iter(self.counts.values())).shape[1]))
-        )
+        count = next(iter(self.counts.values())).shape[1]
+        return LabelSpace("latent classes", tuple(f"latent {i}" for i in range(count)))
 
 
 def read_latent_classes(
@@ -92,7 +91,9 @@ def _found_by(
     for example in examples:
         if model.label_spaces.get(example.domain) == example.labels:
             latent = found[example.domain]
-            latent.masks = [_latent_mask(model, sample.image, example.domain) for sample in example.samples]
+            for sample in example.samples:
+                logits = _latent_logits(model, sample.image, example.domain)
+                latent.masks.append(argmax(logits, (sample.image.shape[1], sample.image.shape[2]))[0].cpu())
             if validation:
                 latent.counts["validation"] = _validated(model, setting, example.domain)
     return found
@@ -105,17 +106,13 @@ def _latent_logits(model: SegmentationModel, image: Tensor, domain: str) -> Scor
     return cast(LatentBranch, model.latent_branch).logits(features, model.space_key(domain))
 
 
-def _latent_mask(model: SegmentationModel, image: Tensor, domain: str) -> Tensor:
-    return argmax(_latent_logits(model, image, domain), (image.shape[1], image.shape[2]))[0].cpu()
-
-
 def _validated(model: SegmentationModel, setting: Setting, domain: str) -> Tensor:
     """Sum over the validation images of masks times S_l, (C, L)."""
     samples = mixture(setting.runs[0].config["data"]).evaluation(domain)
     total = torch.zeros(())
-    for i in range(len(samples)):
-        logits = _latent_logits(model, samples[i].image, domain)
-        mask = samples[i].mask[None].to(logits.values.device)
+    for sample in (samples[i] for i in range(len(samples))):
+        logits = _latent_logits(model, sample.image, domain)
+        mask = sample.mask[None].to(logits.values.device)
         total = total + co_occurrence(logits, mask, len(model.label_spaces[domain])).cpu()
     return total
 
@@ -125,8 +122,6 @@ Order = Literal["class", "number"]
 
 LEAST = 0.1
 """A latent class that no class predicts with a higher probability counts as unused (the lower threshold of Table 4)."""
-OPACITY = 0.7
-"""Of colours over an image."""
 
 
 def given_class_figure(latent: LatentClasses, order: Order = "class") -> Figure:
@@ -154,10 +149,7 @@ def _draw_given_class(
 ) -> AxesImage:
     shown = latent_given_class(counts).numpy()[:, columns]
     shown[counts.sum(dim=1).numpy() == 0] = np.nan  # classes that never occurred have no latent class
-
-    def written(row: int, column: int) -> str:
-        return two_digits(shown[row, column]) if shown[row, column] >= 0.05 else ""
-
+    written = np.where(shown >= 0.05, two_digits(shown), "")
     picture = heat_map(axes, shown, (names, [str(i) for i in columns]), (0, 1), written, aspect="auto")
     axes.set_xlabel("latent class")
     axes.tick_params(axis="x", length=0, pad=5, rotation=0, labelsize=7 if len(columns) <= MOST_NUMBERS else 5)
@@ -186,30 +178,20 @@ def latent_pictures(domain: str, found: LatentClasses, example: Examples | None,
     pictures = [Picture(name, caption, given_class_figure(found, order))]
     if example is not None and found.masks and found.setting in example.predictions:
         caption = f"Classes and latent classes that {found.setting} sees, in colours over the grey images."
-        drawn = latent_example_figure(found, example)
-        pictures.append(Picture(f"latent_examples_{domain}_{found.setting}", caption, drawn))
+        labels, truths = found.labels, [sample.mask for sample in example.samples]
+        predictions = example.predictions[found.setting]
+        rows = []
+        for sample, prediction, latent in zip(example.samples, predictions, found.masks, strict=True):
+            masks = [labels.colorize(sample.mask), labels.colorize(prediction), found.colors.colorize(latent)]
+            rows.append([sample.image.permute(1, 2, 0), *(laid_over(sample.image, mask) for mask in masks)])
+        entries = legend([*truths, *predictions], labels) + legend(found.masks, found.colors) + unlabeled_entry(truths)
+        captions = [[sample.id] for sample in example.samples]
+        figure = picture_grid(rows, ["image", "truth", "classes", "latent classes"], entries, captions)
+        pictures.append(Picture(f"latent_examples_{domain}_{found.setting}", caption, figure))
     return pictures
 
 
-def latent_example_figure(latent: LatentClasses, example: Examples) -> Figure:
-    """A row an image: the image, its mask, what the semantic branch and what the latent branch make of it."""
-    labels, colors = latent.labels, latent.colors
-    truths, predictions = [sample.mask for sample in example.samples], example.predictions[latent.setting]
-    rows = [
-        [
-            sample.image.permute(1, 2, 0),
-            laid_over(sample.image, labels.colorize(sample.mask)),
-            laid_over(sample.image, labels.colorize(prediction)),
-            laid_over(sample.image, colors.colorize(mask)),
-        ]
-        for sample, prediction, mask in zip(example.samples, predictions, latent.masks, strict=True)
-    ]
-    entries = legend([*truths, *predictions], labels) + legend(latent.masks, colors) + unlabeled_entry(truths)
-    captions = [[sample.id] for sample in example.samples]
-    return picture_grid(rows, ["image", "truth", "classes", "latent classes"], entries, captions)
-
-
 def laid_over(image: Tensor, colors: Tensor) -> Tensor:
-    """Colours, (H, W, 3) uint8, over the grey values of an image, (3, H, W) uint8."""
+    """Colours, (H, W, 3) uint8, seven tenths of them, over the grey values of an image, (3, H, W) uint8."""
     grey = image.float().mean(dim=0)[..., None]
-    return (OPACITY * colors + (1 - OPACITY) * grey).round().to(torch.uint8)
+    return (0.7 * colors + 0.3 * grey).round().to(torch.uint8)

@@ -1,120 +1,128 @@
-"""The page: what stands where, and how it is written with its tables and figures."""
+"""The page: from run folders to tables, figures and verdicts in one file, and what it says of the runs in sentences."""
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from itertools import chain, count
 from pathlib import Path
+from statistics import mean
+from typing import Any, NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from semiverse.configuration import dump_yaml
 from semiverse.files import write_atomically
 from semiverse.progress import progress
+from semiverse.reporting.comparisons import compare
+from semiverse.reporting.curves import curve_pictures, efficiency_pictures
+from semiverse.reporting.details import across_pictures, domain_pictures
+from semiverse.reporting.examples import Examples, add_predictions, example_picture, read_examples
 from semiverse.reporting.figures import Picture
-from semiverse.reporting.runs import RunFacts, Setting
-from semiverse.reporting.summary import environments, label_lists, summary_sentences
-from semiverse.reporting.tables import WRITERS, Table
-from semiverse.reporting.verdicts import Verdict
+from semiverse.reporting.latent import LatentClasses, Order, latent_pictures, read_latent_classes
+from semiverse.reporting.runs import RunFacts, Setting, find_runs, read_runs, settings
+from semiverse.reporting.scores import (
+    class_table,
+    difference_table,
+    evaluations,
+    further_table,
+    protocols,
+    score_cell,
+    score_table,
+    sums,
+)
+from semiverse.reporting.tables import WRITERS, Table, in_words
+from semiverse.reporting.verdicts import verdict_on, verdict_table
 
 MARK = "semiverse-report-files"
 """Name of the page's own list of the files that were written with it, so that they may be written again."""
 
 
-@dataclass
-class DomainSection:
+class DomainSection(NamedTuple):
     """What is shown of one domain."""
 
     name: str
     classes: Table | None
-    pictures: list[Picture] = field(default_factory=list)
-    further: Table | None = None
+    pictures: list[Picture]
+    further: Table | None
 
 
-@dataclass
-class Page:
-    """Everything on the page.
+def write_report(
+    runs: Sequence[Path],
+    out: Path | None,
+    images: int,
+    title: str | None,
+    device: str,
+    latent_order: Order,
+    latent_validation: bool,
+) -> Path:
+    """Read runs, compare them, and write the page; arguments as for ``semiverse report``.
 
-    Args:
-        title: In large letters.
-        settings: The runs.
-        scores: The comparison.
-        differences: How their configurations differ; None for one run.
-        domains: A section each.
-        across: What domains have to do with each other.
-        curves: Of the training.
-        remarks: What is missing and why.
-        efficiency: Scores over the number of labelled images.
-        findings: What other data brought, in sentences.
-        verdicts: The same in numbers; None where nothing compares.
+    Raises:
+        FileNotFoundError: If something given is no run.
+        ValueError: If the folder holds files that are not from an earlier report.
     """
-
-    title: str
-    settings: Sequence[Setting]
-    scores: Table
-    differences: Table | None
-    domains: list[DomainSection]
-    curves: list[Picture]
-    remarks: list[str]
-    across: list[Picture] = field(default_factory=list)
-    efficiency: list[Picture] = field(default_factory=list)
-    findings: list[Verdict] = field(default_factory=list)
-    verdicts: Table | None = None
-
-    @property
-    def runs(self) -> list[RunFacts]:
-        """All of them."""
-        return [run for setting in self.settings for run in setting.runs]
-
-    @property
-    def tables(self) -> list[Table]:
-        """All that are written to files."""
-        of_domains = [table for section in self.domains for table in (section.further, section.classes)]
-        return [table for table in (self.scores, self.verdicts, *of_domains, self.differences) if table is not None]
-
-    @property
-    def pictures(self) -> list[Picture]:
-        """All of them."""
-        of_domains = [picture for section in self.domains for picture in section.pictures]
-        return [*self.efficiency, *self.curves, *of_domains, *self.across]
-
-
-def render(page: Page, files: Sequence[str], class_counts: Mapping[str, int]) -> str:
-    """The page as HTML that needs nothing else.
-
-    Args:
-        page: What to show.
-        files: What is written beside it, relative to its folder.
-        class_counts: Number of classes of each domain, where known.
-    """
-    environment = Environment(
-        loader=PackageLoader("semiverse.reporting", ""),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["yaml"] = dump_yaml
-    template = environment.get_template("page.html.j2")
-    return template.render(
-        page=page,
-        summary=summary_sentences(page.settings, class_counts),
-        mark=MARK,
-        files=" ".join(files),
-        environments=environments(page.runs),
-        label_lists=label_lists(page.runs),
-    )
+    compared = settings(read_runs(find_runs(runs)))
+    facts = [run for setting in compared for run in setting.runs]
+    out = out or (runs[0] if len(runs) == 1 else runs[0].parent) / "report"
+    examples, remarks = read_examples(compared, images)
+    remarks += add_predictions(examples, compared, device) if images else []
+    latent, missing = read_latent_classes(compared, examples, latent_validation, device)
+    across, undetailed = across_pictures(compared)
+    remarks += [*missing, *undetailed, *(problem for run in facts for problem in run.problems)]
+    pairs, sections = compare(compared), _sections(compared, examples, latent, latent_order)
+    classes = {section.name: len(section.classes.rows) for section in sections if section.classes is not None}
+    classes |= {example.domain: len(example.labels) for example in examples}
+    page: dict[str, Any] = {
+        "title": title or f"Report of {facts[0].name if len(facts) == 1 else f'{len(facts)} runs'}",
+        "summary": summary_sentences(compared, classes),
+        "remarks": list(dict.fromkeys(remarks)),
+        "findings": [verdict_on(pair) for pair in pairs],
+        "verdicts": verdict_table(pairs) if pairs else None,
+        "scores": score_table(compared),
+        "efficiency": efficiency_pictures(compared),
+        "domains": sections,
+        "across": across,
+        "curves": curve_pictures(compared),
+        "differences": difference_table(facts) if len(facts) > 1 else None,
+        "runs": facts,
+        "label_lists": label_lists(facts),
+        "environments": _environments(facts),
+    }
+    files = _table_and_figure_files(page)
+    _write(out, {"index.html": _rendered(page, ["index.html", *files]), **files})
+    return out / "index.html"
 
 
-def table_files(page: Page) -> dict[str, str | bytes]:
-    """Files of all tables."""
-    named = zip(file_names([table.name for table in page.tables]), page.tables, strict=True)
-    return {f"tables/{name}.{ending}": as_text(table) for name, table in named for ending, as_text in WRITERS.items()}
+def _sections(
+    compared: Sequence[Setting],
+    examples: Sequence[Examples],
+    latent: Mapping[str, Sequence[LatentClasses]],
+    order: Order,
+) -> list[DomainSection]:
+    """A section for every domain of any run."""
+    by_domain = {example.domain: example for example in examples}
+    sections = []
+    for domain in dict.fromkeys(domain for setting in compared for run in setting.runs for domain in run.domains):
+        example, found = by_domain.get(domain), evaluations(domain, compared)
+        colors = dict(zip(example.labels.classes, example.labels.palette, strict=True)) if example else {}
+        frequencies = example.frequencies if example else {}
+        pictures = [example_picture(example, compared)] if example is not None and example.samples else []
+        for classes in latent.get(domain, ()):
+            pictures += latent_pictures(domain, classes, example, order)
+        pictures += domain_pictures(domain, found, frequencies, compared)
+        table = class_table(domain, found, frequencies, colors)
+        sections.append(DomainSection(domain, table, pictures, further_table(domain, found)))
+    return sections
 
 
-def figure_files(page: Page) -> dict[str, str | bytes]:
-    """Files of all figures, which are drawn now."""
+def _table_and_figure_files(page: Mapping[str, Any]) -> dict[str, str | bytes]:
+    """Files of all tables, and of all figures, which are drawn now."""
     files: dict[str, str | bytes] = {}
-    pictures = page.pictures
+    sections: list[DomainSection] = page["domains"]
+    of_domains = [table for section in sections for table in (section.further, section.classes)]
+    tables = [t for t in (page["scores"], page["verdicts"], *of_domains, page["differences"]) if t is not None]
+    for name, table in zip(file_names([table.name for table in tables]), tables, strict=True):
+        files |= {f"tables/{name}.{ending}": as_text(table) for ending, as_text in WRITERS.items()}
+    pictures = [*page["efficiency"], *page["curves"], *(p for s in sections for p in s.pictures), *page["across"]]
     named = zip(file_names([picture.name for picture in pictures]), pictures, strict=True)
     for name, picture in progress(named, "drawing", len(pictures), "figures"):
         files |= {f"figures/{name}.{ending}": data for ending, data in picture.draw().items()}
@@ -125,16 +133,26 @@ def file_names(texts: Sequence[str]) -> list[str]:
     """Texts as names of files, numbered where they differ only in what no file name has."""
     names: list[str] = []
     for text in texts:
-        name = plain = re.sub(r"[^\w.-]+", "_", text)
-        number = 1
-        while name in names:
-            number += 1
-            name = f"{plain}_{number}"
-        names.append(name)
+        plain = re.sub(r"[^\w.-]+", "_", text)
+        numbered = chain([plain], (f"{plain}_{number}" for number in count(2)))
+        names.append(next(name for name in numbered if name not in names))
     return names
 
 
-def write(out: Path, files: dict[str, str | bytes]) -> None:
+def _rendered(page: Mapping[str, Any], files: Sequence[str]) -> str:
+    """The page as HTML that needs nothing else; it lists the files that are written with it."""
+    environment = Environment(
+        loader=PackageLoader("semiverse.reporting", ""),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["yaml"] = dump_yaml
+    return environment.get_template("page.html.j2").render(page, mark=MARK, files=" ".join(files))
+
+
+def _write(out: Path, files: dict[str, str | bytes]) -> None:
     """Write everything, the page first: it says which files are the report's own.
 
     Raises:
@@ -143,7 +161,7 @@ def write(out: Path, files: dict[str, str | bytes]) -> None:
     page = out / "index.html"
     text = page.read_text(encoding="utf-8", errors="replace") if page.is_file() else ""
     own = re.search(rf'<meta name="{MARK}" content="([^"]*)">', text)
-    known = set(own[1].split()) if own else set()
+    known = own[1].split() if own else []
     foreign = [name for name in files if name not in known and (out / name).exists()]
     if foreign:
         raise ValueError(
@@ -152,3 +170,93 @@ def write(out: Path, files: dict[str, str | bytes]) -> None:
         )
     for name, content in files.items():
         write_atomically(out / name, content)
+
+
+def label_lists(runs: Sequence[RunFacts]) -> list[tuple[str, str, tuple[str, ...]]]:
+    """Domain, names of runs, and the images that keep their labels in all of these."""
+    lists = [(run.name, (domain, *ids)) for run in runs for domain, ids in run.labeled.items() if ids]
+    return [(domain, names, tuple(ids)) for (domain, *ids), names in _shared(lists).items()]
+
+
+def _environments(runs: Sequence[RunFacts]) -> list[tuple[str, dict[str, str]]]:
+    """Environments without the values that every run has of its own, with the names of the runs that share them."""
+    found = []
+    for run in runs:
+        facts = {key: value for key, value in run.environment.items() if key not in ("command", "seed")}
+        facts |= facts.pop("versions", {})
+        words = {k: ", ".join(map(str, v)) or "none" if isinstance(v, list) else v for k, v in facts.items()}
+        found.append((run.name, tuple((k, "unknown" if v is None else str(v)) for k, v in words.items())))
+    return [(names, dict(facts)) for facts, names in _shared(found).items() if facts]
+
+
+def _shared(owned: Sequence[tuple[str, Any]]) -> dict[Any, str]:
+    """Names of the owners of each value, of pairs of an owner and a value."""
+    owners: dict[Any, list[str]] = {}
+    for owner, value in owned:
+        owners.setdefault(value, []).append(owner)
+    return {value: ", ".join(names) for value, names in owners.items()}
+
+
+def summary_sentences(settings: Sequence[Setting], class_counts: Mapping[str, int]) -> list[str]:
+    """What was trained on what, and the highest mIoU, or sum of it over domains, of each way of scoring."""
+    sentences = [_what_was_trained(settings, class_counts)]
+    for manner, members in protocols(settings).items():
+        reached = [(mean(values), setting) for setting in settings if (values := sums(setting, members))]
+        if not reached:
+            continue
+        _, best = max(reached, key=lambda one: one[0])
+        what = "mIoU" if len(members) == 1 else "sum of mIoU"
+        what = f"Highest {what}" if len(reached) > 1 else what[0].upper() + what[1:]
+        who = f"{best.name}, " if len(settings) > 1 else ""
+        parts = [f"{p.domain} {score_cell(best, [p]).shown}" for p in members]
+        sentences.append(f"{what} {manner}: {who}{score_cell(best, members).shown} ({', '.join(parts)}).")
+    return sentences
+
+
+def _what_was_trained(settings: Sequence[Setting], class_counts: Mapping[str, int]) -> str:
+    runs = [run for setting in settings for run in setting.runs]
+    described = []
+    for domain in dict.fromkeys(domain for run in runs for domain in run.domains):
+        budgets = [len(run.labeled[domain]) for run in runs if domain in run.labeled]
+        facts = [f"{class_counts[domain]} classes"] if domain in class_counts else []
+        facts += [f"{_range(budgets)} labelled images"] if budgets else []
+        described.append(f"{domain} ({', '.join(facts)})" if facts else domain)
+    subject = "One run" if len(runs) == 1 else f"{len(runs)} runs"
+    if len(settings) < len(runs):
+        subject += f" of {len(settings)} settings" if len(settings) > 1 else " of one setting"
+    methods = in_words(dict.fromkeys(run.method for run in runs))
+    networks = in_words(dict.fromkeys(map(_network, runs)))
+    sentence = (
+        f"{subject} ({methods}) on {in_words(described)}: {networks}, {_range([run.steps for run in runs])} steps"
+    )
+    seconds = [run.seconds for run in runs if run.seconds is not None]
+    if seconds:
+        sentence += f", {_range(seconds, duration)}{'' if len(runs) == 1 else ' each'}"
+    hardware = dict.fromkeys(_hardware(run) for run in runs if run.environment)
+    return f"{sentence} on {in_words(hardware)}." if hardware else f"{sentence}."
+
+
+def _network(run: RunFacts) -> str:
+    model = run.config.get("model", {})
+    width = model.get("width", 1.0)
+    scaled = "" if width == 1.0 else f" at width {width:g}"
+    return f"{model.get('encoder', 'network')}{scaled} with {model.get('decoder', 'its')} decoder"
+
+
+def _hardware(run: RunFacts) -> str:
+    """What a run computed on: the accelerators of its machine, unless it was told to leave them alone."""
+    on_cpu = (run.config.get("trainer") or {}).get("accelerator") == "cpu"
+    accelerators = [] if on_cpu else run.environment.get("accelerators", [])
+    return in_words(dict.fromkeys(accelerators)) or str(run.environment.get("processor", "unknown hardware"))
+
+
+def duration(seconds: float) -> str:
+    """Seconds in the unit that a reader expects."""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+
+
+def _range(values: Sequence[float], shown: Callable[[float], str] = str) -> str:
+    low, high = shown(min(values)), shown(max(values))
+    return low if low == high else f"{low} to {high}"

@@ -1,7 +1,7 @@
 """What run folders say, and which runs are repetitions of one setting."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from importlib import import_module
@@ -37,7 +37,7 @@ class Score(NamedTuple):
     ``boundary_width`` is in pixels, a mean over the images; ``calibration`` has the error and the bins.
     """
 
-    miou: float | None
+    miou: float | None = None
     iou: Mapping[str, float | None] = {}
     pixel_accuracy: float | None = None
     images: int | None = None
@@ -63,8 +63,12 @@ def read_if_there(path: Path, problems: list[str]) -> dict[str, Any]:
     return values if isinstance(values, dict) else {}
 
 
-def evaluated(folder: Path, config: Mapping[str, Any], problems: list[str]) -> Iterator[tuple[Protocol, Score]]:
-    """Scores of every evaluation*.json, those of evaluation.json last, so that they count."""
+def _read_scores(
+    folder: Path, config: Mapping[str, Any], rows: Sequence[Mapping[str, float]], problems: list[str]
+) -> dict[Protocol, Score]:
+    """Scores of every evaluation*.json, and of the last validation during training for domains that have none."""
+    found: dict[Protocol, Score] = {}
+    # Those of evaluation.json come last, so that they count.
     for path in sorted(folder.glob("evaluation*.json"), reverse=True):
         for domain, result in read_if_there(path, problems).get("domains", {}).items():
             protocol = Protocol(
@@ -74,8 +78,15 @@ def evaluated(folder: Path, config: Mapping[str, Any], problems: list[str]) -> I
                 result.get("variant", "default"),
                 result.get("full_resolution", False),
             )
-            kept = {name: result[name] for name in Score._fields if name in result}
-            yield protocol, Score(**{"miou": None, **kept})
+            found[protocol] = Score(**{name: result[name] for name in Score._fields if name in result})
+    known = {protocol.domain for protocol in found}
+    for column, value in rows[-1].items() if rows else ():
+        domain, _, name = column.partition("/")
+        via = manner_of_scoring(name)
+        if via is not None and domain in config["data"]["domains"] and domain not in known:
+            protocol = Protocol(domain, validation_split(config, domain), via, "default", False)
+            found[protocol] = Score(None if isnan(value) else value, step=int(rows[-1]["step"]))
+    return found
 
 
 def manner_of_scoring(name: str) -> str | None:
@@ -83,16 +94,6 @@ def manner_of_scoring(name: str) -> str | None:
     if name.startswith("miou_by_"):
         return name.removeprefix("miou_by_")
     return "decoder" if name == "miou" else None
-
-
-def validated(config: Mapping[str, Any], rows: Sequence[Mapping[str, float]]) -> Iterator[tuple[Protocol, Score]]:
-    """Scores of the last validation during training."""
-    for column, value in rows[-1].items() if rows else ():
-        domain, _, name = column.partition("/")
-        via = manner_of_scoring(name)
-        if via is not None and domain in config["data"]["domains"]:
-            protocol = Protocol(domain, validation_split(config, domain), via, "default", False)
-            yield protocol, Score(None if isnan(value) else value, step=int(rows[-1]["step"]))
 
 
 def validation_split(config: Mapping[str, Any], domain: str) -> str:
@@ -107,7 +108,7 @@ class Declared(NamedTuple):
     records: Mapping[str, Curve]
 
 
-def read_declared(run: Run, class_path: str, problems: list[str]) -> Declared | None:
+def _read_declared(run: Run, class_path: str, problems: list[str]) -> Declared | None:
     """What a training wrote of its method; of one by an earlier version, what the class says today.
 
     None if there is neither, which is noted.
@@ -161,11 +162,15 @@ class RunFacts:
         return list(self.config["data"]["domains"])
 
     @property
+    def separate(self) -> bool:
+        """Whether every domain has a network of its own."""
+        return bool(self.config.get("model", {}).get("separate", False))
+
+    @property
     def method(self) -> str:
         """The method's class, and what decides between separate and joint training."""
-        separate = self.config.get("model", {}).get("separate", False) and len(self.domains) > 1
         title: str = self.config["method"]["class_path"].rpartition(".")[2]
-        return f"{title} with separate networks" if separate else title
+        return title + " with separate networks" * (self.separate and len(self.domains) > 1)
 
     @property
     def steps(self) -> int:
@@ -219,11 +224,9 @@ def find_runs(places: Sequence[Path]) -> list[Path]:
     """
     found: list[Path] = []
     for place in places:
-        inside = (
-            [place]
-            if (place / "config.yaml").is_file()
-            else sorted(path.parent for path in place.glob("*/config.yaml"))
-        )
+        inside = sorted(path.parent for path in place.glob("*/config.yaml"))
+        if (place / "config.yaml").is_file():
+            inside = [place]
         if not inside and not (place / "index.html").is_file():  # an earlier report, caught by runs/*
             raise FileNotFoundError(
                 f"{place} is no run folder ({'it has no config.yaml' if place.exists() else 'it does not exist'}); "
@@ -239,10 +242,10 @@ def find_runs(places: Sequence[Path]) -> list[Path]:
 
 def read_runs(folders: Sequence[Path]) -> list[RunFacts]:
     """Everything that runs wrote about themselves, except their weights."""
-    return [read_run(folder, name) for folder, name in zip(folders, run_names(folders), strict=True)]
+    return [read_run(folder, name) for folder, name in zip(folders, _run_names(folders), strict=True)]
 
 
-def run_names(folders: Sequence[Path]) -> list[str]:
+def _run_names(folders: Sequence[Path]) -> list[str]:
     """The shortest ends of paths that tell them apart, without what all of these ends end in."""
     parts = [folder.resolve().parts for folder in folders]
     different, longest = len(set(parts)), max(map(len, parts), default=1)
@@ -260,21 +263,19 @@ def read_run(folder: Path, name: str) -> RunFacts:
     Raises:
         ValueError: If its configuration is damaged.
     """
-    run, problems = Run(folder), []  # type: tuple[Run, list[str]]
+    run = Run(folder)
+    problems: list[str] = []
     config = modernized(load_yaml(run.config.read_text(encoding="utf-8")), silent=True)
     if not isinstance(config, dict) or not {"data", "method"} <= set(config):
         raise ValueError(f"{run.config}: no data or no method; expected a configuration that semiverse train wrote")
     rows = [{key: float(value) for key, value in row.items()} for row in run.read_metrics()]
-    scores = dict(evaluated(folder, config, problems))
-    known = {protocol.domain for protocol in scores}
-    scores |= {protocol: score for protocol, score in validated(config, rows) if protocol.domain not in known}
+    scores = _read_scores(folder, config, rows, problems)
     labeled, environment, finished = (
         read_if_there(folder / f"{part}.json", problems) for part in ("labeled", "environment", "finished")
     )
     labeled = {domain: facts["ids"] if "ids" in facts else facts for domain, facts in labeled.items()}  # once a list
-    known_of_method = read_declared(run, config["method"]["class_path"], problems)
-    facts = (labeled, rows, scores, environment, finished, known_of_method)
-    return RunFacts(run, name, config, *facts, tuple(problems))
+    method = _read_declared(run, config["method"]["class_path"], problems)
+    return RunFacts(run, name, config, labeled, rows, scores, environment, finished, method, tuple(problems))
 
 
 def settings(runs: Sequence[RunFacts]) -> list[Setting]:

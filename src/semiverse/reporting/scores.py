@@ -1,6 +1,6 @@
 """What runs reached and how they differ, as tables."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from statistics import mean
 from typing import Any, NamedTuple
 
@@ -16,23 +16,22 @@ def protocols(settings: Sequence[Setting]) -> dict[str, list[Protocol]]:
     """Protocols of all scores, those that may be added up together: by the words that tell them apart."""
     runs = [run for setting in settings for run in setting.runs]
     usual = {domain: validation_split(run.config, domain) for run in runs for domain in run.domains}
-    order = {domain: i for i, domain in enumerate(dict.fromkeys(domain for run in runs for domain in run.domains))}
-    found = {protocol for run in runs for protocol in run.scores}
+    order = {domain: i for i, domain in enumerate(usual)}
+    manners = {  # how a protocol scores, whatever the domain; empty words for what is usual
+        protocol: (
+            protocol.via,
+            "" if protocol.split == usual.get(protocol.domain) else f"split {protocol.split}",
+            "" if protocol.variant == "default" else protocol.variant,
+            "full resolution" if protocol.full_resolution else "",
+        )
+        for run in runs
+        for protocol in run.scores
+    }
     grouped: dict[str, list[Protocol]] = {}
-    for protocol in sorted(found, key=lambda p: (*_manner(p, usual), order.get(p.domain, len(order)), p)):
-        via, *others = _manner(protocol, usual)
+    for protocol in sorted(manners, key=lambda p: (*manners[p], order.get(p.domain, len(order)), p)):
+        via, *others = manners[protocol]
         grouped.setdefault(", ".join([f"by {via}", *filter(None, others)]), []).append(protocol)
     return grouped
-
-
-def _manner(protocol: Protocol, usual: Mapping[str, str]) -> tuple[str, str, str, str]:
-    """How a protocol scores, whatever the domain; empty words for what is usual."""
-    return (
-        protocol.via,
-        "" if protocol.split == usual.get(protocol.domain) else f"split {protocol.split}",
-        "" if protocol.variant == "default" else protocol.variant,
-        "full resolution" if protocol.full_resolution else "",
-    )
 
 
 def score_table(settings: Sequence[Setting]) -> Table:
@@ -66,9 +65,7 @@ def _score_cells(setting: Setting, blocks: Mapping[str, Sequence[Protocol]], sam
     for members in blocks.values():
         cells += [score_cell(setting, [protocol]) for protocol in members]
         cells += [score_cell(setting, members)] * (len(members) > 1)
-    budget = " + ".join(
-        (str(len(names)) if same else f"{domain} {len(names)}") for domain, names in first.labeled.items()
-    )
+    budget = " + ".join(f"{domain} " * (not same) + str(len(names)) for domain, names in first.labeled.items())
     seconds = [run.seconds for run in setting.runs if run.seconds is not None]
     time = Entry(f"{mean(seconds):.0f}", mean(seconds)) if seconds else Entry(MISSING)
     return [*cells, word(first.method), Entry(budget or MISSING, budget), time]
@@ -121,15 +118,13 @@ def difference_table(runs: Sequence[RunFacts]) -> Table:
     return Table("differences", "Values of the configuration that differ between the runs.", columns, rows)
 
 
-def flattened(values: Mapping[str, Any], where: str = "") -> list[tuple[str, str]]:
+def flattened(values: Mapping[str, Any], where: str = "") -> Iterator[tuple[str, str]]:
     """Dotted paths and their values as text."""
-    return [
-        leaf
-        for key, value in values.items()
-        for leaf in (
-            flattened(value, f"{where}{key}.") if isinstance(value, dict) and value else [(f"{where}{key}", str(value))]
-        )
-    ]
+    for key, value in values.items():
+        if isinstance(value, dict) and value:
+            yield from flattened(value, f"{where}{key}.")
+        else:
+            yield f"{where}{key}", str(value)
 
 
 class Evaluated(NamedTuple):

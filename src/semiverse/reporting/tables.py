@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import mean, stdev
 
@@ -101,14 +101,14 @@ def percent_cell(values: Sequence[float], marked: bool = False) -> Entry:
     """Mean and standard deviation of shares in [0, 1], shown in percent; of one value, the value."""
     if not values:
         return Entry(MISSING)
-    if len(values) == 1:
-        return Entry(f"{100 * values[0]:.1f}", values[0], marked=marked)
-    center, spread = mean(values), stdev(values)
-    return Entry(f"{100 * center:.1f} ± {100 * spread:.1f}", center, spread, marked=marked)
+    center, spread = mean(values), stdev(values) if len(values) > 1 else None
+    behind = "" if spread is None else f" ± {100 * spread:.1f}"
+    return Entry(f"{100 * center:.1f}{behind}", center, spread, marked=marked)
 
 
-def in_words(words: Sequence[str]) -> str:
+def in_words(words: Iterable[str]) -> str:
     """Words with commas and "and"."""
+    words = list(words)
     return " and ".join([*filter(None, [", ".join(words[:-1])]), *words[-1:]])
 
 
@@ -136,7 +136,14 @@ def as_markdown(table: Table) -> str:
 
 def as_latex(table: Table) -> str:
     """A tabular for the booktabs package, the best in bold."""
-    heading, *rows = (" & ".join(line) + r" \\" for line in _texts(table, _escaped, r"\textbf{{{}}}", r"\quad "))
+    special: dict[str, str | int | None] = {
+        "\\": r"\textbackslash{}",
+        "~": r"\textasciitilde{}",
+        "^": r"\textasciicircum{}",
+    }
+    special |= {sign: f"\\{sign}" for sign in "&%$#_{}"} | {"±": r"$\pm$", DAGGER: r"$^\dagger$", MISSING: "--"}
+    lines = _texts(table, lambda text: text.translate(str.maketrans(special)), r"\textbf{{{}}}", r"\quad ")
+    heading, *rows = (" & ".join(line) + r" \\" for line in lines)
     comments = [f"% {line}" for line in [table.caption, *table.notes]]
     begin = rf"\begin{{tabular}}{{l{'r' * (len(table.columns) - 1)}}}"
     end = [r"\bottomrule", r"\end{tabular}", ""]
@@ -150,13 +157,6 @@ def _texts(table: Table, escape: Callable[[str], str], bold: str, indent: str) -
         words = [bold.format(escape(cell.shown)) if cell.best else escape(cell.shown) for cell in row.cells]
         lines.append([indent * row.member + words[0], *words[1:]])
     return lines
-
-
-def _escaped(text: str) -> str:
-    special = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
-    special |= {sign: f"\\{sign}" for sign in "&%$#_{}"}
-    special |= {"±": r"$\pm$", DAGGER: r"$^\dagger$", MISSING: "--"}
-    return "".join(special.get(sign, sign) for sign in text)
 
 
 WRITERS: Mapping[str, Callable[[Table], str]] = {"csv": as_csv, "md": as_markdown, "tex": as_latex}

@@ -1,6 +1,6 @@
 """Verdicts in sentences: what settings gained or lost against others, by how much, and how sure that is."""
 
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import sqrt
 from statistics import mean, stdev
@@ -33,11 +33,6 @@ class Difference:
     count: int
 
     @property
-    def helped(self) -> bool:
-        """Whether the interval lies wholly above zero."""
-        return self.low is not None and self.low > 0
-
-    @property
     def hurt(self) -> bool:
         """Whether the interval lies wholly below zero."""
         return self.high is not None and self.high < 0
@@ -47,7 +42,14 @@ class Difference:
         """What the interval says, in a few words."""
         if self.low is None:
             return "one run cannot tell"
-        return "helped" if self.helped else "hurt" if self.hurt else "no difference can be told"
+        return "helped" if self.low > 0 else "hurt" if self.hurt else "no difference can be told"
+
+    @property
+    def interval(self) -> str:
+        """The interval in points of percent, of a difference of shares; "" where there is none."""
+        if self.low is None or self.high is None:
+            return ""
+        return f"95 % interval {points_of_percent(self.low)} to {points_of_percent(self.high)}"
 
 
 def paired_difference(ours: Mapping[Hashable, float], theirs: Mapping[Hashable, float]) -> Difference | None:
@@ -78,11 +80,10 @@ def verdict(ours_name: str, theirs_name: str, what: str, difference: Difference)
     more = "more" if difference.mean > 0 else "less"
     amount = "as much as" if points == "0.0" else f"{points} points {more} than"
     said = f"{ours_name} scores {amount} {theirs_name} in {what}"
-    if difference.low is None or difference.high is None:
+    if difference.low is None:
         return f"{said} in the one seed run: one run cannot tell it from chance."
-    low, high = points_of_percent(difference.low), points_of_percent(difference.high)
-    interval = f"(95 % interval {low} to {high}, {_count(difference.count)} seeds)"
-    if difference.helped or difference.hurt:
+    interval = f"({difference.interval}, {_count(difference.count)} seeds)"
+    if difference.low > 0 or difference.hurt:
         return f"{said} {interval}: it {difference.outcome}."
     return f"{said}: {difference.outcome} {interval}."
 
@@ -151,11 +152,25 @@ class Verdict(NamedTuple):
 def verdict_on(pair: Comparison) -> Verdict:
     """What came of it: the sum first, then the domains, then classes that lost, then what weakens all that."""
     title = f"{pair.kind[0].upper()}{pair.kind[1:]}: {pair.ours.name} against {pair.theirs.name}"
-    said = [verdict(pair.ours.name, pair.theirs.name, what, change) for what, change in _scores(pair)]
+    said = []
+    for (manner, domain), change in pair.scores.items():
+        if change.count == 1 and domain != "sum" and (manner, "sum") in pair.scores:
+            continue  # one seed of a domain stands behind the sum
+        what = "the sum of mIoU" if domain == "sum" else f"the mIoU of {domain}"
+        parts = [
+            f"{name} {points_of_percent(part.mean)}"
+            for (other, name), part in pair.scores.items()
+            if domain == "sum" and other == manner and name != "sum" and part.count == 1
+        ]
+        what += f" {manner}" * (manner != "by decoder") + f" ({', '.join(parts)})" * bool(parts)
+        said.append(verdict(pair.ours.name, pair.theirs.name, what, change))
     if not said:
         said = ["No two of their runs have the same seeds and are scored in the same way, so that nothing is paired."]
     if pair.losses:
-        lost = [_loss(domain, title, change) for (domain, title), change in pair.losses.items()]
+        lost = [
+            f"{title} of {domain} ({', '.join(filter(None, [points_of_percent(change.mean), change.interval]))})"
+            for (domain, title), change in pair.losses.items()
+        ]
         said.append(f"Classes that lost more than {100 * LOST:.0f} points: {_named(lost)}.")
     if pair.further:
         said.append(f"They also differ in {_named(pair.further)}, which may be the reason.")
@@ -171,42 +186,13 @@ def verdict_table(comparisons: Sequence[Comparison]) -> Table:
         name = f"{pair.kind}: {pair.ours.name} against {pair.theirs.name}"
         for (manner, domain), change in pair.scores.items():
             place = domain if manner == "by decoder" else f"{domain} {manner}"
-            numbers = [_points(value) for value in (change.mean, change.low, change.high)]
+            numbers = [
+                Entry(MISSING) if value is None else Entry(points_of_percent(value), value)
+                for value in (change.mean, change.low, change.high)
+            ]
             seeds = Entry(str(change.count), change.count)
             table.rows.append(Row([word(name), word(place), *numbers, seeds, word(change.outcome)]))
     return table
-
-
-def _scores(pair: Comparison) -> Iterator[tuple[str, Difference]]:
-    """What differs, in words, and by how much; domains of which one seed is known stand behind their sum."""
-    for (manner, domain), change in pair.scores.items():
-        summed = domain != "sum" and (manner, "sum") in pair.scores
-        if change.count == 1 and summed:
-            continue
-        parts = [
-            f"{name} {points_of_percent(part.mean)}"
-            for (other, name), part in pair.scores.items()
-            if domain == "sum" and other == manner and name != "sum" and part.count == 1
-        ]
-        behind = f" ({', '.join(parts)})" if parts else ""
-        yield _what(manner, domain) + behind, change
-
-
-def _points(value: float | None) -> Entry:
-    return Entry(MISSING) if value is None else Entry(points_of_percent(value), value)
-
-
-def _what(manner: str, domain: str) -> str:
-    words = "the sum of mIoU" if domain == "sum" else f"the mIoU of {domain}"
-    return words if manner == "by decoder" else f"{words} {manner}"
-
-
-def _loss(domain: str, title: str, change: Difference) -> str:
-    """A class with its loss, in points."""
-    sure = ""
-    if change.low is not None and change.high is not None:
-        sure = f", 95 % interval {points_of_percent(change.low)} to {points_of_percent(change.high)}"
-    return f"{title} of {domain} ({points_of_percent(change.mean)}{sure})"
 
 
 def _named(words: Sequence[str]) -> str:
