@@ -6,9 +6,8 @@ from functools import partial
 
 import pytest
 
-from semiverse.cli.call import given_values, parse
+from semiverse.cli.call import given_values, name_words, parse, set_value, split_words
 from semiverse.cli.main import main
-from semiverse.cli.words import name_words, set_value, split_words
 from semiverse.commands.evaluate import evaluate
 from semiverse.commands.predict import predict
 from semiverse.commands.train import train
@@ -26,12 +25,12 @@ STREETS = ["data", "domains", "streets"]
 def test_options_reach_every_value_of_the_file(tmp_path):
     words = ["--config", str(config(tmp_path)), "--data.domains.streets.labeled", "3"]
     words += ["--data.domains.streets.dataset.init_args.images=7", "--trainer.max_steps", "9", "--model.width", "0.5"]
-    arguments = parse("train", train, (), [*words, "--method.lr", "0.5"])
+    arguments = parse("train", train, (), [*words, "--optimizer.lr", "0.5"])
     streets = arguments["data"].domains["streets"]
     assert (streets.labeled, streets.dataset.images, streets.dataset.val_images) == (3, 7, 2)
     assert arguments["trainer"] == {"max_steps": 9, "accelerator": "cpu"}
     assert arguments["model"].width == 0.5
-    assert arguments["method"].keywords["lr"] == 0.5
+    assert arguments["optimizer"].lr == 0.5
 
 
 @pytest.mark.parametrize(
@@ -61,7 +60,7 @@ def test_another_class_drops_the_options_of_the_first(tmp_path):
     words = ["--config", str(config(tmp_path)), "--method", "Universal", "--method.alpha", "0.5"]
     method = parse("train", train, (), words)["method"]
     assert method.func is Universal
-    assert method.keywords["alpha"] == 0.5 and method.keywords["lr"] == 0.001  # its default, not Supervised's 0.01
+    assert describe(method) == describe(partial(Universal, alpha=0.5))
 
 
 @pytest.mark.parametrize(
