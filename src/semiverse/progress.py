@@ -4,7 +4,6 @@ import logging
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sized
-from types import TracebackType
 from typing import Any, Self, TypeVar
 
 log = logging.getLogger(__name__)
@@ -34,25 +33,20 @@ class Progress:
     ) -> None:
         self.title, self.total, self.unit, self.done, self.delay = title, total, unit, done, delay
         self._bar: Any = None
-        self._at_first, self._started = done, time.monotonic()
-        self._shown = self._started
+        self._at_first = done
 
     def __enter__(self) -> Self:
-        self._at_first, self._started = self.done, time.monotonic()
-        self._shown = self._started
+        self._started = self._shown = time.monotonic()
         if sys.stderr is not None and sys.stderr.isatty():
             from tqdm import tqdm  # only where a bar is drawn
 
-            unit, delay = self.unit or "it", self.delay
+            unit: dict[str, Any] = {"unit": self.unit or "it", "unit_scale": self.unit == "B"}
             self._bar = tqdm(
-                desc=self.title, total=self.total, initial=self.done, unit=unit, unit_scale=unit == "B", delay=delay,
-                leave=False,
-            )  # fmt: skip
+                desc=self.title, total=self.total, leave=False, initial=self.done, delay=self.delay, **unit
+            )
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._bar is not None:
             self._bar.close()
             self._bar = None
@@ -64,9 +58,16 @@ class Progress:
             if note:
                 self._bar.set_postfix_str(note, refresh=False)
             self._bar.update(steps)
-        elif time.monotonic() - self._shown >= EVERY:
-            self._shown = time.monotonic()
-            log.info("%s", ", ".join(filter(None, [f"{self.title}: {self._amount()}", self._left(), note])))
+        elif (now := time.monotonic()) - self._shown >= EVERY:
+            self._shown = now
+            scale, unit = (1e6, "MB") if self.unit == "B" else (1, self.unit)
+            of_all = "" if self.total is None else f" of {self.total / scale:.0f}"
+            amount, left = f"{self.title}: {self.done / scale:.0f}{of_all} {unit}".rstrip(), ""
+            if self.total is not None and self.done > self._at_first:  # if the rest goes as it went
+                rest = max(0, self.total - self.done)
+                seconds = (now - self._started) / (self.done - self._at_first) * rest
+                left = f"about {seconds / 60:.0f} min left" if seconds >= 90 else f"about {seconds:.0f} s left"
+            log.info("%s", ", ".join(filter(None, [amount, left, note])))
 
     @property
     def drawn(self) -> bool:
@@ -79,20 +80,6 @@ class Progress:
             print(line, flush=True)
         else:
             self._bar.write(line)
-
-    def _amount(self) -> str:
-        """What is done, of how much."""
-        scale, unit = (1e6, "MB") if self.unit == "B" else (1, self.unit)
-        of_all = "" if self.total is None else f" of {self.total / scale:.0f}"
-        return f"{self.done / scale:.0f}{of_all} {unit}".rstrip()
-
-    def _left(self) -> str:
-        """The time that is left, if the rest goes as it went."""
-        steps = self.done - self._at_first
-        if self.total is None or steps <= 0:
-            return ""
-        seconds = (time.monotonic() - self._started) / steps * max(0, self.total - self.done)
-        return f"about {seconds / 60:.0f} min left" if seconds >= 90 else f"about {seconds:.0f} s left"
 
 
 def progress(

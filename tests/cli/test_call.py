@@ -6,9 +6,8 @@ from functools import partial
 
 import pytest
 
-from semiverse.cli.call import given_values, parse
+from semiverse.cli.call import given_values, name_words, parse, set_value, split_words
 from semiverse.cli.main import main
-from semiverse.cli.words import name_words, set_value, split_words
 from semiverse.commands.evaluate import evaluate
 from semiverse.commands.predict import predict
 from semiverse.commands.train import train

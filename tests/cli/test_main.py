@@ -8,8 +8,7 @@ import pytest
 
 from semiverse import __version__
 from semiverse.cli.main import COMMANDS, main
-from semiverse.configuration.options import default_text, options, type_name
-from semiverse.configuration.source import read_function
+from semiverse.configuration.options import default_text, options, read_function, type_name
 
 HEAVY = ("torch", "numpy", "jsonargparse", "yaml", "PIL")
 

@@ -13,9 +13,8 @@ from typing import Any
 import semiverse
 from semiverse.cli.help import command_help, topic_help
 from semiverse.cli.main import Command
-from semiverse.cli.words import name_words, set_value, split_words
 from semiverse.configuration import USER_ERRORS, Plain, describe, dump_yaml, load_yaml, merged, read_config
-from semiverse.configuration.options import REQUIRED, options
+from semiverse.configuration.options import REQUIRED, Option, alternatives, options
 
 
 def call(name: str, command: Command, words: Sequence[str]) -> int:
@@ -108,6 +107,70 @@ def _data_of_run(run: Path) -> dict[str, Plain]:
     return {}
 
 
+def split_words(words: Sequence[str], known: dict[str, Option]) -> tuple[list[str], list[tuple[str, str]]]:
+    """Words without a name, and pairs of names (without dashes) and values; they may stand in any order.
+
+    Options that are true or false need no value to be true.
+
+    Raises:
+        ValueError: If a value is missing.
+    """
+    nameless: list[str] = []
+    pairs: list[tuple[str, str]] = []
+    waiting = list(words)
+    while waiting:
+        word = waiting.pop(0)
+        if not word.startswith("--"):
+            nameless.append(word)
+            continue
+        name, sign, value = word.removeprefix("--").partition("=")
+        if not sign:
+            flag = name in known and bool in alternatives(known[name].hint)
+            if flag and (not waiting or waiting[0].lower() not in ("true", "false")):
+                value = "true"
+            elif not waiting:
+                raise ValueError(f"--{name} has no value; expected one after it: --{name} VALUE")
+            else:
+                value = waiting.pop(0)
+        pairs.append((name, value))
+    return nameless, pairs
+
+
+def name_words(nameless: Sequence[str], positional: Sequence[str]) -> dict[str, Plain]:
+    """Words without a name as values of the arguments that take them; the last of these may take many.
+
+    Raises:
+        ValueError: If there are more words than arguments.
+    """
+    values: dict[str, Plain] = {}
+    rest = list(nameless)
+    for name in positional:
+        if name.endswith("...") and rest:
+            values[name.removesuffix("...")], rest = rest, []
+        elif rest:
+            values[name] = rest.pop(0)
+    if rest:
+        first = " ".join(positional).upper()
+        raise ValueError(f"{rest[0]!r} stands alone; expected {first} and then names: put --option before it")
+    return values
+
+
+def set_value(values: dict[str, Plain], path: Sequence[str], value: Plain) -> None:
+    """Set the option that a dotted path leads to; ``class_path`` and ``init_args`` need not be named."""
+    name, *rest = path
+    old = values.get(name)
+    if "class_path" in values and name not in ("class_path", "init_args"):
+        set_value(values, ["init_args", *path], value)
+    elif rest:
+        read = load_yaml(old) if isinstance(old, str) else old  # YAML, or a class's name
+        values[name] = dict(read) if isinstance(read, dict) else {"class_path": old} if isinstance(old, str) else {}
+        set_value(values[name], rest, value)
+    else:
+        values[name] = merged(old, value)
+        if name == "class_path" and old not in (None, value):
+            values.pop("init_args", None)
+
+
 def _asked_text(name: str, function: Callable[..., Any], positional: Sequence[str], words: Sequence[str]) -> str | None:
     """What to print instead of running the command, if help on an option or the configuration is asked for."""
     for word, following in zip(words, [*words[1:], "--"], strict=False):
@@ -134,12 +197,8 @@ def messages(debug: bool) -> Iterator[None]:
             warnings.filterwarnings("always", module="semiverse")
             warnings.filterwarnings("ignore", module="(?!semiverse)")
             warnings.filterwarnings("ignore", category=FutureWarning)  # of other libraries, about how we call them
-            warnings.showwarning = _show_warning
+            warnings.showwarning = lambda message, *_, **__: print(f"warning: {message}", file=sys.stderr)
         try:
             yield
         finally:
             ours.setLevel(level)
-
-
-def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
-    print(f"warning: {message}", file=sys.stderr)

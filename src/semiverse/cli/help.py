@@ -19,9 +19,9 @@ from semiverse.configuration.options import (
     listed,
     nearest,
     options,
+    read_function,
     type_name,
 )
-from semiverse.configuration.source import read_function
 
 
 def command_help(name: str, positional: Sequence[str]) -> str:
@@ -87,14 +87,10 @@ def _hint_at(known: Mapping[str, Option], path: Sequence[str]) -> ClassHint:
 
 def _meaning(name: str, option: Option) -> str:
     """Text, choices or type, and default of an option."""
-    built = option.built
-    if built is None:
-        kind = type_name(option.hint)
-    elif len(built.choices) > 1:
-        kind = f"one of {listed(built.choices)}; {name}.help NAME"
-    else:
-        kind = f"see {name}.help"
-    default = default_text(option)
+    kind, default = type_name(option.hint), default_text(option)
+    if option.built:
+        several = len(option.built.choices) > 1
+        kind = f"one of {listed(option.built.choices)}; {name}.help NAME" if several else f"see {name}.help"
     facts = [kind, default if option.default is REQUIRED else f"default: {default}" if default else ""]
     return f"{option.text} [{'; '.join(filter(None, facts))}]".strip()
 

@@ -58,20 +58,16 @@ COMMANDS = {
 def overview() -> str:
     """What ``semiverse --help`` prints."""
     width = max(map(len, COMMANDS))
-    lines = [f"  {name:<{width}}  {command.summary}" for name, command in COMMANDS.items()]
-    return "\n".join(
-        [
-            "usage: semiverse COMMAND [options]",
-            "",
-            "One segmentation model for all your datasets, from a handful of labels.",
-            "",
-            "commands:",
-            *lines,
-            "",
-            "semiverse COMMAND --help lists a command's options; semiverse --version prints the version.",
-            "Any command takes --debug, which shows where an error came from.",
-        ]
-    )
+    lines = "\n".join(f"  {name:<{width}}  {command.summary}" for name, command in COMMANDS.items())
+    return f"""usage: semiverse COMMAND [options]
+
+One segmentation model for all your datasets, from a handful of labels.
+
+commands:
+{lines}
+
+semiverse COMMAND --help lists a command's options; semiverse --version prints the version.
+Any command takes --debug, which shows where an error came from."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,32 +1,239 @@
-"""Configurations: plain values that are read, merged, checked against signatures, and built into objects.
+"""Configurations as plain values: read from YAML, merged, described from objects, compared.
 
 Only :mod:`semiverse.configuration.build` uses the parser; it is imported where something is built.
 """
 
-from semiverse.configuration.values import (
-    REST,
-    USER_ERRORS,
-    Plain,
-    describe,
-    differences,
-    dump_yaml,
-    load_yaml,
-    merged,
-    modernized,
-    read_config,
-    rewritten,
-)
+import inspect
+import re
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from difflib import get_close_matches
+from functools import partial
+from pathlib import Path
+from typing import Any
+from warnings import warn
 
-__all__ = [
-    "REST",
-    "USER_ERRORS",
-    "Plain",
-    "describe",
-    "differences",
-    "dump_yaml",
-    "load_yaml",
-    "merged",
-    "modernized",
-    "read_config",
-    "rewritten",
-]
+import yaml
+
+USER_ERRORS = (ValueError, OSError, FloatingPointError, ImportError)
+"""What is the data's, the call's or the installation's fault; everything else is ours and keeps its traceback."""
+
+Plain = Any
+"""None, bool, int, float, str, and lists and string-keyed dictionaries of them."""
+
+
+def describe(value: object) -> Plain:
+    """An object as the plain values that would build it again.
+
+    Data classes become their fields; other objects ``class_path`` and ``init_args``, read from attributes that carry
+    the names of the constructor's arguments; classes, functions and partial calls of them the same, with defaults
+    filled in.
+
+    Raises:
+        TypeError: If an object does not keep its arguments under their own names, or a function has no name.
+    """
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, Mapping):
+        return {str(key): describe(item) for key, item in value.items()}
+    if isinstance(value, Sequence):
+        return [describe(item) for item in value]
+    if isinstance(value, type | partial) or inspect.isfunction(value):  # waits for its first argument
+        called, given = (value.func, value.keywords) if isinstance(value, partial) else (value, {})
+        defaults: dict[str, Any] = {}
+        for _, signature, _ in reversed(signatures(called)):
+            defaults |= {one.name: one.default for one in signature.parameters.values() if one.default is not one.empty}
+        return {"class_path": _path(called), "init_args": describe(defaults | given)}
+    if is_dataclass(value):
+        return {field.name: describe(getattr(value, field.name)) for field in fields(value)}
+    parameters = inspect.signature(type(value)).parameters
+    names = [name for name, one in parameters.items() if one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)]
+    missing = [name for name in names if not hasattr(value, name)]
+    if missing:
+        raise TypeError(
+            f"{type(value).__name__} does not keep its arguments {', '.join(missing)}; expected attributes of the same "
+            "names, from which its configuration is written: store them in __init__"
+        )
+    return {"class_path": _path(type(value)), "init_args": {name: describe(getattr(value, name)) for name in names}}
+
+
+def signatures(called: Callable[..., Any]) -> list[tuple[Callable[..., Any], inspect.Signature, str]]:
+    """A function, its signature and docstring; of a class its constructor, and those that get its ``**options``."""
+    found: list[tuple[Callable[..., Any], inspect.Signature, str]] = []
+    for kind in called.__mro__ if isinstance(called, type) else [called]:
+        function = vars(kind).get("__init__") if isinstance(kind, type) else kind
+        if function is not None:
+            found.append((function, inspect.signature(function), kind.__doc__ or ""))
+            if not any(one.kind is one.VAR_KEYWORD for one in found[-1][1].parameters.values()):
+                break
+    return found
+
+
+def _path(called: Callable[..., Any]) -> str:
+    """Where a class or function is imported from: the shortest package that offers it under its own name."""
+    module, name = called.__module__, called.__qualname__
+    if "<" in name:
+        raise TypeError(
+            f"{name} in {module} cannot be named in a configuration; expected a class or a function of a module: write "
+            "one, or fill in options with functools.partial"
+        )
+    parts = module.split(".")
+    packages = (".".join(parts[:length]) for length in range(1, len(parts)))
+    offers = (package for package in packages if vars(sys.modules[package]).get(name) is called)
+    return f"{next(offers, module)}.{name}"
+
+
+def differences(old: Plain, new: Plain, where: str = "") -> list[str]:
+    """Where two configurations differ, one line each: ``data.batch_size: 4, now 8``."""
+    if not (isinstance(old, dict) and isinstance(new, dict)):
+        return [] if old == new else [f"{where}: {old}, now {new}"]
+    sides = {f"{where}.{key}".lstrip("."): (old.get(key, "(absent)"), new.get(key, "(absent)")) for key in old | new}
+    return [line for place, (was, now) in sides.items() for line in differences(was, now, place)]
+
+
+class _UniqueKeyLoader(yaml.SafeLoader):
+    """Refuses a key that stands twice: YAML would silently keep the last, such as the second of two equal domains."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[tuple[str, str]] = set()
+        for key, _ in node.value:
+            if (key.tag, str(key.value)) in seen:
+                raise ValueError(
+                    f"key {key.value!r} stands twice (again in line {key.start_mark.line + 1}); expected each once: "
+                    "rename one of them"
+                )
+            seen.add((key.tag, str(key.value)))
+        return super().construct_mapping(node, deep)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Puts quotes around text that the loader would read as a number."""
+
+
+# YAML 1.1 reads 1e-3 as text; papers write learning rates that way.
+_EXPONENT = re.compile(r"^[-+]?(?:\d[\d_]*\.?[\d_]*|\.\d[\d_]*)[eE][-+]?\d+$")
+for _side in (_UniqueKeyLoader, _Dumper):
+    _side.add_implicit_resolver("tag:yaml.org,2002:float", _EXPONENT, list("-+0123456789."))
+
+
+def load_yaml(text: str) -> Plain:
+    """Plain values from YAML text.
+
+    Raises:
+        ValueError: If a key stands twice, or the text is no YAML.
+    """
+    try:
+        return yaml.load(text, _UniqueKeyLoader)
+    except yaml.YAMLError as error:
+        raise ValueError(
+            f"not readable as YAML ({error}); expected keys and values: check indents and quotes"
+        ) from error
+
+
+def dump_yaml(values: Plain) -> str:
+    """Plain values as YAML text, in the order given."""
+    return yaml.dump(values, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
+
+
+def read_config(path: Path, silent: bool = False) -> dict[str, Plain]:
+    """Options from a YAML file in today's form; a warning shows it where the file has another, unless ``silent``.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is no YAML, or no mapping.
+    """
+    if not path.is_file():
+        near = get_close_matches(path.name, [other.name for other in path.parent.glob("*.y*ml")], n=1)
+        hint = f"did you mean {path.with_name(near[0])}?" if near else "check the path"
+        raise FileNotFoundError(f"{path}: no such file; expected a YAML file with options: {hint}")
+    try:
+        values = load_yaml(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+    if not isinstance(values, dict):
+        raise ValueError(
+            f"{path}: found {type(values).__name__}; expected options as keys and values: see the examples"
+        )
+    return modernized(values, silent)
+
+
+def merged(old: Plain, new: Plain) -> Plain:
+    """The new value; of two mappings, what either says, and the new one where both do, unless they are two classes."""
+    if not (isinstance(old, dict) and isinstance(new, dict)):
+        return new
+    if "class_path" in new and new["class_path"] != old.get("class_path"):
+        return new
+    return old | {name: merged(old.get(name), value) for name, value in new.items()}
+
+
+MOVED = {name: f"optimizer.{name}" for name in ("lr", "momentum", "weight_decay", "power", "decay", "clip")} | {
+    "head_lr": "optimizer.head_factor",
+    "schedule": "optimizer.decay_steps",
+    "zero_border": "model.zero_border",
+}
+"""Where options of methods of version 0.1 stand now."""
+AS_BEFORE = {"algorithm": "sgd", "decoder_factor": 1.0, "warmup": 0, "decay_steps": None}
+"""What optimisers of version 0.1 were like without saying so."""
+FEATURE_ROWS = {"joint_pca": False, "project_from_pca": False, "pixels": 50_000}
+"""What label embeddings of version 0.1 were made by if nothing else was said."""
+
+
+def modernized(values: dict[str, Plain], silent: bool = False) -> dict[str, Plain]:
+    """A training's configuration in today's form, with a warning that shows it if version 0.1 wrote it otherwise.
+
+    That of a run (``silent``) says every value; what optimisers of version 0.1 were like is added to it.
+    """
+    new, moved = rewritten(values)
+    if moved and not silent:
+        warn(
+            "options of version 0.1 are read, and will be refused from version 0.3 on; write instead:\n"
+            + dump_yaml(moved).rstrip(),
+            stacklevel=2,
+        )
+    return new | {"optimizer": AS_BEFORE | new["optimizer"]} if silent and "optimizer" in moved else new
+
+
+def rewritten(values: dict[str, Plain]) -> tuple[dict[str, Plain], dict[str, Plain]]:
+    """A training's configuration in today's form, and those of its options that stood elsewhere in version 0.1."""
+    method = values.get("method")
+    if not isinstance(method, dict):
+        return values, {}
+    kind = str(method.get("class_path", ""))
+    if "." in kind and not kind.startswith("semiverse."):
+        return values, {}  # a method of somebody else's may well have an option of such a name
+    described = bool(kind) or "init_args" in method
+    arguments = dict((method.get("init_args") or {}) if described else method)
+    moved: dict[str, dict[str, Plain]] = {}
+    rows = arguments.get("rows")
+    if isinstance(rows, dict) and "class_path" not in rows:
+        del arguments["rows"]
+        moved_rows = _row_source(rows)
+        arguments |= moved_rows
+        moved["method"] = {"init_args": moved_rows}
+    for name in [name for name in arguments if name in MOVED]:
+        section, _, key = MOVED[name].partition(".")
+        value = arguments.pop(name)  # as text if a command line gave it
+        moved.setdefault(section, {})[key] = load_yaml(value) if isinstance(value, str) else value
+    if not moved:
+        return values, {}
+    sections = {name: (values.get(name) or {}) | moved[name] for name in moved if name != "method"}
+    rest = {key: value for key, value in method.items() if key == "class_path"}
+    rest |= {"init_args": arguments} if described and arguments else arguments
+    return values | sections | {"method": rest or None}, moved
+
+
+def _row_source(rows: dict[str, Plain]) -> dict[str, Plain]:
+    """Options ``rows`` and ``start`` for what ``rows`` was in version 0.1."""
+    rest = dict(rows)
+    found: dict[str, Plain] = {"start": rest.pop("start")} if "start" in rest else {}
+    source, file = rest.pop("source", "supervised"), rest.pop("file", None)
+    if file is not None:
+        return found | {"rows": {"class_path": "RowsFromFile", "init_args": {"file": file}}}
+    if source == "random":
+        return found | {"rows": {"class_path": "RandomRows"}}
+    if any(FEATURE_ROWS.get(name) != value for name, value in rest.items()):
+        return found | {"rows": {"class_path": "FeatureRows", "init_args": rest}}
+    return found | {"rows": None} if rest or not found else found

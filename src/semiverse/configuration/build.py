@@ -1,21 +1,38 @@
-"""Build objects from plain values: checked first against the signatures of what is built."""
+"""Build objects from plain values, checked against signatures: what is wrong is said with its place and what is right.
+
+The parser only knows that something is wrong.
+"""
 
 import copy
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from typing import Any, TypeVar, cast
+from typing import Any, Literal, TypeVar, get_args, get_origin
 
-from jsonargparse import ArgumentError, ArgumentParser
+from jsonargparse import ArgumentError, ArgumentParser, set_loader
 
-from semiverse.configuration.mistakes import mistakes, new_parser
-from semiverse.configuration.options import REQUIRED, import_known_classes, options
-from semiverse.configuration.values import Plain, modernized
+from semiverse.configuration import Plain, load_yaml, modernized
+from semiverse.configuration.options import (
+    REQUIRED,
+    ClassHint,
+    Option,
+    alternatives,
+    class_hint,
+    find_class,
+    import_known_classes,
+    item_hint,
+    listed,
+    nearest,
+    options,
+    type_name,
+)
 
 Built = TypeVar("Built")
 
+set_loader("semiverse", load_yaml, exceptions=(ValueError,))
 
-def build(kind: type[Built], values: Mapping[str, Plain], where: str = "") -> Built:
+
+def build(kind: Callable[..., Built], values: Mapping[str, Plain], where: str = "") -> Built:
     """An object of a class from the plain values of its arguments.
 
     Args:
@@ -27,9 +44,9 @@ def build(kind: type[Built], values: Mapping[str, Plain], where: str = "") -> Bu
         ValueError: If an argument is unknown, missing or of another type; or what the class raises.
     """
     import_known_classes()
-    parser, target = new_parser(), cast(Callable[..., Built], kind)
+    parser = _new_parser()
     parser.add_class_arguments(kind, "built", sub_configs=True)
-    found: Built = _instantiated(parser, {"built": values}, lambda: mistakes(values, options(target), where)).built
+    found: Built = _instantiated(parser, {"built": values}, _mistakes(values, options(kind), where)).built
     return found
 
 
@@ -42,20 +59,30 @@ def arguments(function: Callable[..., Any], values: Mapping[str, Plain]) -> dict
     values, known = modernized(dict(values)), options(function)
     if any(option.built for option in known.values()):
         import_known_classes()
-    parser = new_parser()
+    parser = _new_parser()
     parser.add_function_arguments(function)
     # The parser would fill in the options of a default class, and then hand them on to the class that is asked for.
-    classes = {name: option.default for name, option in known.items() if _is_class(option.default)}
+    defaults = {name: option.default for name, option in known.items() if option.default is not REQUIRED}
+    classes = {name: default for name, default in defaults.items() if isinstance(default, type)}
     parser.set_defaults(dict.fromkeys(classes))
     for name, kind in classes.items():
         if isinstance(values.get(name), dict):
             values[name] = {"class_path": kind.__name__} | values[name]
-    built = vars(_instantiated(parser, values, lambda: mistakes(values, known)))
-    return {name: _as_partial(value) for name, value in built.items() if name in values or name not in classes}
+    built = vars(_instantiated(parser, values, _mistakes(values, known)))
+    for name, value in built.items():
+        kinds = [one for one in value.args if isinstance(one, type)] if isinstance(value, partial) else []
+        if kinds:  # the parser's own kind of a partial call
+            built[name] = partial(kinds[-1], **value.keywords)
+    return {name: value for name, value in built.items() if name in values or name not in classes}
 
 
-def _instantiated(parser: ArgumentParser, values: Mapping[str, Plain], wrong: Callable[[], Any]) -> Any:  # noqa: ANN401
-    """What the parser makes of values.
+def _new_parser() -> ArgumentParser:
+    """A parser that reads YAML as we do, and raises errors."""
+    return ArgumentParser(parser_mode="semiverse", exit_on_error=False)
+
+
+def _instantiated(parser: ArgumentParser, values: Mapping[str, Plain], wrong: Iterator[str]) -> Any:  # noqa: ANN401
+    """What the parser makes of values; ``wrong`` is asked only where it refuses them.
 
     Raises:
         ValueError: If they are wrong; the message says where, and what is right.
@@ -63,19 +90,60 @@ def _instantiated(parser: ArgumentParser, values: Mapping[str, Plain], wrong: Ca
     try:
         parsed = parser.parse_object(copy.deepcopy(dict(values)))  # which changes what it is given
     except ArgumentError as error:
-        # The parser knows that something is wrong, but not how to say where.
-        raise ValueError("\n  ".join(wrong()) or re.sub(r"\s*tip: .*", "", str(error))) from error
+        raise ValueError("\n  ".join(wrong) or re.sub(r"\s*tip: .*", "", str(error))) from error
     return parser.instantiate(parsed)
 
 
-def _is_class(value: object) -> bool:
-    return isinstance(value, type) and value is not REQUIRED
+def _mistakes(values: Mapping[str, Plain], known: Mapping[str, Option], where: str = "") -> Iterator[str]:
+    """Everything that is wrong with these options, one message each: where, what was found, what was expected."""
+    for name, value in values.items():
+        place = f"{where}.{name}".lstrip(".")
+        if name in known:
+            yield from _value_mistakes(value, known[name].hint, place)
+        else:
+            yield f"{place} is no option; expected {listed(known)}: {nearest(str(name), known, 'remove or rename it')}"
+    for name, option in known.items():
+        if option.default is REQUIRED and name not in values:
+            place = f"{where}.{name}".lstrip(".")
+            yield f"{place} is missing; expected {type_name(option.hint)} ({option.text.rstrip('.')}): add it"
 
 
-def _as_partial(value: object) -> object:
-    """A plain ``partial`` of a class instead of the parser's own kind of it."""
-    if isinstance(value, partial):
-        kinds = [argument for argument in value.args if isinstance(argument, type)]
-        if kinds:
-            return partial(kinds[-1], **value.keywords)
-    return value
+def _value_mistakes(value: Plain, hint: Any, where: str) -> Iterator[str]:  # noqa: ANN401  (a type hint has no type)
+    """What is wrong with a value of this type: shown at its parts, where only one kind of it has some."""
+    parser = _new_parser()
+    parser.add_argument("--value", type=hint)
+    try:
+        parser.parse_object({"value": copy.deepcopy(value)})
+        return
+    except ArgumentError:
+        deep = [part for part in alternatives(hint) if class_hint(part) or item_hint(part) is not None]
+    built, inner = (class_hint(deep[0]), item_hint(deep[0])) if len(deep) == 1 else (None, None)
+    read = load_yaml(value) if isinstance(value, str) else value  # on a command line all values are text
+    if built:
+        class_name = isinstance(value, str) and not isinstance(read, dict)
+        yield from _class_mistakes({"class_path": value} if class_name else read, built, where)
+    elif isinstance(read, list if get_origin(deep[0] if deep else hint) is list else dict) and inner is not None:
+        for name, item in read.items() if isinstance(read, dict) else enumerate(read):
+            yield from _value_mistakes(item, inner, f"{where}.{name}")
+    else:
+        literals = [str(one) for part in alternatives(hint) if get_origin(part) is Literal for one in get_args(part)]
+        yield f"{where} is {read!r}; expected {type_name(hint)}: {nearest(str(read), literals, 'correct it')}"
+
+
+def _class_mistakes(value: Plain, hint: ClassHint, where: str) -> Iterator[str]:
+    """What is wrong with the description of an object."""
+    if not isinstance(value, dict):
+        yield f"{where} is {value!r}; expected options of {hint.base.__name__}: give names and values"
+    elif "class_path" in value:
+        yield from (f"{where}.{name} stands beside class_path; expected only init_args there: move it into init_args"
+                    for name in value if name not in ("class_path", "init_args"))  # fmt: skip
+        name = str(value["class_path"])
+        if kind := find_class(name, hint):
+            yield from _mistakes(value.get("init_args") or {}, hint.options(kind), f"{where}.init_args")
+        else:
+            found = f"{where}: there is no {hint.base.__name__} {name!r}; expected one of {listed(hint.choices)}"
+            yield f"{found}: {nearest(name.split('.')[-1], hint.choices, 'or give the import path of your own class')}"
+    elif len(hint.choices) > 1:
+        yield f"{where} names no class; expected class_path, one of {listed(hint.choices)}: add it, and init_args"
+    else:
+        yield from _mistakes(value, hint.options(hint.base), where)

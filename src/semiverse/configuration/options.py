@@ -1,19 +1,26 @@
-"""What can be set: options of functions and classes, read from their signatures and docstrings."""
+"""What can be set: options of functions and classes, read from their signatures and docstrings.
 
+Functions of the library are read from its source too, so that explaining a command imports nothing that it would need.
+"""
+
+import ast
 import dataclasses
 import inspect
+import pkgutil
 import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from functools import cache
 from importlib import import_module
+from pathlib import Path
 from typing import Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
 
 from docstring_parser import parse
 
-from semiverse.configuration.source import is_stand_in, read_choices
+from semiverse.configuration import signatures
 
 REQUIRED = inspect.Parameter.empty
+LIBRARY = Path(__file__).parents[1]
 
 
 class Option(NamedTuple):
@@ -32,8 +39,7 @@ class Option(NamedTuple):
     @property
     def many(self) -> bool:
         """Whether it takes a list, and nothing else but none at all."""
-        kinds = [kind for kind in (get_args(self.hint) or [self.hint]) if kind is not type(None)]
-        return get_origin(self.hint) is list or all(get_origin(kind) is list for kind in kinds)
+        return all(get_origin(kind) is list for kind in alternatives(self.hint) if kind is not type(None))
 
     @property
     def built(self) -> "ClassHint | None":
@@ -45,32 +51,13 @@ class Option(NamedTuple):
 def options(target: Callable[..., Any]) -> dict[str, Option]:
     """Options of a function or class by name; a class that hands ``**options`` on has those of its base as well."""
     found: dict[str, Option] = {}
-    for function, text in _sources(target):
+    for function, signature, text in signatures(target):
         hints = get_type_hints(function)
         meanings = {parameter.arg_name: parameter.description for parameter in parse(text).params}
-        parameters = inspect.signature(function).parameters.values()
-        for parameter in parameters:
-            if parameter.name != "self" and parameter.kind not in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL):
-                option = Option(hints.get(parameter.name, Any), parameter.default, meanings.get(parameter.name) or "")
-                found.setdefault(parameter.name, option)
-        if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
-            break
+        for name, parameter in signature.parameters.items():
+            if name != "self" and parameter.kind not in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL):
+                found.setdefault(name, Option(hints.get(name, Any), parameter.default, meanings.get(name) or ""))
     return found
-
-
-def _sources(target: Callable[..., Any]) -> Iterator[tuple[Callable[..., Any], str]]:
-    """Signatures that options come from, with the docstring of each."""
-    if not isinstance(target, type):
-        yield target, target.__doc__ or ""
-        return
-    for kind in target.__mro__:
-        if "__init__" in vars(kind):
-            yield vars(kind)["__init__"], kind.__doc__ or ""
-
-
-def _lacks_methods(kind: type) -> bool:
-    """Whether a class leaves methods to its subclasses."""
-    return any(getattr(value, "__isabstractmethod__", False) for value in (getattr(kind, n, None) for n in dir(kind)))
 
 
 class ClassHint(NamedTuple):
@@ -86,13 +73,17 @@ class ClassHint(NamedTuple):
 
     @property
     def choices(self) -> dict[str, type]:
-        """Classes that can be named in short, by name."""
-        if is_stand_in(self.base):
-            return read_choices(self.base)
+        """Classes that can be named in short, by name: those of ours that leave no method to their subclasses."""
+        if hasattr(self.base, "__stand_in__"):
+            return _read_choices(self.base)
         import_known_classes()
-        ours = [kind for kind in _descendants(self.base) if kind.__module__.startswith("semiverse.")]
-        whole = [kind for kind in ours if not kind.__name__.startswith("_") and not _lacks_methods(kind)]
-        return {kind.__name__: kind for kind in whole or [self.base]}
+        ours = {
+            kind.__name__: kind
+            for kind in _descendants(self.base)
+            if kind.__module__.startswith("semiverse.") and not kind.__name__.startswith("_")
+            if not any(getattr(getattr(kind, name, None), "__isabstractmethod__", False) for name in dir(kind))
+        }
+        return ours or {self.base.__name__: self.base}
 
     def options(self, kind: type) -> dict[str, Option]:
         """Options of one of the classes."""
@@ -106,10 +97,9 @@ def import_known_classes() -> None:
 
 def class_hint(hint: Any) -> ClassHint | None:  # noqa: ANN401  (a type hint has no type)
     """A type as a class to be built, or None if it is none: values, dictionaries, unions."""
-    if get_origin(hint) is Callable or str(get_origin(hint)) == "<class 'collections.abc.Callable'>":
+    if get_origin(hint) is Callable:
         given, base = get_args(hint)
-        waiting = tuple(inspect.signature(base).parameters)[: len(given)]
-        return ClassHint(base, waiting)
+        return ClassHint(base, tuple(inspect.signature(base).parameters)[: len(given)])
     if isinstance(hint, type) and get_origin(hint) is None:
         if hint.__module__.startswith("semiverse") or dataclasses.is_dataclass(hint):
             return ClassHint(hint, ())
@@ -120,10 +110,9 @@ def find_class(name: str, hint: ClassHint) -> type | None:
     """The class of this short name or import path, or None if there is none."""
     if "." not in name:
         return hint.choices.get(name)
-    module, _, title = name.rpartition(".")
     try:
-        found = getattr(import_module(module), title, None)
-    except ImportError:
+        found = pkgutil.resolve_name(name)
+    except (ImportError, AttributeError, ValueError):
         return None
     return found if isinstance(found, type) and issubclass(found, hint.base) else None
 
@@ -150,16 +139,16 @@ def type_name(hint: Any) -> str:  # noqa: ANN401
     if origin is Literal:
         return ", ".join(map(str, arguments))
     if len(alternatives(hint)) > 1:
-        return " or ".join(type_name(part) for part in alternatives(hint))
-    built = class_hint(hint)
-    if built is not None:
+        return " or ".join(map(type_name, arguments))
+    if built := class_hint(hint):
         return built.base.__name__
     if origin is tuple and Ellipsis not in arguments:
-        return f"[{', '.join(type_name(part) for part in arguments)}]"
+        return f"[{', '.join(map(type_name, arguments))}]"
     if isinstance(origin, type):
-        many = "mapping of names to" if issubclass(origin, Mapping) else "list of"
-        return f"{many} {type_name(arguments[issubclass(origin, Mapping)])}"
-    return "path" if getattr(hint, "__name__", "") == "Path" else getattr(hint, "__name__", str(hint))
+        named = issubclass(origin, Mapping)
+        return f"{'mapping of names to' if named else 'list of'} {type_name(arguments[named])}"
+    name: str = getattr(hint, "__name__", str(hint))
+    return "path" if name == "Path" else name
 
 
 def default_text(option: Option) -> str:
@@ -170,11 +159,10 @@ def default_text(option: Option) -> str:
     if isinstance(value, type):
         return value.__name__
     if value is None or isinstance(value, bool):
-        return {None: "null", True: "true", False: "false"}[value]
-    if isinstance(value, tuple | list):
-        return str(list(value))
-    plain = not dataclasses.is_dataclass(value) and not is_stand_in(value) and "factory" not in repr(value)
-    return str(value) if plain else ""
+        return "null" if value is None else str(value).lower()
+    if dataclasses.is_dataclass(value) or hasattr(value, "__stand_in__") or "factory" in repr(value):
+        return ""
+    return str(list(value) if isinstance(value, tuple) else value)
 
 
 def nearest(name: str, known: Mapping[str, Any] | Sequence[str], otherwise: str) -> str:
@@ -193,3 +181,76 @@ def _descendants(kind: type) -> Iterator[type]:
     for child in children:
         yield child
         yield from _descendants(child)
+
+
+def read_function(module: str, name: str) -> Callable[..., Any]:
+    """A function of one of our modules with signature and docstring alone, without importing the module.
+
+    Classes of ours in its signature are stand-ins of the same names.
+    """
+    found: Callable[..., Any] = _Names(module)[name]
+    return found
+
+
+def _place(module: str) -> Path:
+    """Where one of our modules or packages is, without a suffix."""
+    return LIBRARY.joinpath(*module.split(".")[1:])
+
+
+class _Names(dict[str, Any]):
+    """What names at the top of one of our modules stand for; classes by stand-ins, others' modules imported."""
+
+    def __init__(self, module: str) -> None:
+        super().__init__()
+        self.module, place = module, _place(module)
+        file = place / "__init__.py" if place.is_dir() else place.with_suffix(".py")
+        self._body = ast.parse(file.read_text(encoding="utf-8")).body
+
+    def __missing__(self, name: str) -> Any:  # noqa: ANN401
+        for node in self._body:
+            match node:
+                case ast.ClassDef() if node.name == name:
+                    return self.setdefault(name, _stand_in(name, self.module))
+                case ast.FunctionDef() if node.name == name:  # its signature and docstring, and nothing to do
+                    node.decorator_list, node.body = [], node.body[:1]
+                    exec(compile(ast.Module([node], []), name, "exec"), {}, self)
+                    return self[name]
+                case (
+                    ast.Assign(targets=[ast.Name(id=found)], value=ast.expr() as value)
+                    | ast.AnnAssign(target=ast.Name(id=found), value=ast.expr() as value)
+                ) if found == name:
+                    return self.setdefault(name, eval(compile(ast.Expression(value), name, "eval"), {}, self))
+                case ast.Import() if name in [alias.asname or alias.name for alias in node.names]:
+                    return import_module(name)
+                case ast.ImportFrom(module=str(home)):
+                    for alias in node.names:
+                        if name == (alias.asname or alias.name):
+                            source = _Names(home) if home.startswith("semiverse.") else vars(import_module(home))
+                            return self.setdefault(name, source[alias.name])
+        raise KeyError(name)  # so that built-in names are found
+
+
+def _read_choices(kind: type) -> dict[str, type]:
+    """Stand-ins for the classes that derive from one and lack nothing, from the modules beside it, by name."""
+    room = kind.__module__.rpartition(".")[0]
+    classes = {
+        node.name: (f"{room}.{file.stem}", node)
+        for file in _place(room).glob("*.py")
+        for node in ast.parse(file.read_text("utf-8")).body
+        if isinstance(node, ast.ClassDef)
+    }
+
+    def derives(name: str) -> bool:
+        bases = map(ast.unparse, classes[name][1].bases) if name in classes else ()
+        return any(base == kind.__name__ or derives(base) for base in bases)
+
+    whole = {
+        name: _stand_in(name, module)
+        for name, (module, node) in sorted(classes.items())
+        if derives(name) and not name.startswith("_") and "@abstractmethod" not in ast.unparse(node)
+    }
+    return whole or {kind.__name__: kind}
+
+
+def _stand_in(name: str, module: str) -> type:
+    return type(name, (), {"__module__": module, "__stand_in__": True})
