@@ -47,6 +47,11 @@ TARGETS = {
 SHORTER = {"trainer": {"max_steps": 13, "accelerator": "cpu"}}
 METHODS |= {name: SHORTER | {"method": {"class_path": name} | method} for name, method in WITH_TWO_OPTIMIZERS.items()}
 METHODS["Adaptation"] |= TARGETS
+WITH_ONE = {
+    "Finetune": {"model.separate": True, "networks_trainer": {"max_steps": 2, "accelerator": "cpu"}},
+    "examples.mean_teacher.MeanTeacher": {"data.augmentation": {"color": 0.3}},
+}
+METHODS |= {name: SHORTER | {"method": {"class_path": name}} | changes for name, changes in WITH_ONE.items()}
 LENGTH = {"trainer": {"max_steps": 20, "accelerator": "cpu"}, "validate_every": 7, "data.domains.streets.labeled": 6}
 """An epoch has three steps; checkpoints are written after steps 4, 7, 8, 12, 14, 16, 20."""
 
@@ -122,7 +127,7 @@ def test_killed_run_of_two_optimizers_ends_like_the_whole_one_after_the_steps_it
     changes, reference = whole
     words = train_words(tmp_path, changes | {"data.workers": 2})
     assert command_in_child(words, kill_at(changes["method"]["class_path"], 10)) == -signal.SIGKILL
-    assert state(tmp_path / "run")["semiverse"]["steps_done"] == 8
+    assert state(tmp_path / "run")["steps_done"] == 8
     assert command_in_child(words, save_often) == 0
     assert result(tmp_path / "run") == result(reference)
     ended = state(tmp_path / "run")
@@ -130,9 +135,21 @@ def test_killed_run_of_two_optimizers_ends_like_the_whole_one_after_the_steps_it
     rows = Run(reference).read_metrics()
     assert [row["step"] for row in rows] == ["7", "13"]
     assert float(rows[-1]["rain/main_adversarial" if "data.domains.rain" in changes else "streets/pseudo_label"]) > 0
-    assert json.loads((reference / "finished.json").read_text())["steps"] == 13 == ended["semiverse"]["steps_done"]
-    adam = ended["optimizer_states"][1]["state"]
+    assert json.loads((reference / "finished.json").read_text())["steps"] == 13 == ended["steps_done"]
+    adam = ended["optimizers"][1]["state"]
     assert adam and all(parameter["step"] == 13 for parameter in adam.values())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("whole", WITH_ONE, indirect=True)
+def test_killed_run_of_further_methods_ends_like_the_whole_one(whole, tmp_path):
+    changes, reference = whole
+    words = train_words(tmp_path, changes)
+    assert command_in_child(words, kill_at(changes["method"]["class_path"].rpartition(".")[2], 10)) == -signal.SIGKILL
+    assert state(tmp_path / "run")["steps_done"] == 8
+    assert command_in_child(words, save_often) == 0
+    assert result(tmp_path / "run") == result(reference)
+    assert same(state(tmp_path / "run"), state(reference))
 
 
 @pytest.mark.slow
