@@ -2,15 +2,21 @@
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import ClassVar, Literal, cast
 
 from torch import Tensor, nn
 
 from semiverse.data import Sample
-from semiverse.methods.adversary import AS_DEEPLAB, SOURCE, TARGET, Levels, SourceOrTarget, refuse_none_class
-from semiverse.methods.declarations import Curve, Role
-from semiverse.methods.method import Method, Opponent
+from semiverse.methods.adversary import (
+    AS_DEEPLAB,
+    SOURCE,
+    TARGET,
+    Levels,
+    SourceOrTarget,
+    curves_of_sides,
+    refuse_none_class,
+)
+from semiverse.methods.method import Curve, Method, Opponent, Role
 from semiverse.mixture import DomainMixture, Draws, TrainBatch
 from semiverse.models import Network, SegmentationModel, SummedAspp, build_head, load_weights
 from semiverse.models.saving import find_model
@@ -20,12 +26,6 @@ from semiverse.upsampling import ScoreMap
 log = logging.getLogger(__name__)
 
 MAIN, AUXILIARY = "main", "auxiliary"
-
-RIGHT_ON_SIDES = "How often the discriminator of each level is right, on predictions for source and target"
-LOSS_ON_SIDES = (
-    "Loss of the discriminator of each level on predictions for source and target, means since the previous validation"
-)
-"""Titles of what its two sides are drawn together under."""
 
 
 class Adaptation(Method):
@@ -69,14 +69,14 @@ class Adaptation(Method):
         "auxiliary_adversarial": Curve(
             "Adversarial term of target images, auxiliary head", "mean over the discriminator's outputs"
         ),
-        "discriminator_right_on_source": Curve(
-            RIGHT_ON_SIDES, "% of its outputs", "source_or_target", ", source", factor=100
+        **curves_of_sides(
+            ("source", "target"),
+            "source_or_target",
+            "How often the discriminator of each level is right, on predictions for source and target",
+            "Loss of the discriminator of each level on predictions for source and target, means since the previous "
+            "validation",
+            "mean over its outputs",
         ),
-        "discriminator_right_on_target": Curve(
-            RIGHT_ON_SIDES, "% of its outputs", "source_or_target", ", target", factor=100
-        ),
-        "discriminator_on_source": Curve(LOSS_ON_SIDES, "mean over its outputs", "source_or_target_loss", ", source"),
-        "discriminator_on_target": Curve(LOSS_ON_SIDES, "mean over its outputs", "source_or_target_loss", ", target"),
     }
 
     def __init__(
@@ -94,11 +94,9 @@ class Adaptation(Method):
         refuse_separate_labels(model)
         self.adversary_weights = {MAIN: adversary, AUXILIARY: auxiliary_adversary}
         self.auxiliary_weight, self.targets, self.discriminator_lr = auxiliary_weight, targets, discriminator_lr
-        self.discriminators: SourceOrTarget | None = None
         judged = [level for level, weight in self.adversary_weights.items() if weight]
-        if judged:
-            classes = len(next(iter(model.label_spaces.values())))
-            self.discriminators = SourceOrTarget(judged, classes, least_squares)
+        classes = len(next(iter(model.label_spaces.values())))
+        self.discriminators = SourceOrTarget(judged, classes, least_squares) if judged else None
         self.auxiliary = auxiliary_head(model) if auxiliary_weight or auxiliary_adversary else None
         self.target_domains: list[str] = []
         self.seen: list[Levels] = []
@@ -189,27 +187,14 @@ def auxiliary_head(model: SegmentationModel) -> nn.Module:
             "another encoder, or auxiliary_weight: 0 and auxiliary_adversary: 0"
         )
     classes = len(next(iter(model.label_spaces.values())))
-    head = build_head(model.config, channels[-2], classes)
-    _start(head, model.config.weights)
+    head, weights = build_head(model.config, channels[-2], classes), model.config.weights
+    if weights is not None and weights.is_dir():  # a run, whose last checkpoint has it as ``Adaptation`` does
+        weights, part = Run(find_model(weights).parent).last, "auxiliary."
+    else:  # a published file, whose ``layer5`` it is where there are two heads
+        part = "layer5."
+    if weights is not None and weights.is_file() and (part == "auxiliary." or isinstance(head, SummedAspp)):
+        log.info("auxiliary head: %s", load_weights(head, weights, part=part, required=None))
     return head
-
-
-def _start(head: nn.Module, weights: Path | None) -> None:
-    """Take what fits from weights.
-
-    Args:
-        head: The head; changed in place.
-        weights: A published file, whose ``layer5`` it is where there are two heads; or a run, whose last checkpoint has
-            it under the name that it has in ``Adaptation``; None: it starts at random.
-    """
-    if weights is None:
-        return
-    if weights.is_dir():
-        checkpoint = Run(find_model(weights).parent).last
-        if checkpoint.is_file():
-            log.info("auxiliary head: %s", load_weights(head, checkpoint, part="auxiliary.", required=None))
-    elif isinstance(head, SummedAspp):
-        log.info("auxiliary head: %s", load_weights(head, weights, part="layer5.", required=None))
 
 
 def refuse_separate_labels(model: SegmentationModel) -> None:

@@ -23,8 +23,7 @@ from semiverse.methods.adversary import (
     unlabeled_first,
 )
 from semiverse.methods.class_groups import group_tables, grouped
-from semiverse.methods.declarations import Curve, Role
-from semiverse.methods.method import Method, Opponent, labeled_pixels
+from semiverse.methods.method import Curve, Method, Opponent, Role, labeled_pixels
 from semiverse.mixture import DomainMixture, Draws, TrainBatch
 from semiverse.models import SegmentationModel
 from semiverse.upsampling import ScoreMap

@@ -11,8 +11,7 @@ from semiverse.distributed import process_count
 from semiverse.embeddings.estimate import ClassMeans
 from semiverse.embeddings.sources import FeatureRows, Given, RowSource
 from semiverse.losses import assignment_entropy, cross_entropy, entropy
-from semiverse.methods.declarations import Curve, Role
-from semiverse.methods.method import Method, labeled_pixels, ramp
+from semiverse.methods.method import Curve, Method, Role, labeled_pixels, ramp
 from semiverse.mixture import Draws, TrainBatch
 from semiverse.models import SegmentationModel
 

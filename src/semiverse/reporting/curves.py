@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
-from semiverse.methods.declarations import Curve
+from semiverse.methods.method import Curve
 from semiverse.reporting.figures import LINES, STYLE, Picture, line_color, line_style
 from semiverse.reporting.runs import RunFacts, Setting, manner_of_scoring
 

@@ -9,7 +9,7 @@ from lightning_fabric.loggers.tensorboard import TensorBoardLogger
 
 from semiverse.files import write_atomically
 from semiverse.methods import Method, Optimizer
-from semiverse.methods.declarations import declared
+from semiverse.methods.method import declared
 from semiverse.mixture import DomainMixture
 from semiverse.models import ModelConfig, SegmentationModel
 from semiverse.run import Run
