@@ -26,6 +26,7 @@ from semiverse.upsampling import ScoreMap
 log = logging.getLogger(__name__)
 
 MAIN, AUXILIARY = "main", "auxiliary"
+PER_OUTPUT = "mean over the discriminator's outputs"
 
 
 class Adaptation(Method):
@@ -63,12 +64,8 @@ class Adaptation(Method):
     }
     records: ClassVar[Mapping[str, Curve]] = {
         "auxiliary": Curve("Cross entropy of labelled pixels by the auxiliary head", "nats per pixel"),
-        "main_adversarial": Curve(
-            "Adversarial term of target images, main head", "mean over the discriminator's outputs"
-        ),
-        "auxiliary_adversarial": Curve(
-            "Adversarial term of target images, auxiliary head", "mean over the discriminator's outputs"
-        ),
+        "main_adversarial": Curve("Adversarial term of target images, main head", PER_OUTPUT),
+        "auxiliary_adversarial": Curve("Adversarial term of target images, auxiliary head", PER_OUTPUT),
         **curves_of_sides(
             ("source", "target"),
             "source_or_target",
@@ -112,8 +109,19 @@ class Adaptation(Method):
         self.target_domains = [
             name for name in self.model.label_spaces if not data.labeled[name] and data.unlabeled[name]
         ]
-        sources = [name for name, records in data.labeled.items() if records]
-        refuse_unseen_domains(self.model, sources, None if self.discriminators is None else self.target_domains)
+        if self.discriminators is not None and not self.target_domains:
+            raise ValueError(
+                f"none of the domains {', '.join(self.model.label_spaces)} has images but no labels; expected a target "
+                "to adapt to: set data.domains.NAME.labeled: 0, or train on the source alone with adversary: 0 and "
+                "auxiliary_adversary: 0"
+            )
+        looked_at = [] if self.discriminators is None else self.target_domains
+        unseen = [name for name in self.model.label_spaces if not data.labeled.get(name) and name not in looked_at]
+        if unseen and self.model.config.batch_norm == "per_domain":
+            raise ValueError(
+                f"domain {', '.join(unseen)} would never go through the network in training, so that batch-norm "
+                "statistics of its own could not be learned; expected those of the source: set model.batch_norm: shared"
+            )
 
     def draws(self) -> Draws:
         """Target images from the first step on; without a discriminator they are never read."""
@@ -160,7 +168,9 @@ class Adaptation(Method):
         logits = self.levels(images, domain)
         self.seen.append(Levels.cut_off(logits, images, TARGET, share))
         loss = logits[MAIN].values.new_zeros(())
-        for level, extra in cast(SourceOrTarget, self.discriminators).deceive(logits, self.seen[-1].size):
+        discriminators = cast(SourceOrTarget, self.discriminators)
+        for level in discriminators.networks:  # the loss of a discriminator, which does not move, on the wrong label
+            extra = discriminators.loss(discriminators.judge(level, logits[level], self.seen[-1].size), SOURCE)
             self.means.add(f"{domain}/{level}_adversarial", extra)
             loss = loss + share * self.adversary_weights[level] * extra
         return loss
@@ -172,13 +182,7 @@ class Adaptation(Method):
 
 
 def auxiliary_head(model: SegmentationModel) -> nn.Module:
-    """A further head for the classes of a model whose domains share them, of the kind that its heads are.
-
-    It takes what fits from the weights that the model starts from.
-
-    Raises:
-        ValueError: If the encoder has only one map.
-    """
+    """A further head for the classes of a model, of the kind that its heads are; it starts from what weights fit."""
     network = cast(Network, next(iter(model.networks.values())))
     channels = network.encoder.channels
     if len(channels) < 2:
@@ -198,11 +202,7 @@ def auxiliary_head(model: SegmentationModel) -> nn.Module:
 
 
 def refuse_separate_labels(model: SegmentationModel) -> None:
-    """Refuse a model whose domains have not all the same classes, or not one network.
-
-    Raises:
-        ValueError: If so; the message says how to project datasets into common classes.
-    """
+    """Refuse a model whose domains have not all the same classes, or not one network."""
     first, *others = model.label_spaces
     for other in others:
         one, two = model.label_spaces[first], model.label_spaces[other]
@@ -218,29 +218,4 @@ def refuse_separate_labels(model: SegmentationModel) -> None:
         raise ValueError(
             "Adaptation found model.separate: true, with which the target's network would learn nothing from the "
             "source's labels; expected one network: set it to false"
-        )
-
-
-def refuse_unseen_domains(model: SegmentationModel, sources: Sequence[str], targets: Sequence[str] | None) -> None:
-    """Refuse an adversary without a target, and domains whose own batch-norm statistics would never be learned.
-
-    Args:
-        model: The model.
-        sources: Domains with labels.
-        targets: Domains to adapt to; None: there is no adversary, so that no target is looked at.
-
-    Raises:
-        ValueError: If so.
-    """
-    if targets is not None and not targets:
-        raise ValueError(
-            f"none of the domains {', '.join(model.label_spaces)} has images but no labels; expected a target to adapt "
-            "to: set data.domains.NAME.labeled: 0, or train on the source alone with adversary: 0 and "
-            "auxiliary_adversary: 0"
-        )
-    unseen = [name for name in model.label_spaces if name not in (*sources, *(targets or ()))]
-    if unseen and model.config.batch_norm == "per_domain":
-        raise ValueError(
-            f"domain {', '.join(unseen)} would never go through the network in training, so that batch-norm statistics "
-            "of its own could not be learned; expected those of the source: set model.batch_norm: shared"
         )

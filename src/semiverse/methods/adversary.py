@@ -141,29 +141,21 @@ class LabelMapAdversary(nn.Module):
 
     Args:
         model: Whose predictions are judged.
-        labeled: Weight of the adversarial term on labelled images.
-        unlabeled: Weight of the adversarial term on unlabelled images.
-        pseudo: Weight of the cross entropy with the model's own predictions where the discriminator trusts them.
+        weights: Of the adversarial term on labelled images, of that on unlabelled ones, and of the cross entropy with
+            the model's own predictions where the discriminator trusts them.
         threshold: Confidence of the discriminator, in [0, 1], from which on it trusts a prediction.
         lr: Learning rate of the discriminators.
         means: Where to note losses.
     """
 
     def __init__(
-        self,
-        model: SegmentationModel,
-        labeled: float,
-        unlabeled: float,
-        pseudo: float,
-        threshold: float,
-        lr: float,
-        means: Means,
+        self, model: SegmentationModel, weights: tuple[float, float, float], threshold: float, lr: float, means: Means
     ) -> None:
         super().__init__()
-        self.labeled, self.unlabeled, self.pseudo, self.threshold = labeled, unlabeled, pseudo, threshold
-        self.lr, self.means = lr, means
+        self.labeled, self.unlabeled, self.pseudo = weights
+        self.threshold, self.lr, self.means = threshold, lr, means
         self.label_spaces = model.label_spaces
-        self.discriminators = LabelMapDiscriminators(model) if labeled or unlabeled or pseudo else None
+        self.discriminators = LabelMapDiscriminators(model) if any(weights) else None
         self.predictions: list[Prediction] = []
         """Of this step, for the discriminators to learn from."""
 
@@ -248,11 +240,7 @@ def _totals(counts: Iterable[tuple[str, Tensor]]) -> dict[str, Tensor]:
 
 
 def refuse_none_class(model: SegmentationModel) -> None:
-    """Refuse a model whose heads have a channel that is no class.
-
-    Raises:
-        ValueError: If they do.
-    """
+    """Refuse a model whose heads have a channel that is no class."""
     if model.config.none_class:
         raise ValueError(
             "adversarial terms and latent classes need a head channel for each class and no other; found "
@@ -308,14 +296,6 @@ class SourceOrTarget(nn.Module):
     def loss(self, judgement: Tensor, side: float) -> Tensor:
         """How far a judgement is from ``SOURCE`` or ``TARGET``: the mean over (N, 1, h, w), without upsampling."""
         return adversarial_loss(judgement, side, least_squares=self.least_squares)
-
-    def deceive(self, logits: Mapping[str, ScoreMap], size: tuple[int, int]) -> Iterator[tuple[str, Tensor]]:
-        """L_adv of each level, for predictions (N, C, h, w) of the target that are to look like those for the source.
-
-        It is the loss of a discriminator, which does not move, on the wrong label.
-        """
-        for level in self.networks:
-            yield level, self.loss(self.judge(level, logits[level], size), SOURCE)
 
     def losses(self, seen: Iterable[Levels], means: Means) -> Iterator[Tensor]:
         """L_D of each level: one half for the source, one half for the target.
