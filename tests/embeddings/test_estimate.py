@@ -6,8 +6,7 @@ import torch
 import torch.nn.functional as F
 from sklearn.decomposition import PCA
 
-from semiverse.embeddings.estimate import class_sums, label_embeddings
-from semiverse.embeddings.pca import StreamingPCA
+from semiverse.embeddings.estimate import StreamingPCA, class_sums, label_embeddings
 from semiverse.labels import IGNORE
 from semiverse.upsampling import Upsampling
 

@@ -9,8 +9,7 @@ from semiverse.datasets import SyntheticRooms, SyntheticStreets
 from semiverse.methods import Method, Optimizer
 from semiverse.mixture import Domain, DomainMixture, Draws, TrainBatch
 from semiverse.models import ModelConfig, SegmentationModel
-from semiverse.training.loop import Players
-from semiverse.training.validation import validate
+from semiverse.training.loop import Players, validate
 
 TINY = ModelConfig(width=1 / 16)  # 32 feature channels
 

@@ -13,7 +13,7 @@ import semiverse.reporting
 from semiverse.cli.main import main
 from semiverse.commands.report import report
 from semiverse.methods import Method
-from semiverse.methods.declarations import Curve, Role
+from semiverse.methods.method import Curve, Role
 from semiverse.reporting.comparisons import compare
 from semiverse.reporting.curves import curve_pictures
 from semiverse.reporting.figures import Picture

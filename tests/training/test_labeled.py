@@ -11,7 +11,7 @@ from semiverse.data import digest
 from semiverse.mixture import Domain, DomainMixture
 from semiverse.reporting.runs import read_run
 from semiverse.run import Run
-from semiverse.training.labeled import note_labeled, refuse_other_labels
+from semiverse.training.start import note_labeled, refuse_other_labels
 from tests.fakes import Numbered, write_mask, write_photo
 from tests.tiny import UNIVERSAL, contents, train_words
 

@@ -15,11 +15,10 @@ from semiverse.methods import Method, Optimizer, Supervised
 from semiverse.mixture import DomainMixture
 from semiverse.models import ModelConfig, SegmentationModel
 from semiverse.run import Run
-from semiverse.training.labeled import refuse_other_labels
 from semiverse.training.loop import Callback
 from semiverse.training.options import trainer_options
 from semiverse.training.recorder import Recorder
-from semiverse.training.start import build_method, fit_run, note_start, refuse_mixed_sizes
+from semiverse.training.start import build_method, fit_run, note_start, refuse_mixed_sizes, refuse_other_labels
 
 log = logging.getLogger(__name__)
 

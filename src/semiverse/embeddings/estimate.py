@@ -14,13 +14,86 @@ from torch import Tensor, nn
 from torch.distributed import all_reduce
 
 from semiverse.distributed import process_count
-from semiverse.embeddings.pca import Projection, StreamingPCA, check_dimension
 from semiverse.labels import IGNORE
 from semiverse.models.label_embeddings import LabelEmbeddings, LabelRows
 from semiverse.upsampling import Bilinear, Strip, Upsampling, full_precision, partition
 
 Batches = Callable[[], Iterable[tuple[Tensor, Tensor]]]
 """Starts a pass over (features, mask) batches: (N, D, h, w) floating point and (N, H, W) train ids or ``IGNORE``."""
+
+
+class Projection(NamedTuple):
+    """An affine map of features to an embedding space: ``components @ (feature - mean)``.
+
+    Args:
+        components: (d, D); its rows are orthonormal, or zero beyond the rank of the features.
+        mean: (D,).
+    """
+
+    components: Tensor
+    mean: Tensor
+
+    def __call__(self, features: Tensor) -> Tensor:
+        """Project vectors, (..., D) → (..., d), in the type and on the device of the projection."""
+        with torch.autocast(self.mean.device.type, enabled=False):
+            return (features.to(self.mean) - self.mean) @ self.components.T
+
+
+class StreamingPCA:
+    """Principal components of features that are seen batch by batch, in memory that does not grow.
+
+    Args:
+        channels: D.
+    """
+
+    def __init__(self, channels: int) -> None:
+        self.count = 0
+        self.sum = torch.zeros(channels, dtype=torch.float64)
+        self.second_moment = torch.zeros(channels, channels, dtype=torch.float64)
+        self._shift: Tensor | None = None
+
+    def update(self, features: Tensor) -> None:
+        """Take in the cells of some feature maps, (N, D, h, w)."""
+        with torch.no_grad(), torch.autocast(features.device.type, enabled=False):
+            vectors = full_precision(features).transpose(0, 1).flatten(1)
+            # Around the first batch's mean, so that products of two large numbers do not hide a small variance.
+            if self._shift is None:
+                self._shift = vectors.mean(dim=1, keepdim=True)
+            vectors = vectors - self._shift
+            self.count += vectors.shape[1]
+            self.sum += vectors.sum(dim=1).cpu()
+            self.second_moment += (vectors @ vectors.T).cpu()
+
+    def fit(self, dim: int) -> Projection:
+        """The projection to the ``dim`` directions of largest variance, largest first; on the CPU.
+
+        The sign of a direction is free; its loading of largest magnitude is made positive. Directions beyond the rank
+        of the features carry no variance and are zero.
+
+        Raises:
+            ValueError: If there are fewer channels than directions, or no features were seen.
+        """
+        check_dimension(dim, len(self.sum))
+        if self._shift is None:
+            raise ValueError("no features were seen; principal components need at least one image: call update first")
+        mean = self.sum / self.count
+        covariance = self.second_moment / self.count - torch.outer(mean, mean)
+        variances, directions = torch.linalg.eigh(covariance)
+        components = directions.T.flip(0)[:dim].clone()
+        largest = components.gather(1, components.abs().argmax(dim=1, keepdim=True))
+        components *= largest.sign()
+        components[variances.flip(0)[:dim] <= torch.finfo(torch.float32).eps * variances[-1].clamp(min=0)] = 0
+        shift = self._shift[:, 0].cpu()
+        return Projection(components.to(shift), mean.to(shift) + shift)
+
+
+def check_dimension(dim: int, channels: int) -> None:
+    """Refuse to embed features in a space of more dimensions than they have channels."""
+    if dim > channels:
+        raise ValueError(
+            f"{dim} embedding dimensions were asked of features with {channels} channels; "
+            f"expected at most {channels}: lower the embedding dimension"
+        )
 
 
 class Centroids(NamedTuple):
@@ -55,22 +128,17 @@ def class_sums(
     """
     features = full_precision(features.detach())
     with torch.no_grad(), torch.autocast(features.device.type, enabled=False):
-        weights = _class_weights(features, mask, num_classes, upsampling)
+        # Weight of every cell in the sum of each class, (N, C, h, w): the one-hot mask brought down, strip by strip.
+        size = (mask.shape[1], mask.shape[2])
+        matrices = Bilinear.of(features, size, upsampling)
+        weights = features.new_zeros(len(features), num_classes, *features.shape[-2:])
+        classes = torch.arange(num_classes, device=mask.device).to(mask.dtype)[:, None, None]
+        for images, rows in partition(len(mask), num_classes, size, mask.device):
+            one_hot = (mask[images, None, rows] == classes).to(features.dtype)
+            matrices.add_down(Strip(images, rows, matrices.cells(rows), one_hot), weights)
         sums = (weights.flatten(2) @ features.flatten(2).transpose(1, 2)).sum(dim=0)
     valid = mask[(mask >= 0) & (mask < num_classes)]
     return sums, torch.bincount(valid.flatten(), minlength=num_classes)
-
-
-def _class_weights(features: Tensor, mask: Tensor, num_classes: int, upsampling: Upsampling) -> Tensor:
-    """Weight of every cell in the sum of each class, (N, C, h, w): the one-hot mask brought down, strip by strip."""
-    size = (mask.shape[1], mask.shape[2])
-    matrices = Bilinear.of(features, size, upsampling)
-    weights = features.new_zeros(len(features), num_classes, *features.shape[-2:])
-    classes = torch.arange(num_classes, device=mask.device).to(mask.dtype)[:, None, None]
-    for images, rows in partition(len(mask), num_classes, size, mask.device):
-        one_hot = (mask[images, None, rows] == classes).to(features.dtype)
-        matrices.add_down(Strip(images, rows, matrices.cells(rows), one_hot), weights)
-    return weights
 
 
 class ClassSums:
@@ -131,43 +199,33 @@ def label_embeddings(
     Raises:
         ValueError: If d exceeds the channels of the features, or there is no batch.
     """
-    totals = _totals(batches, num_classes, projection, upsampling)
-    if isinstance(projection, int):
-        projection = totals.pca.fit(projection)
-    present = totals.of_classes.pixels > 0
-    rows = projection(totals.of_classes.means())[:, None].repeat(1, centroids, 1).float()
-    rows[~present] = 0
-    if centroids > 1:
-        sample = _sample_cells(batches, projection, totals.cells.clamp(max=pixels_per_class), totals.cells, seed)
-        for label, vectors in enumerate(sample):
-            if len(vectors) >= centroids:
-                rows[label] = _k_means(vectors, centroids, seed)
-    return Centroids(rows, present, projection)
-
-
-class _Totals(NamedTuple):
-    """What one pass over the labelled images gathers; ``cells`` are the numbers of cells of each class, (C,)."""
-
-    pca: StreamingPCA
-    of_classes: ClassSums
-    cells: Tensor
-
-
-def _totals(batches: Batches, num_classes: int, projection: int | Projection, upsampling: Upsampling) -> _Totals:
-    totals: _Totals | None = None
+    pca: StreamingPCA | None = None
+    cells = torch.zeros(num_classes, dtype=torch.int64)
     for features, mask in batches():
-        if totals is None:
+        if pca is None:
+            pca, totals = StreamingPCA(features.shape[1]), ClassSums(features.shape[1], num_classes, upsampling)
             if isinstance(projection, int):
                 check_dimension(projection, features.shape[1])
-            channels, none = features.shape[1], torch.zeros(num_classes, dtype=torch.int64)
-            totals = _Totals(StreamingPCA(channels), ClassSums(channels, num_classes, upsampling), none)
         if isinstance(projection, int):
-            totals.pca.update(features)
-        totals.of_classes.add(features, mask)
-        totals.cells.add_(torch.bincount(_cell_labels(mask, features), minlength=IGNORE + 1)[:num_classes])
-    if totals is None:
+            pca.update(features)
+        totals.add(features, mask)
+        cells += torch.bincount(_cell_labels(mask, features), minlength=IGNORE + 1)[:num_classes]
+    if pca is None:
         raise ValueError("label embeddings were asked of no image; expected at least one batch: label some images")
-    return totals
+    if isinstance(projection, int):
+        projection = pca.fit(projection)
+    present = totals.pixels > 0
+    rows = projection(totals.means())[:, None].repeat(1, centroids, 1).float()
+    rows[~present] = 0
+    if centroids > 1:
+        from sklearn.cluster import KMeans  # a second of imports that one centroid a class does not need
+
+        sample = _sample_cells(batches, projection, cells.clamp(max=pixels_per_class), cells, seed)
+        for label, vectors in enumerate(sample):
+            if len(vectors) >= centroids:  # the best of ten k-means++ starts
+                found = KMeans(centroids, n_init=10, random_state=seed).fit(vectors.numpy())
+                rows[label] = torch.from_numpy(found.cluster_centers_).to(vectors)
+    return Centroids(rows, present, projection)
 
 
 def _cell_labels(mask: Tensor, features: Tensor) -> Tensor:
@@ -179,14 +237,7 @@ def _cell_labels(mask: Tensor, features: Tensor) -> Tensor:
 def _sample_cells(
     batches: Batches, projection: Projection, sizes: Tensor, cells: Tensor, seed: int
 ) -> Iterator[Tensor]:
-    """Projected features of a random sample of each class's cells, without replacement.
-
-    Args:
-        batches: Starts the pass.
-        projection: Applied to the cells that are drawn.
-        sizes: How many to draw of each class, (C,).
-        cells: How many there are, (C,).
-        seed: Of the draw.
+    """Projected features of a random sample of each class's cells, without replacement: so many, (C,), of those, (C,).
 
     Returns:
         Vectors of each class, (size, d).
@@ -204,14 +255,6 @@ def _sample_cells(
             image, cell = taken // features[0, 0].numel(), taken % features[0, 0].numel()
             vectors[label].append(projection(features.flatten(2)[image, :, cell]))
     return (torch.cat(parts) for parts in vectors)
-
-
-def _k_means(vectors: Tensor, centroids: int, seed: int) -> Tensor:
-    """Centres, (K, d), of the best of ten k-means++ starts."""
-    from sklearn.cluster import KMeans  # a second of imports that one centroid a class does not need
-
-    found = KMeans(centroids, n_init=10, random_state=seed).fit(vectors.numpy())
-    return torch.from_numpy(found.cluster_centers_).to(vectors)
 
 
 class ClassMeans(nn.Module):

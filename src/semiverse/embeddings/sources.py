@@ -13,8 +13,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from semiverse.data import ResizeTransform, Split
-from semiverse.embeddings.estimate import label_embeddings
-from semiverse.embeddings.pca import Projection, StreamingPCA
+from semiverse.embeddings.estimate import Projection, StreamingPCA, label_embeddings
 from semiverse.mixture import DomainMixture
 from semiverse.models import LabelEmbeddings, SegmentationModel
 from semiverse.progress import progress
@@ -108,11 +107,7 @@ class FeatureRows(RowSource):
         self.joint_pca, self.project_from_pca, self.pixels = joint_pca, project_from_pca, pixels
 
     def check(self, model: SegmentationModel, embed_dim: int) -> None:
-        """Refuse more dimensions than there are features.
-
-        Raises:
-            ValueError: If so.
-        """
+        """Refuse more dimensions than there are features."""
         if embed_dim > model.feature_channels:
             raise ValueError(
                 f"embed_dim is {embed_dim}, but the network has {model.feature_channels} feature channels, from which "
@@ -124,7 +119,13 @@ class FeatureRows(RowSource):
         data, networks = given.data, cast(SegmentationModel, given.networks)
         networks.to("cuda" if torch.cuda.is_available() else "cpu")
         embeddings, projections = cast(LabelEmbeddings, model.label_embeddings), {}
-        joint = _joint_components(data, networks, embeddings.embed_dim) if self.joint_pca else None
+        joint: Projection | None = None
+        if self.joint_pca:
+            analysis = StreamingPCA(networks.feature_channels)
+            for space in dict.fromkeys(networks.space_key(name) for name in data.domains):
+                for features, _ in _features(data, networks, space):
+                    analysis.update(features)
+            joint = analysis.fit(embeddings.embed_dim)
         for space in embeddings.spaces:
             rows, present, projections[space] = label_embeddings(
                 lambda space=space: _features(data, networks, space),  # type: ignore[misc]
@@ -155,13 +156,3 @@ def _features(data: DomainMixture, networks: SegmentationModel, space: str) -> I
             sample = split[index]
             with torch.inference_mode():
                 yield networks.features(sample.image[None].to(device), name), sample.mask[None].to(device)
-
-
-def _joint_components(data: DomainMixture, networks: SegmentationModel, dim: int) -> Projection:
-    """Principal components of the features of all domains together."""
-    analysis = StreamingPCA(networks.feature_channels)
-    for name in data.domains:
-        if networks.space_key(name) == name:
-            for features, _ in _features(data, networks, name):
-                analysis.update(features)
-    return analysis.fit(dim)

@@ -2,10 +2,9 @@
 
 from semiverse.methods.adaptation import Adaptation
 from semiverse.methods.adversarial import Adversarial
-from semiverse.methods.declarations import Curve, Role
 from semiverse.methods.finetune import Finetune
 from semiverse.methods.latent import Latent
-from semiverse.methods.method import Method, Opponent
+from semiverse.methods.method import Curve, Method, Opponent, Role
 from semiverse.methods.optimizer import Optimizer
 from semiverse.methods.supervised import Supervised
 from semiverse.methods.universal import Universal

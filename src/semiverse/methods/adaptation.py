@@ -2,15 +2,21 @@
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import ClassVar, Literal, cast
 
 from torch import Tensor, nn
 
 from semiverse.data import Sample
-from semiverse.methods.adversary import AS_DEEPLAB, SOURCE, TARGET, Levels, SourceOrTarget, refuse_none_class
-from semiverse.methods.declarations import Curve, Role
-from semiverse.methods.method import Method, Opponent
+from semiverse.methods.adversary import (
+    AS_DEEPLAB,
+    SOURCE,
+    TARGET,
+    Levels,
+    SourceOrTarget,
+    curves_of_sides,
+    refuse_none_class,
+)
+from semiverse.methods.method import Curve, Method, Opponent, Role
 from semiverse.mixture import DomainMixture, Draws, TrainBatch
 from semiverse.models import Network, SegmentationModel, SummedAspp, build_head, load_weights
 from semiverse.models.saving import find_model
@@ -20,12 +26,7 @@ from semiverse.upsampling import ScoreMap
 log = logging.getLogger(__name__)
 
 MAIN, AUXILIARY = "main", "auxiliary"
-
-RIGHT_ON_SIDES = "How often the discriminator of each level is right, on predictions for source and target"
-LOSS_ON_SIDES = (
-    "Loss of the discriminator of each level on predictions for source and target, means since the previous validation"
-)
-"""Titles of what its two sides are drawn together under."""
+PER_OUTPUT = "mean over the discriminator's outputs"
 
 
 class Adaptation(Method):
@@ -63,20 +64,16 @@ class Adaptation(Method):
     }
     records: ClassVar[Mapping[str, Curve]] = {
         "auxiliary": Curve("Cross entropy of labelled pixels by the auxiliary head", "nats per pixel"),
-        "main_adversarial": Curve(
-            "Adversarial term of target images, main head", "mean over the discriminator's outputs"
+        "main_adversarial": Curve("Adversarial term of target images, main head", PER_OUTPUT),
+        "auxiliary_adversarial": Curve("Adversarial term of target images, auxiliary head", PER_OUTPUT),
+        **curves_of_sides(
+            ("source", "target"),
+            "source_or_target",
+            "How often the discriminator of each level is right, on predictions for source and target",
+            "Loss of the discriminator of each level on predictions for source and target, means since the previous "
+            "validation",
+            "mean over its outputs",
         ),
-        "auxiliary_adversarial": Curve(
-            "Adversarial term of target images, auxiliary head", "mean over the discriminator's outputs"
-        ),
-        "discriminator_right_on_source": Curve(
-            RIGHT_ON_SIDES, "% of its outputs", "source_or_target", ", source", factor=100
-        ),
-        "discriminator_right_on_target": Curve(
-            RIGHT_ON_SIDES, "% of its outputs", "source_or_target", ", target", factor=100
-        ),
-        "discriminator_on_source": Curve(LOSS_ON_SIDES, "mean over its outputs", "source_or_target_loss", ", source"),
-        "discriminator_on_target": Curve(LOSS_ON_SIDES, "mean over its outputs", "source_or_target_loss", ", target"),
     }
 
     def __init__(
@@ -94,11 +91,9 @@ class Adaptation(Method):
         refuse_separate_labels(model)
         self.adversary_weights = {MAIN: adversary, AUXILIARY: auxiliary_adversary}
         self.auxiliary_weight, self.targets, self.discriminator_lr = auxiliary_weight, targets, discriminator_lr
-        self.discriminators: SourceOrTarget | None = None
         judged = [level for level, weight in self.adversary_weights.items() if weight]
-        if judged:
-            classes = len(next(iter(model.label_spaces.values())))
-            self.discriminators = SourceOrTarget(judged, classes, least_squares)
+        classes = len(next(iter(model.label_spaces.values())))
+        self.discriminators = SourceOrTarget(judged, classes, least_squares) if judged else None
         self.auxiliary = auxiliary_head(model) if auxiliary_weight or auxiliary_adversary else None
         self.target_domains: list[str] = []
         self.seen: list[Levels] = []
@@ -114,8 +109,19 @@ class Adaptation(Method):
         self.target_domains = [
             name for name in self.model.label_spaces if not data.labeled[name] and data.unlabeled[name]
         ]
-        sources = [name for name, records in data.labeled.items() if records]
-        refuse_unseen_domains(self.model, sources, None if self.discriminators is None else self.target_domains)
+        if self.discriminators is not None and not self.target_domains:
+            raise ValueError(
+                f"none of the domains {', '.join(self.model.label_spaces)} has images but no labels; expected a target "
+                "to adapt to: set data.domains.NAME.labeled: 0, or train on the source alone with adversary: 0 and "
+                "auxiliary_adversary: 0"
+            )
+        looked_at = [] if self.discriminators is None else self.target_domains
+        unseen = [name for name in self.model.label_spaces if not data.labeled.get(name) and name not in looked_at]
+        if unseen and self.model.config.batch_norm == "per_domain":
+            raise ValueError(
+                f"domain {', '.join(unseen)} would never go through the network in training, so that batch-norm "
+                "statistics of its own could not be learned; expected those of the source: set model.batch_norm: shared"
+            )
 
     def draws(self) -> Draws:
         """Target images from the first step on; without a discriminator they are never read."""
@@ -162,7 +168,9 @@ class Adaptation(Method):
         logits = self.levels(images, domain)
         self.seen.append(Levels.cut_off(logits, images, TARGET, share))
         loss = logits[MAIN].values.new_zeros(())
-        for level, extra in cast(SourceOrTarget, self.discriminators).deceive(logits, self.seen[-1].size):
+        discriminators = cast(SourceOrTarget, self.discriminators)
+        for level in discriminators.networks:  # the loss of a discriminator, which does not move, on the wrong label
+            extra = discriminators.loss(discriminators.judge(level, logits[level], self.seen[-1].size), SOURCE)
             self.means.add(f"{domain}/{level}_adversarial", extra)
             loss = loss + share * self.adversary_weights[level] * extra
         return loss
@@ -174,13 +182,7 @@ class Adaptation(Method):
 
 
 def auxiliary_head(model: SegmentationModel) -> nn.Module:
-    """A further head for the classes of a model whose domains share them, of the kind that its heads are.
-
-    It takes what fits from the weights that the model starts from.
-
-    Raises:
-        ValueError: If the encoder has only one map.
-    """
+    """A further head for the classes of a model, of the kind that its heads are; it starts from what weights fit."""
     network = cast(Network, next(iter(model.networks.values())))
     channels = network.encoder.channels
     if len(channels) < 2:
@@ -189,35 +191,18 @@ def auxiliary_head(model: SegmentationModel) -> nn.Module:
             "another encoder, or auxiliary_weight: 0 and auxiliary_adversary: 0"
         )
     classes = len(next(iter(model.label_spaces.values())))
-    head = build_head(model.config, channels[-2], classes)
-    _start(head, model.config.weights)
+    head, weights = build_head(model.config, channels[-2], classes), model.config.weights
+    if weights is not None and weights.is_dir():  # a run, whose last checkpoint has it as ``Adaptation`` does
+        weights, part = Run(find_model(weights).parent).last, "auxiliary."
+    else:  # a published file, whose ``layer5`` it is where there are two heads
+        part = "layer5."
+    if weights is not None and weights.is_file() and (part == "auxiliary." or isinstance(head, SummedAspp)):
+        log.info("auxiliary head: %s", load_weights(head, weights, part=part, required=None))
     return head
 
 
-def _start(head: nn.Module, weights: Path | None) -> None:
-    """Take what fits from weights.
-
-    Args:
-        head: The head; changed in place.
-        weights: A published file, whose ``layer5`` it is where there are two heads; or a run, whose last checkpoint has
-            it under the name that it has in ``Adaptation``; None: it starts at random.
-    """
-    if weights is None:
-        return
-    if weights.is_dir():
-        checkpoint = Run(find_model(weights).parent).last
-        if checkpoint.is_file():
-            log.info("auxiliary head: %s", load_weights(head, checkpoint, part="auxiliary.", required=None))
-    elif isinstance(head, SummedAspp):
-        log.info("auxiliary head: %s", load_weights(head, weights, part="layer5.", required=None))
-
-
 def refuse_separate_labels(model: SegmentationModel) -> None:
-    """Refuse a model whose domains have not all the same classes, or not one network.
-
-    Raises:
-        ValueError: If so; the message says how to project datasets into common classes.
-    """
+    """Refuse a model whose domains have not all the same classes, or not one network."""
     first, *others = model.label_spaces
     for other in others:
         one, two = model.label_spaces[first], model.label_spaces[other]
@@ -233,29 +218,4 @@ def refuse_separate_labels(model: SegmentationModel) -> None:
         raise ValueError(
             "Adaptation found model.separate: true, with which the target's network would learn nothing from the "
             "source's labels; expected one network: set it to false"
-        )
-
-
-def refuse_unseen_domains(model: SegmentationModel, sources: Sequence[str], targets: Sequence[str] | None) -> None:
-    """Refuse an adversary without a target, and domains whose own batch-norm statistics would never be learned.
-
-    Args:
-        model: The model.
-        sources: Domains with labels.
-        targets: Domains to adapt to; None: there is no adversary, so that no target is looked at.
-
-    Raises:
-        ValueError: If so.
-    """
-    if targets is not None and not targets:
-        raise ValueError(
-            f"none of the domains {', '.join(model.label_spaces)} has images but no labels; expected a target to adapt "
-            "to: set data.domains.NAME.labeled: 0, or train on the source alone with adversary: 0 and "
-            "auxiliary_adversary: 0"
-        )
-    unseen = [name for name in model.label_spaces if name not in (*sources, *(targets or ()))]
-    if unseen and model.config.batch_norm == "per_domain":
-        raise ValueError(
-            f"domain {', '.join(unseen)} would never go through the network in training, so that batch-norm statistics "
-            "of its own could not be learned; expected those of the source: set model.batch_norm: shared"
         )

@@ -43,7 +43,7 @@ class Adversarial(Method):
     ) -> None:
         super().__init__(model)
         weights = (labeled_adversary, unlabeled_adversary, pseudo_weight)
-        self.adversary = LabelMapAdversary(model, *weights, threshold, discriminator_lr, self.means)
+        self.adversary = LabelMapAdversary(model, weights, threshold, discriminator_lr, self.means)
         self.pseudo_from = pseudo_from
 
     def draws(self) -> Draws:

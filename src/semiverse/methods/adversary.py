@@ -5,6 +5,7 @@ Hung et al., BMVC 2018, section 3 (label maps), which latent classes use as well
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import repeat
 from typing import NamedTuple, Self, cast
 
 import torch
@@ -14,8 +15,7 @@ from semiverse.data import Sample
 from semiverse.distributed import mean_over_processes
 from semiverse.labels import IGNORE
 from semiverse.losses import FAKE, REAL, adversarial_loss, cross_entropy, one_hot_map, pseudo_labels
-from semiverse.methods.declarations import Curve, Role
-from semiverse.methods.method import Means, Opponent, labeled_pixels
+from semiverse.methods.method import Curve, Means, Opponent, Role, labeled_pixels
 from semiverse.methods.optimizer import AS_PUBLISHED
 from semiverse.mixture import TrainBatch
 from semiverse.models import Discriminator, SegmentationModel
@@ -24,11 +24,15 @@ from semiverse.upsampling import ScoreMap
 AS_DEEPLAB = replace(AS_PUBLISHED, lr=2.5e-4, weight_decay=5e-4, decay="step", head_factor=10.0)
 """The optimiser of the model in the public code of AdvSemiSeg and AdaptSegNet."""
 
-RIGHT_ON_MAPS = "How often the discriminator is right, on predictions and on label maps"
-LOSS_ON_MAPS = (
-    "Cross entropy of the discriminator on predictions and on label maps, means since the previous validation"
-)
-"""Titles of what its two sides are drawn together under."""
+
+def curves_of_sides(sides: Sequence[str], panel: str, right: str, loss: str, unit: str) -> dict[str, Curve]:
+    """How often a discriminator is right on either side, and its loss there: two panels, with these titles."""
+    rights = (Curve(right, "% of its outputs", panel, f", {side}", factor=100) for side in sides)
+    losses = (Curve(loss, unit, f"{panel}_loss", f", {side}") for side in sides)
+    names = [f"discriminator_{kind}_{side}" for kind in ("right_on", "on") for side in sides]
+    return dict(zip(names, [*rights, *losses], strict=True))
+
+
 READS: Mapping[str, Role] = {
     "unlabeled_adversary": Role("unlabeled", "unlabelled images"),
     "pseudo_weight": Role("unlabeled", "unlabelled images"),
@@ -41,28 +45,29 @@ RECORDS: Mapping[str, Curve] = {
     "pseudo_labels": Curve(
         "Unlabelled pixels that become labels", "% of all pixels", scale="log", factor=100.0, by_class=True
     ),
-    "discriminator_right_on_predictions": Curve(
-        RIGHT_ON_MAPS, "% of its outputs", "discriminator", ", predictions", factor=100
+    **curves_of_sides(
+        ("predictions", "labels"),
+        "discriminator",
+        "How often the discriminator is right, on predictions and on label maps",
+        "Cross entropy of the discriminator on predictions and on label maps, means since the previous validation",
+        "nats per pixel",
     ),
-    "discriminator_right_on_labels": Curve(RIGHT_ON_MAPS, "% of its outputs", "discriminator", ", labels", factor=100),
-    "discriminator_on_predictions": Curve(LOSS_ON_MAPS, "nats per pixel", "discriminator_loss", ", predictions"),
-    "discriminator_on_labels": Curve(LOSS_ON_MAPS, "nats per pixel", "discriminator_loss", ", labels"),
 }
 """What options of an adversary stand for, and what it records."""
 
 
 class Prediction(NamedTuple):
-    """What a model predicted, cut off from it.
+    """What a model predicted, cut off from it, or a label map in its place.
 
     Args:
         space: Key of the label space.
-        logits: (N, C, h, w).
+        logits: (N, C, h, w); None for a label map, which is the mask.
         size: Height and width of the images, (H, W).
         mask: Where pixels are ignored, (N, H, W); None where there are no labels: all of them count.
     """
 
     space: str
-    logits: ScoreMap
+    logits: ScoreMap | None
     size: tuple[int, int]
     mask: Tensor | None
 
@@ -70,7 +75,7 @@ class Prediction(NamedTuple):
     def pixels(self) -> Tensor:
         """Number of pixels that count, a scalar."""
         if self.mask is None:
-            values = self.logits.values
+            values = cast(ScoreMap, self.logits).values
             return torch.tensor(len(values) * self.size[0] * self.size[1], device=values.device)
         return (self.mask != IGNORE).sum()
 
@@ -94,21 +99,15 @@ class LabelMapDiscriminators(nn.Module):
         self.classes = {space: len(model.label_spaces[space]) for space in self.space_of.values()}
         self.networks = nn.ModuleDict({space: Discriminator(count) for space, count in self.classes.items()})
 
-    def judge(self, prediction: Prediction, logits: ScoreMap) -> ScoreMap:
-        """What the discriminator says of a prediction at the size of its images.
+    def judge(self, space: str, maps: Tensor) -> ScoreMap:
+        """Probabilities or one-hot labels at the size of their images, (N, C, H, W) → logits of being labels."""
+        network = cast(Discriminator, self.networks[space])
+        return ScoreMap(network(maps.to(network.classifier.weight.dtype)), self.upsampling)
 
-        Args:
-            prediction: The prediction.
-            logits: Its logits, (N, C, h, w), with whatever gradient they carry.
-
-        Returns:
-            Logits of being labels, (N, 1, H // 32, W // 32).
-        """
-        return self._ask(prediction.space, logits.at(prediction.size).softmax(dim=1))
-
-    def deceive(self, prediction: Prediction, judgement: ScoreMap) -> Tensor:
-        """L_adv: how far a judgement is from taking a prediction for labels, on all pixels that count."""
-        return self._loss(judgement, REAL, prediction.mask, prediction.size, prediction.pixels, prediction.pixels)
+    def loss(self, judgement: ScoreMap, label: float, one: Prediction, total: Tensor) -> Tensor:
+        """The part of a mean over ``total`` pixels, those of all processes, that those of a prediction have in it."""
+        loss = adversarial_loss(judgement.at(one.size), label, one.mask)
+        return loss * (one.pixels.double() / mean_over_processes(total.double()).clamp(min=1)).to(loss.dtype)
 
     def losses(self, predictions: list[Prediction], truth: Mapping[str, Sample], means: Means) -> Iterator[Tensor]:
         """L_D of each label space: one half for all predictions together, one half for all label maps.
@@ -118,37 +117,23 @@ class LabelMapDiscriminators(nn.Module):
             truth: Labelled samples by domain.
             means: Where to note losses, and how often the discriminators are right.
         """
-        pixels = {domain: (sample.mask != IGNORE).sum() for domain, sample in truth.items()}
-        fake = _totals((prediction.space, prediction.pixels) for prediction in predictions)
-        real = _totals((self.space_of[domain], count) for domain, count in pixels.items())
+        masks = [(self.space_of[domain], sample.mask) for domain, sample in truth.items()]
+        maps = [Prediction(space, None, (mask.shape[1], mask.shape[2]), mask) for space, mask in masks]
+        sides = [*zip(repeat("predictions"), predictions), *zip(repeat("labels"), maps)]
+        totals = _totals((f"{one.space}/{side}", one.pixels) for side, one in sides)
         parts: list[tuple[str, Tensor]] = []
-        for prediction in predictions:
-            space, size = prediction.space, prediction.size
-            judgement = self.judge(prediction, prediction.logits)
-            means.add(f"{space}/discriminator_right_on_predictions", (judgement.values < 0).float().mean())
-            loss = self._loss(judgement, FAKE, prediction.mask, size, prediction.pixels, fake[space])
-            parts.append((f"{space}/discriminator_on_predictions", loss.detach()))
-            yield 0.5 * loss
-        for domain, sample in truth.items():
-            space, size = self.space_of[domain], (sample.mask.shape[1], sample.mask.shape[2])
-            judgement = self._ask(space, one_hot_map(sample.mask, self.classes[space]))
-            means.add(f"{space}/discriminator_right_on_labels", (judgement.values > 0).float().mean())
-            loss = self._loss(judgement, REAL, sample.mask, size, pixels[domain], real[space])
-            parts.append((f"{space}/discriminator_on_labels", loss.detach()))
+        for side, one in sides:
+            if one.logits is None:
+                label, sign, shown = REAL, 1, one_hot_map(cast(Tensor, one.mask), self.classes[one.space])
+            else:
+                label, sign, shown = FAKE, -1, one.logits.at(one.size).softmax(dim=1)
+            judgement = self.judge(one.space, shown)
+            means.add(f"{one.space}/discriminator_right_on_{side}", (sign * judgement.values > 0).float().mean())
+            loss = self.loss(judgement, label, one, totals[f"{one.space}/{side}"])
+            parts.append((f"{one.space}/discriminator_on_{side}", loss.detach()))
             yield 0.5 * loss
         for name, total in _totals(parts).items():
             means.add(name, total)
-
-    def _ask(self, space: str, maps: Tensor) -> ScoreMap:
-        network = cast(Discriminator, self.networks[space])
-        return ScoreMap(network(maps.to(network.classifier.weight.dtype)), self.upsampling)
-
-    def _loss(
-        self, judgement: ScoreMap, label: float, mask: Tensor | None, size: tuple[int, int], own: Tensor, total: Tensor
-    ) -> Tensor:
-        """The part of a mean over ``total`` pixels, those of all processes, that ``own`` pixels have in it."""
-        loss = adversarial_loss(judgement.at(size), label, mask)
-        return loss * (own.double() / mean_over_processes(total.double()).clamp(min=1)).to(loss.dtype)
 
 
 class LabelMapAdversary(nn.Module):
@@ -156,39 +141,29 @@ class LabelMapAdversary(nn.Module):
 
     Args:
         model: Whose predictions are judged.
-        labeled: Weight of the adversarial term on labelled images.
-        unlabeled: Weight of the adversarial term on unlabelled images.
-        pseudo: Weight of the cross entropy with the model's own predictions where the discriminator trusts them.
+        weights: Of the adversarial term on labelled images, of that on unlabelled ones, and of the cross entropy with
+            the model's own predictions where the discriminator trusts them.
         threshold: Confidence of the discriminator, in [0, 1], from which on it trusts a prediction.
         lr: Learning rate of the discriminators.
         means: Where to note losses.
     """
 
     def __init__(
-        self,
-        model: SegmentationModel,
-        labeled: float,
-        unlabeled: float,
-        pseudo: float,
-        threshold: float,
-        lr: float,
-        means: Means,
+        self, model: SegmentationModel, weights: tuple[float, float, float], threshold: float, lr: float, means: Means
     ) -> None:
         super().__init__()
-        self.labeled, self.unlabeled, self.pseudo, self.threshold = labeled, unlabeled, pseudo, threshold
-        self.lr, self.means = lr, means
+        self.labeled, self.unlabeled, self.pseudo = weights
+        self.threshold, self.lr, self.means = threshold, lr, means
         self.label_spaces = model.label_spaces
-        self.discriminators = LabelMapDiscriminators(model) if labeled or unlabeled or pseudo else None
+        self.discriminators = LabelMapDiscriminators(model) if any(weights) else None
         self.predictions: list[Prediction] = []
         """Of this step, for the discriminators to learn from."""
 
     def opponents(self) -> list[Opponent]:
         """The discriminators; without a weight there are none."""
-        return (
-            [Opponent(self.discriminators, self.discriminator_terms, self.lr)]
-            if self.discriminators is not None
-            else []
-        )
+        if self.discriminators is None:
+            return []
+        return [Opponent(self.discriminators, self.discriminator_terms, self.lr)]
 
     def unlabeled_from(self, pseudo_from: int) -> int | None:
         """The first step in which a term uses unlabelled images, of labels that count from a given step on."""
@@ -201,7 +176,7 @@ class LabelMapAdversary(nn.Module):
         prediction = self._remember(logits, sample.image, domain, sample.mask)
         if not self.labeled:
             return logits.values.new_zeros(())
-        loss = self.discriminators.deceive(prediction, self.discriminators.judge(prediction, logits))
+        _, loss = self._deceive(prediction, logits)
         self.means.add(f"{domain}/labeled_adversarial", loss)
         return self.labeled * loss
 
@@ -210,30 +185,31 @@ class LabelMapAdversary(nn.Module):
         if self.discriminators is None:
             return logits.values.new_zeros(())
         prediction = self._remember(logits, images, domain)
-        judgement = self.discriminators.judge(prediction, logits)
-        adversarial = self.discriminators.deceive(prediction, judgement)
+        judgement, adversarial = self._deceive(prediction, logits)
         self.means.add(f"{domain}/unlabeled_adversarial", adversarial)
         loss = self.unlabeled * adversarial
-        if self.pseudo and label:
-            loss = loss + self.pseudo * self._pseudo_loss(logits, judgement, prediction.size, domain)
-        return loss
-
-    def _pseudo_loss(self, logits: ScoreMap, judgement: ScoreMap, size: tuple[int, int], domain: str) -> Tensor:
-        """L_semi: cross entropy with the model's own predictions where the discriminator trusts them."""
-        labels = pseudo_labels(logits, judgement, size, self.threshold)
+        if not (self.pseudo and label):
+            return loss
+        labels = pseudo_labels(logits, judgement, prediction.size, self.threshold)
         classes = self.label_spaces[domain].classes
         trusted = torch.bincount(labels.flatten(), minlength=IGNORE + 1)[: len(classes)] / labels.numel()
         for title, share in zip(classes, trusted, strict=True):
             self.means.add(f"{domain}/pseudo_labels/{title}", share)
-        loss = cross_entropy(logits, labels, total=labeled_pixels(labels))
-        self.means.add(f"{domain}/pseudo_label", loss)
-        return loss
+        semi = cross_entropy(logits, labels, total=labeled_pixels(labels))
+        self.means.add(f"{domain}/pseudo_label", semi)
+        return loss + self.pseudo * semi
 
     def _remember(self, logits: ScoreMap, images: Tensor, domain: str, mask: Tensor | None = None) -> Prediction:
         """Keep a prediction for the discriminators' half of the step."""
         space = cast(LabelMapDiscriminators, self.discriminators).space_of[domain]
         self.predictions.append(Prediction(space, logits.detach(), (images.shape[-2], images.shape[-1]), mask))
         return self.predictions[-1]
+
+    def _deceive(self, prediction: Prediction, logits: ScoreMap) -> tuple[ScoreMap, Tensor]:
+        """What the discriminator says of a prediction, and L_adv: how far that is from taking it for labels."""
+        discriminators = cast(LabelMapDiscriminators, self.discriminators)
+        judgement = discriminators.judge(prediction.space, logits.at(prediction.size).softmax(dim=1))
+        return judgement, discriminators.loss(judgement, REAL, prediction, prediction.pixels)
 
     def discriminator_terms(self, batch: TrainBatch) -> Iterator[Tensor]:
         """L_D of this step's predictions and of label maps drawn for it."""
@@ -264,11 +240,7 @@ def _totals(counts: Iterable[tuple[str, Tensor]]) -> dict[str, Tensor]:
 
 
 def refuse_none_class(model: SegmentationModel) -> None:
-    """Refuse a model whose heads have a channel that is no class.
-
-    Raises:
-        ValueError: If they do.
-    """
+    """Refuse a model whose heads have a channel that is no class."""
     if model.config.none_class:
         raise ValueError(
             "adversarial terms and latent classes need a head channel for each class and no other; found "
@@ -317,31 +289,13 @@ class SourceOrTarget(nn.Module):
         self.networks = nn.ModuleDict({level: Discriminator(classes) for level in levels})
 
     def judge(self, level: str, logits: ScoreMap, size: tuple[int, int]) -> Tensor:
-        """What a discriminator says of a prediction.
-
-        Args:
-            level: Its level.
-            logits: (N, C, h, w).
-            size: Height and width of the images, (H, W).
-
-        Returns:
-            Logits of being a prediction for the target, (N, 1, H // 32, W // 32).
-        """
-        maps = logits.at(size).softmax(dim=1)
+        """Logits of being a prediction for the target, (N, 1, H // 32, W // 32), for images of size (H, W)."""
         network = cast(Discriminator, self.networks[level])
-        return cast(Tensor, network(maps.to(network.classifier.weight.dtype)))
+        return cast(Tensor, network(logits.at(size).softmax(dim=1).to(network.classifier.weight.dtype)))
 
     def loss(self, judgement: Tensor, side: float) -> Tensor:
         """How far a judgement is from ``SOURCE`` or ``TARGET``: the mean over (N, 1, h, w), without upsampling."""
         return adversarial_loss(judgement, side, least_squares=self.least_squares)
-
-    def deceive(self, logits: Mapping[str, ScoreMap], size: tuple[int, int]) -> Iterator[tuple[str, Tensor]]:
-        """L_adv of each level, for predictions (N, C, h, w) of the target that are to look like those for the source.
-
-        It is the loss of a discriminator, which does not move, on the wrong label.
-        """
-        for level in self.networks:
-            yield level, self.loss(self.judge(level, logits[level], size), SOURCE)
 
     def losses(self, seen: Iterable[Levels], means: Means) -> Iterator[Tensor]:
         """L_D of each level: one half for the source, one half for the target.
@@ -350,16 +304,13 @@ class SourceOrTarget(nn.Module):
             seen: What the model predicted in this step.
             means: Where to note losses, and how often the discriminators are right.
         """
+        border = 0.5 * (SOURCE + TARGET) if self.least_squares else 0.0
         for one in seen:
             title = "source" if one.side == SOURCE else "target"
             for level in self.networks:
                 judgement = self.judge(level, one.logits[level], one.size)
                 loss = self.loss(judgement, one.side)
                 means.add(f"{level}/discriminator_on_{title}", loss)
-                means.add(f"{level}/discriminator_right_on_{title}", self.right(judgement, one.side))
+                right = ((judgement > border) == (one.side == TARGET)).float().mean()
+                means.add(f"{level}/discriminator_right_on_{title}", right)
                 yield 0.5 * one.share * loss
-
-    def right(self, judgement: Tensor, side: float) -> Tensor:
-        """Share of judgements that are nearer to the true side than to the other, a scalar."""
-        border = 0.5 * (SOURCE + TARGET) if self.least_squares else 0.0
-        return ((judgement > border) == (side == TARGET)).float().mean()

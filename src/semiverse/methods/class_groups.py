@@ -39,15 +39,7 @@ GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
 
 
 def group_tables(model: SegmentationModel, groups: Mapping[str, Mapping[str, str]] | None) -> dict[str, list[int]]:
-    """``group_table`` of every label space of a model, by the key of its head.
-
-    Args:
-        model: The model.
-        groups: Name of each class's group, by domain; None: the groupings of this library.
-
-    Raises:
-        ValueError: If a class has no group, or there is no such domain or class.
-    """
+    """``group_table`` of every label space of a model, by the key of its head; groups are given by domain."""
     own = {model.space_key(domain): dict(table) for domain, table in (groups or {}).items()}
     given_first = sorted(model.heads, key=lambda key: key not in own)
     return {key: group_table(model.label_spaces[key], own.get(key)) for key in given_first}
@@ -74,7 +66,13 @@ def group_table(space: LabelSpace, groups: Mapping[str, str] | None = None) -> l
         ValueError: If a class has no group, or a group is given for a class that there is not.
     """
     if groups is None:
-        groups = _own_groups(space)
+        own = [{title: name for name, titles in one.items() for title in titles} for one in GROUPS.values()]
+        groups = next((one for one in own if set(space.classes) == set(one)), None)
+    if groups is None:
+        raise ValueError(
+            f"this library has no grouping of label space {space.name}; expected one of the method's own: set groups "
+            "to the name of each class's group"
+        )
     missing = [title for title in space.classes if title not in groups]
     strange = sorted(set(groups) - set(space.classes))
     if missing or strange:
@@ -84,14 +82,3 @@ def group_table(space: LabelSpace, groups: Mapping[str, str] | None = None) -> l
         )
     numbers = {name: i for i, name in enumerate(dict.fromkeys(groups[title] for title in space.classes))}
     return [numbers[groups[title]] for title in space.classes]
-
-
-def _own_groups(space: LabelSpace) -> dict[str, str]:
-    for groups in GROUPS.values():
-        group_of = {title: name for name, titles in groups.items() for title in titles}
-        if set(space.classes) == set(group_of):
-            return group_of
-    raise ValueError(
-        f"this library has no grouping of label space {space.name}; expected one of the method's own: set groups to "
-        "the name of each class's group"
-    )

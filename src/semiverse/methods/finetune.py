@@ -5,8 +5,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from semiverse.methods.declarations import ALWAYS, Role
-from semiverse.methods.method import Method
+from semiverse.methods.method import ALWAYS, Method, Role
 from semiverse.mixture import TrainBatch
 from semiverse.models import SegmentationModel
 

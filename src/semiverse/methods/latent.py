@@ -23,14 +23,12 @@ from semiverse.methods.adversary import (
     unlabeled_first,
 )
 from semiverse.methods.class_groups import group_tables, grouped
-from semiverse.methods.declarations import Curve, Role
-from semiverse.methods.method import Method, Opponent, labeled_pixels
+from semiverse.methods.method import Curve, Method, Opponent, Role, labeled_pixels
 from semiverse.mixture import DomainMixture, Draws, TrainBatch
 from semiverse.models import SegmentationModel
 from semiverse.upsampling import ScoreMap
 
-IN_USE = "Latent classes that some class predicts with a probability above 0.1, and above 0.9"
-SecondBranch = Literal["latent", "groups", "classes", "twin"]
+IN_USE = "Latent classes that some class predicts with a probability above 0.1, and above 0.9", "latent classes"
 
 
 class Latent(Method):
@@ -72,19 +70,15 @@ class Latent(Method):
         **RECORDS,
         "latent": Curve("Entropy of the class given the latent class", "nats per pixel"),
         "consistency": Curve("Cross entropy of implied with found latent classes", "nats per pixel"),
-        "effective_latent_classes_0.1": Curve(
-            IN_USE, "latent classes", "effective_latent_classes", " above 0.1", scale="whole"
-        ),
-        "effective_latent_classes_0.9": Curve(
-            IN_USE, "latent classes", "effective_latent_classes", " above 0.9", scale="whole"
-        ),
+        "effective_latent_classes_0.1": Curve(*IN_USE, "effective_latent_classes", " above 0.1", "whole"),
+        "effective_latent_classes_0.9": Curve(*IN_USE, "effective_latent_classes", " above 0.9", "whole"),
     }
 
     def __init__(
         self,
         model: SegmentationModel,
         latent_classes: int = 20,
-        branch: SecondBranch = "latent",
+        branch: Literal["latent", "groups", "classes", "twin"] = "latent",
         groups: Mapping[str, Mapping[str, str]] | None = None,
         latent_weight: float = 1.0,
         consistency_weight: float = 0.1,
@@ -101,7 +95,7 @@ class Latent(Method):
         super().__init__(model)
         refuse_none_class(model)
         weights = (labeled_adversary, unlabeled_adversary, pseudo_weight)
-        self.adversary = LabelMapAdversary(model, *weights, threshold, discriminator_lr, self.means)
+        self.adversary = LabelMapAdversary(model, weights, threshold, discriminator_lr, self.means)
         self.pseudo_from = pseudo_from
         self.branch, self.gradient, self.average_over = branch, gradient, average_over
         self.latent_weight, self.consistency_weight = latent_weight, consistency_weight

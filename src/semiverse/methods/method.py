@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -11,11 +11,47 @@ from semiverse.data import Sample
 from semiverse.distributed import mean_over_processes
 from semiverse.labels import IGNORE
 from semiverse.losses import cross_entropy
-from semiverse.methods.declarations import Curve, Role
 from semiverse.methods.optimizer import AS_PUBLISHED, Optimizer
 from semiverse.mixture import DomainMixture, Draws, TrainBatch
 from semiverse.models import SegmentationModel
 from semiverse.upsampling import ScoreMap
+
+ALWAYS = ""
+"""The key in ``reads`` of what a method does whatever its options are."""
+
+
+class Role(NamedTuple):
+    """What training does where an option is not zero, false or null.
+
+    Args:
+        kind: It reads unlabelled images, adds something on labelled ones, or starts from another domain's network.
+        words: What that is, as a verdict says it: "unlabelled images", "label embeddings as anchor".
+    """
+
+    kind: Literal["labeled", "unlabeled", "transfer"]
+    words: str
+
+
+class Curve(NamedTuple):
+    """How a recorded number is shown.
+
+    Args:
+        title: What it is; of a panel with several of them, what they are together.
+        unit: What stands at the axis.
+        panel: Numbers with the same panel are drawn together; empty: alone.
+        legend: What tells it apart there.
+        scale: Of the axis: any values, whole numbers, or logarithms with zero at the bottom.
+        factor: Brings values to the unit.
+        by_class: There is one for each class, recorded as ``NAME/CLASS``.
+    """
+
+    title: str
+    unit: str
+    panel: str = ""
+    legend: str = ""
+    scale: Literal["linear", "whole", "log"] = "linear"
+    factor: float = 1.0
+    by_class: bool = False
 
 
 class Opponent(NamedTuple):
@@ -141,6 +177,18 @@ class Method(nn.Module):
     def epoch_ends(self) -> bool:
         """Whether the labelled images have just been seen once more; asked after a step."""
         return self.steps_done % self.data.steps_per_epoch == 0
+
+
+def declared(method: type) -> dict[str, Any]:
+    """What a method class declares, as plain values: ``reads`` by option, ``records`` by the last part of a column."""
+    reads: Mapping[str, Role] = getattr(method, "reads", {})
+    records: dict[str, Curve] = {}
+    for kind in reversed(method.__mro__):
+        records |= vars(kind).get("records", {})
+    return {
+        "reads": {option: role._asdict() for option, role in reads.items()},
+        "records": {name: curve._asdict() for name, curve in records.items()},
+    }
 
 
 class Means:

@@ -101,14 +101,13 @@ def parameter_groups(
     Returns:
         Three groups, each with "params" and with its "factor" on the learning rate.
     """
-    encoders = {p for network in model.networks.values() for p in network.get_submodule("encoder").parameters()}
-    decoders = {
-        p for network in model.networks.values() for p in network.get_submodule("decoder").parameters()
-    } - encoders
-    distinct = dict.fromkeys(learning)
-    behind = [p for p in distinct if p not in encoders and p not in decoders]
-    return [
-        {"params": [p for p in distinct if p in encoders], "factor": 1.0},
-        {"params": [p for p in distinct if p in decoders], "factor": optimizer.decoder_factor},
-        {"params": behind, "factor": optimizer.head_factor},
-    ]
+    encoders, decoders = (
+        {p for network in model.networks.values() for p in network.get_submodule(part).parameters()}
+        for part in ("encoder", "decoder")
+    )
+    factors = (1.0, optimizer.decoder_factor, optimizer.head_factor)
+    groups: list[dict[str, Any]] = [{"params": [], "factor": factor} for factor in factors]
+    for parameter in dict.fromkeys(learning):
+        place = 0 if parameter in encoders else 1 if parameter in decoders else 2
+        groups[place]["params"].append(parameter)
+    return groups

@@ -11,8 +11,7 @@ from semiverse.distributed import process_count
 from semiverse.embeddings.estimate import ClassMeans
 from semiverse.embeddings.sources import FeatureRows, Given, RowSource
 from semiverse.losses import assignment_entropy, cross_entropy, entropy
-from semiverse.methods.declarations import Curve, Role
-from semiverse.methods.method import Method, labeled_pixels, ramp
+from semiverse.methods.method import Curve, Method, Role, labeled_pixels, ramp
 from semiverse.mixture import Draws, TrainBatch
 from semiverse.models import SegmentationModel
 
@@ -132,9 +131,8 @@ class Universal(Method):
 
     def anchor_loss(self, features: Tensor, sample: Sample, domain: str) -> Tensor:
         """Cross entropy of labelled pixels' similarities with their own labels; a label is the sum of its K rows."""
-        space = self.model.space_key(domain)
-        scores = self.label_embeddings.scores(features, [space])
-        classes, total = self.label_embeddings.row_classes(space), labeled_pixels(sample.mask)
+        space, total = self.model.space_key(domain), labeled_pixels(sample.mask)
+        scores, classes = self.label_embeddings.scores(features, [space]), self.label_embeddings.row_classes(space)
         loss = cross_entropy(scores, sample.mask, classes, total)
         self.means.add(f"{domain}/anchor", loss)
         return loss
@@ -174,6 +172,5 @@ class Universal(Method):
         by_embedding = self.label_embeddings.logits(features, self.model.space_key(domain)).values.argmax(dim=1)
         agreed = by_embedding == self.model.classify(features, domain).values.argmax(dim=1)
         self.means.add(f"{domain}/agreement", agreed.double().mean())
-        self.means.add(
-            f"{domain}/projection_norm", self.label_embeddings.projection(features).float().norm(dim=1).mean()
-        )
+        norms = self.label_embeddings.projection(features).float().norm(dim=1)
+        self.means.add(f"{domain}/projection_norm", norms.mean())

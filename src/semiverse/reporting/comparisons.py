@@ -4,7 +4,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from statistics import mean
 from typing import Any, Literal, NamedTuple
 
-from semiverse.methods.declarations import ALWAYS
+from semiverse.methods.method import ALWAYS
 from semiverse.reporting.runs import Protocol, RunFacts, Setting
 from semiverse.reporting.scores import flattened, protocols
 from semiverse.reporting.verdicts import Change, Comparison, Difference, paired_difference

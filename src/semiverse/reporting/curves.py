@@ -11,7 +11,7 @@ from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator, StrMethodFormatter
 
-from semiverse.methods.declarations import Curve
+from semiverse.methods.method import Curve
 from semiverse.reporting.figures import LINES, STYLE, Picture, line_color, line_style
 from semiverse.reporting.runs import (
     Protocol,

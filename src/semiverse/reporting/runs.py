@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from semiverse.configuration import load_yaml, modernized
-from semiverse.methods.declarations import Curve, Role, declared
+from semiverse.methods.method import Curve, Role, declared
 from semiverse.run import Run
 
 

@@ -10,7 +10,8 @@ from semiverse.files import write_atomically
 from semiverse.methods import Method
 from semiverse.mixture import TrainBatch
 from semiverse.run import Run
-from semiverse.training.labeled import LABELED
+
+LABELED = "labeled.json"
 
 
 class NonFiniteLossError(FloatingPointError):
@@ -27,43 +28,37 @@ class NonFiniteLossError(FloatingPointError):
 
     def __init__(self, step: int, term: str, value: float, recorded: list[str], batch: TrainBatch, remedy: str) -> None:
         kinds = {"labeled": batch.labeled, "unlabeled": batch.unlabeled, "ground_truth": batch.ground_truth}
-        images = {kind: {name: sample.id for name, sample in samples.items()} for kind, samples in kinds.items()}
+        images = {k: {name: sample.id for name, sample in samples.items()} for k, samples in kinds.items() if samples}
         self.facts: dict[str, Any] = {
             "step": step,
             "term": term,
             "value": str(value),  # as JSON knows no such number
             "losses": recorded,
-            "images": {kind: samples for kind, samples in images.items() if samples},
+            "images": images,
         }
         named = f" ({', '.join(recorded)})" if recorded else ""
         super().__init__(
-            f"the loss {term}{named} is {value} at step {step}, on images {self.facts['images']}; expected a finite "
-            f"number: {remedy}"
+            f"the loss {term}{named} is {value} at step {step}, on images {images}; expected a finite number: {remedy}"
         )
 
 
 class BeforeStep:
-    """What a step changes before its losses are known: statistics and means; nothing else has moved by then.
-
-    Args:
-        method: Whose.
-    """
+    """What a step changes before its losses are known: statistics and means; nothing else has moved by then."""
 
     def __init__(self, method: Method) -> None:
         self.method = method
         self._buffers = [torch.empty_like(buffer) for buffer in method.buffers()]
-        self._sums: dict[str, Tensor] = {}
-        self._counts: dict[str, int] = {}
+        self._means: tuple[dict[str, Tensor], dict[str, int]] = {}, {}
 
     def remember(self) -> None:
         """Keep how it is now."""
-        self._sums, self._counts = dict(self.method.means.sums), dict(self.method.means.counts)
+        self._means = dict(self.method.means.sums), dict(self.method.means.counts)
         torch._foreach_copy_(self._buffers, list(self.method.buffers()))
 
     @torch.no_grad()
     def restore(self) -> None:
         """Make it again as it was."""
-        self.method.means.sums, self.method.means.counts = self._sums, self._counts
+        self.method.means.sums, self.method.means.counts = self._means
         torch._foreach_copy_(list(self.method.buffers()), self._buffers)
 
 

@@ -16,14 +16,14 @@ from lightning_fabric import Fabric
 from torch import Tensor
 
 from semiverse.distributed import average_gradients, mean_over_processes
+from semiverse.evaluation.confusion import ConfusionMatrix
 from semiverse.methods import Method, Opponent, Optimizer
 from semiverse.methods.optimizer import parameter_groups
 from semiverse.mixture import TrainBatch
 from semiverse.run import Run
-from semiverse.training.checkpoint import Checkpoint
 from semiverse.training.failure import BeforeStep, NonFiniteLossError, write_failure
-from semiverse.training.recorder import Recorder
-from semiverse.training.validation import validate
+from semiverse.training.recorder import Checkpoint, Recorder
+from semiverse.upsampling import argmax
 
 
 class Callback:
@@ -132,9 +132,14 @@ class Players:
             opponent.network.requires_grad_(True)
             self._back_propagate(opponent.terms(batch), optimizer, batch)
         rates = [self.optimizer.lr or 0.0, *(opponent.lr for opponent in self.opponents)]
-        share = self._share
+        share, clip = self._share, self.optimizer.clip
         for optimizer, rate in zip(self.optimizers, rates, strict=True):
-            self._move(optimizer, rate * share)
+            for group in optimizer.param_groups:
+                group["lr"] = rate * share * group["factor"]
+            average_gradients([p for group in optimizer.param_groups for p in group["params"]])
+            if clip is not None:
+                self.fabric.clip_gradients(method, optimizer, max_norm=clip, error_if_nonfinite=False)
+            optimizer.step()
         method.steps_done += 1
         method.after_step()
 
@@ -156,15 +161,42 @@ class Players:
                 raise NonFiniteLossError(self.method.steps_done, term_of, value, wrong, batch, remedy)
             self.fabric.backward(term)
 
-    def _move(self, optimizer: torch.optim.Optimizer, learning_rate: float) -> None:
-        """Make the gradients those of all processes, limit them and step; every group has a factor on the rate."""
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate * group["factor"]
-        average_gradients([p for group in optimizer.param_groups for p in group["params"]])
-        if self.optimizer.clip is not None:
-            clip = self.optimizer.clip
-            self.fabric.clip_gradients(self.method, optimizer, max_norm=clip, error_if_nonfinite=False)
-        optimizer.step()
+
+@torch.inference_mode()
+def validate(fabric: Fabric, method: Method) -> dict[str, float]:
+    """Mean IoU of every domain by decoder, and by label embedding where there are any, and what the method adds.
+
+    Returns:
+        Scores by name: ``DOMAIN/miou``, their sum over the domains that have labels to validate with, and more.
+    """
+    method.eval()
+    model, data = method.result(), method.data
+    columns = ["miou"] if model.label_embeddings is None else ["miou", "miou_by_embedding"]
+    counted = {
+        f"{domain}/{column}": ConfusionMatrix(len(space)).to(fabric.device)
+        for column in columns
+        for domain, space in model.label_spaces.items()
+    }
+    loaders = data.validation(fabric.global_rank, fabric.world_size)
+    for domain, loader in zip(data.domains, loaders, strict=True):
+        for sample in loader:
+            sample = fabric.to_device(sample)
+            with fabric.autocast():
+                features = model.features(sample.image, domain)
+                logits = [model.classify(features, domain)]
+                if model.label_embeddings is not None:
+                    logits.append(model.label_embeddings.logits(features, model.space_key(domain)))
+                for column, one in zip(columns, logits, strict=True):
+                    best = argmax(one, (sample.mask.shape[1], sample.mask.shape[2]))
+                    counted[f"{domain}/{column}"].update(best, sample.mask)
+                method.observe(features, domain)
+    mious = {name: matrix.compute().miou for name, matrix in counted.items()}
+    scores = {name: miou for name, miou in mious.items() if name.endswith("/miou")}
+    scores["sum_miou"] = sum(miou for miou in scores.values() if not math.isnan(miou))
+    scores |= mious
+    scores |= method.measures()
+    method.train()
+    return scores
 
 
 def step_seed(seed: int, rank: int, step: int) -> int:
@@ -178,11 +210,7 @@ def interruptible() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
     finally:

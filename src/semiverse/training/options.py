@@ -3,7 +3,7 @@
 import logging
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from difflib import get_close_matches
 from typing import Any
 
@@ -28,8 +28,6 @@ INSTEAD = {
     "callbacks": "callbacks, beside trainer,",
     "profiler": "a callback that calls torch.profiler",
 }
-EPOCHS = 200
-"""Length of a training where none is given (Kalluri et al. (2019), 4.1)."""
 
 
 def trainer_options(given: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -44,28 +42,23 @@ def trainer_options(given: Mapping[str, Any] | None) -> dict[str, Any]:
     for name in options:
         if name not in KNOWN:
             near = get_close_matches(name, KNOWN, n=1)
-            hint = (
-                f": set {INSTEAD[name]} instead" if name in INSTEAD else f"; did you mean {near[0]!r}?" if near else ""
-            )
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            hint = f": set {INSTEAD[name]} instead" if name in INSTEAD else hint
             raise ValueError(f"trainer has no option {name!r}; expected {', '.join(KNOWN)}{hint}")
     for name in LENGTH:
         value = options.get(name)
         if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
             raise ValueError(f"trainer {name} is {value!r}; expected a whole number of at least 1: correct it")
-    if options.get("max_steps") is None and options.get("max_epochs") is None:
-        options["max_epochs"] = EPOCHS
+    if all(options.get(name) is None for name in LENGTH):
+        options["max_epochs"] = 200  # Kalluri et al. (2019), 4.1
     options.setdefault("devices", 1)
     return options
 
 
 def total_steps(options: Mapping[str, Any], steps_per_epoch: int) -> int:
     """Steps of a training of this length; of two lengths the shorter one."""
-    lengths: list[int] = []
-    if options.get("max_steps") is not None:
-        lengths.append(options["max_steps"])
-    if options.get("max_epochs") is not None:
-        lengths.append(options["max_epochs"] * steps_per_epoch)
-    return min(lengths)
+    lengths: list[int] = [options.get("max_steps") or 0, (options.get("max_epochs") or 0) * steps_per_epoch]
+    return min(length for length in lengths if length)
 
 
 def build_fabric(options: Mapping[str, Any], callbacks: Sequence[object] = (), logger: Logger | None = None) -> Fabric:
@@ -86,10 +79,9 @@ def build_fabric(options: Mapping[str, Any], callbacks: Sequence[object] = (), l
     try:
         return Fabric(**passed_on, callbacks=list(callbacks), loggers=logger)
     except Exception as error:  # Fabric's own kinds have no common base
-        listed = ", ".join(f"{name}: {value}" for name, value in passed_on.items())
-        raise ValueError(
-            f"trainer ({listed}) cannot be used: {error}; expected what this machine has: change it"
-        ) from error
+        given = ", ".join(f"{name}: {value}" for name, value in passed_on.items())
+        message = f"trainer ({given}) cannot be used: {error}; expected what this machine has: change it"
+        raise ValueError(message) from error
 
 
 def process_number(fabric: Fabric) -> int:
@@ -100,21 +92,13 @@ def process_number(fabric: Fabric) -> int:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keep back the advice and warnings of Fabric and torch, which users of this library cannot act on.
-
-    Nothing is kept back where the library's own logger is set to debug.
-    """
+    """Keep back advice of Fabric and torch that users cannot act on, unless the library's logger is set to debug."""
     if logging.getLogger("semiverse").isEnabledFor(logging.DEBUG):
         yield
         return
-    talkers = [logging.getLogger(name) for name in ("lightning_fabric", "lightning.fabric", "torch")]
-    levels = [talker.level for talker in talkers]
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), ExitStack() as afterwards:
         warnings.filterwarnings("ignore", module=r"(lightning_fabric|lightning_utilities|torch)\b")
-        for talker in talkers:
+        for talker in map(logging.getLogger, ("lightning_fabric", "lightning.fabric", "torch")):
+            afterwards.callback(talker.setLevel, talker.level)
             talker.setLevel(logging.ERROR)
-        try:
-            yield
-        finally:
-            for talker, level in zip(talkers, levels, strict=True):
-                talker.setLevel(level)
+        yield

@@ -1,24 +1,31 @@
-"""What a training writes while it goes: scores, checkpoints, weights, and how far it is."""
+"""What a training writes while it goes: scores, checkpoints, weights, and how far it is.
 
+A checkpoint holds everything that a training goes on from, so that a resumed one is the same bit for bit.
+"""
+
+import io
 import json
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any, Literal
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Literal
 
+import torch
 from lightning_fabric import Fabric
 from safetensors import SafetensorError
+from torch.optim import Optimizer
 
+from semiverse.distributed import mean_over_processes, process_count
 from semiverse.files import FULL_DISK, write_atomically
 from semiverse.methods import Method
 from semiverse.mixture import TrainBatch
 from semiverse.models import SegmentationModel
 from semiverse.progress import Progress
 from semiverse.run import Run
-from semiverse.training.checkpoint import Checkpoint
 
-LOOK_EVERY = 5
-"""Steps between looks at the losses: each waits for the device."""
+FORMAT = 2
+"""Of the entries of a checkpoint; 1 was Lightning's."""
 
 
 class Recorder:
@@ -50,11 +57,9 @@ class Recorder:
         """Show where a training is, from the step that it has reached."""
         self.method, self.fabric = method, fabric
         self._started = self._since = time.perf_counter()
-        if not fabric.is_global_zero:
-            yield
-            return
-        title = self.run.folder.name
-        with Progress(title, method.total_steps, "steps", method.steps_done, delay=0) as self._progress:
+        title, length = self.run.folder.name, method.total_steps
+        shown = Progress(title, length, "steps", method.steps_done, delay=0) if fabric.is_global_zero else nullcontext()
+        with shown as self._progress:
             yield
 
     def count(self, batch: TrainBatch) -> None:
@@ -62,10 +67,10 @@ class Recorder:
         samples = [*batch.labeled.values(), *batch.unlabeled.values()]
         self._images += sum(len(sample.image) for sample in samples) * self.fabric.world_size
         if self._progress is not None:
-            shown = self._progress.drawn and self.method.steps_done % LOOK_EVERY == 0
+            shown = self._progress.drawn and self.method.steps_done % 5 == 0  # as each look waits for the device
             self._progress.advance(note=short_means(self.method) if shown else "")
 
-    def write_row(self, scores: dict[str, float], learning_rate: float, checkpoint: Checkpoint) -> dict[str, float]:
+    def write_row(self, scores: dict[str, float], learning_rate: float, checkpoint: "Checkpoint") -> dict[str, float]:
         """Write a row of scores, the model if it is the best so far, and checkpoints."""
         method, seconds = self.method, time.perf_counter() - self._since
         checkpoint.share_means()
@@ -78,7 +83,8 @@ class Recorder:
         if self.fabric.is_global_zero:
             self.run.append_metrics(row)
             listed = "  ".join(f"{name} {value:.3f}" for name, value in scores.items())
-            self._say(f"step {method.steps_done:>6} of {method.total_steps}: {listed}")
+            if self._progress is not None:
+                self._progress.say(f"step {method.steps_done:>6} of {method.total_steps}: {listed}")
             if improved and self.keep == "best":
                 save_model(self.run, method.result())
         checkpoint.save(self.run.best if improved else self.run.last)
@@ -93,40 +99,22 @@ class Recorder:
             return
         if self.keep == "last" or not self.run.model.is_dir():
             save_model(self.run, self.method.result())
-        facts = {"steps": self.method.steps_done, "seconds": round(self._seconds(), 1), "best_sum_miou": self.best}
+        facts = {"steps": self.method.steps_done, "seconds": round(self.seconds_spent(), 1), "best_sum_miou": self.best}
         write_atomically(self.run.folder / "finished.json", json.dumps(facts | {"best_step": self.best_step}) + "\n")
-        self._say(self._summary())
-
-    def state(self) -> dict[str, Any]:
-        """The best score so far, and the time spent."""
-        return {"best": self.best, "best_step": self.best_step, "seconds": self._seconds()}
-
-    def go_on(self, state: dict[str, Any]) -> None:
-        """Go on with them."""
-        self.best, self.best_step, self.seconds = (state[name] for name in ("best", "best_step", "seconds"))
-
-    def _seconds(self) -> float:
-        return self.seconds + time.perf_counter() - self._started
-
-    def _say(self, line: str) -> None:
-        if self._progress is not None:
-            self._progress.say(line)
-
-    def _summary(self) -> str:
-        """What the model folder holds, in a line."""
         step = self.best_step if self.keep == "best" else self.method.steps_done
         rows = [row for row in self.run.read_metrics() if int(row["step"]) == step]
         scores = [f"{name} {float(value):.3f}" for row in rows for name, value in row.items() if name.endswith("miou")]
-        what = "best" if self.keep == "best" else "last"
-        return f"{self.run.model}: {what} weights, of step {step}: {'  '.join(scores)} ({self._seconds():.0f} s)"
+        holds = f"{self.run.model}: {self.keep} weights, of step {step}"
+        if self._progress is not None:
+            self._progress.say(f"{holds}: {'  '.join(scores)} ({self.seconds_spent():.0f} s)")
+
+    def seconds_spent(self) -> float:
+        """Time of all starts together."""
+        return self.seconds + time.perf_counter() - self._started
 
 
 def save_model(run: Run, model: SegmentationModel) -> None:
-    """Replace the model folder of a run.
-
-    Raises:
-        OSError: If it cannot be written; the previous model stays.
-    """
+    """Replace the model folder of a run; if it cannot be written, the previous model stays."""
     try:
         model.save(run.model)
     except (OSError, SafetensorError) as error:
@@ -139,3 +127,74 @@ def short_means(method: Method) -> str:
     kinds = list(dict.fromkeys(name.split("/")[-1] for name in means))[:4]
     of_kind = {kind: [value for name, value in means.items() if name.split("/")[-1] == kind] for kind in kinds}
     return ", ".join(f"{kind} {sum(values) / len(values):.3f}" for kind, values in of_kind.items())
+
+
+class Checkpoint:
+    """Reads and writes the state of a training.
+
+    Args:
+        fabric: Whose precision may have a state, and which process writes.
+        method: What is trained.
+        optimizers: What moves it, and its opponents.
+        recorder: What the run has seen so far.
+    """
+
+    def __init__(self, fabric: Fabric, method: Method, optimizers: Sequence[Optimizer], recorder: Recorder) -> None:
+        self.fabric, self.method, self.optimizers, self.recorder = fabric, method, optimizers, recorder
+
+    def save(self, path: Path) -> None:
+        """Write a checkpoint, whole or not at all; every process goes on from the one.
+
+        Raises:
+            OSError: If it cannot be written; the previous one stays.
+        """
+        self.share_means()
+        if self.fabric.is_global_zero:
+            write_atomically(path, self.content())
+
+    def content(self) -> bytes:
+        """The file."""
+        method, recorder, buffer = self.method, self.recorder, io.BytesIO()
+        state = {
+            "format": FORMAT,
+            "state_dict": method.state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
+            "steps_done": method.steps_done,
+            "means": {"sums": method.means.sums, "counts": method.means.counts},
+            "precision": self.fabric.strategy.precision.state_dict(),
+            "recorder": {"best": recorder.best, "best_step": recorder.best_step, "seconds": recorder.seconds_spent()},
+        }
+        torch.save(state, buffer)
+        return buffer.getvalue()
+
+    def load(self, path: Path) -> None:
+        """Go on from a checkpoint, if there is one.
+
+        Raises:
+            ValueError: If a version of this library wrote it whose trainings cannot be gone on with.
+        """
+        if not path.is_file():
+            return
+        state = torch.load(path, map_location=self.fabric.device, weights_only=True)
+        if state.get("format") != FORMAT:
+            raise ValueError(
+                f"{path} is a checkpoint of an earlier version of semiverse; expected one of this version, as only "
+                "that can be resumed: evaluate or predict with its model, start from it with model.weights, or train "
+                "into another --out"
+            )
+        method = self.method
+        method.load_state_dict(state["state_dict"])
+        for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(saved)
+        method.steps_done = state["steps_done"]
+        method.means.sums, method.means.counts = state["means"]["sums"], state["means"]["counts"]
+        self.fabric.strategy.precision.load_state_dict(state["precision"])
+        recorder, seen = self.recorder, state["recorder"]
+        recorder.best, recorder.best_step, recorder.seconds = seen["best"], seen["best_step"], seen["seconds"]
+
+    def share_means(self) -> None:
+        """Make losses of one process those of all: each is normalised so that their mean is the batch's."""
+        means = self.method.means
+        if process_count() > 1 and means.sums:
+            together = mean_over_processes(torch.stack(list(means.sums.values())))
+            means.sums = dict(zip(means.sums, together.unbind(), strict=True))

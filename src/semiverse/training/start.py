@@ -1,4 +1,4 @@
-"""How a training starts: a method with its model, data and length, and what the run notes about that."""
+"""How a training starts: a method with its model, data and length, and what the run notes, such as which labels."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -7,13 +7,15 @@ from typing import Any
 from lightning_fabric import seed_everything
 from lightning_fabric.loggers.tensorboard import TensorBoardLogger
 
+from semiverse.data import digest
 from semiverse.files import write_atomically
 from semiverse.methods import Method, Optimizer
-from semiverse.methods.declarations import declared
+from semiverse.methods.method import declared
 from semiverse.mixture import DomainMixture
+from semiverse.mixture.domain import labeling_facts
 from semiverse.models import ModelConfig, SegmentationModel
 from semiverse.run import Run
-from semiverse.training.labeled import note_labeled
+from semiverse.training.failure import LABELED
 from semiverse.training.loop import fit
 from semiverse.training.options import build_fabric, process_number, quiet, total_steps
 from semiverse.training.recorder import Recorder
@@ -51,10 +53,45 @@ def refuse_mixed_sizes(data: DomainMixture) -> None:
         known = [content.size for content in data.contents(name, domain.train) if content.size is not None]
         sizes = sorted({domain.resolution.of(*size) for size in known})
         if len(sizes) > 1:
-            first, last = sizes[0], sizes[-1]
             raise ValueError(
-                f"domain {name}: training images have {len(sizes)} sizes (height, width), such as {first} and {last}; "
-                f"expected one, as whole images form a batch: set data.crop, or data.domains.{name}.resolution.size"
+                f"domain {name}: training images have {len(sizes)} sizes (height, width), such as {sizes[0]} and "
+                f"{sizes[-1]}; expected one, as whole images form a batch: set data.crop, or "
+                f"data.domains.{name}.resolution.size"
+            )
+
+
+def note_labeled(run: Run, data: DomainMixture) -> None:
+    """Write ids, rule, seed and digest of the labelled images of every domain to ``labeled.json``."""
+    facts = {name: labeling_facts(data.domains[name], records, data.seed) for name, records in data.labeled.items()}
+    write_atomically(run.folder / LABELED, json.dumps(facts, indent=1) + "\n")
+
+
+def refuse_other_labels(run: Run, data: DomainMixture) -> None:
+    """Make sure that the labelled images are those that a run began with.
+
+    The configuration is the same, but the files may not be: with one image more a draw gives others, and a list may
+    have been edited.
+
+    Raises:
+        ValueError: If they are not.
+    """
+    path = run.folder / LABELED
+    if not path.is_file():
+        return
+    kept: dict[str, dict[str, Any] | list[str]] = json.loads(path.read_text(encoding="utf-8"))
+    for name, records in data.labeled.items():
+        ids, facts = [record.id for record in records], kept[name]
+        if isinstance(facts, list):  # as runs of version 0.1 have it
+            facts = {"ids": facts, "sha256": digest(facts)}
+        if facts["sha256"] != digest(ids):
+            gone, added = sorted({*facts["ids"]} - {*ids}), sorted({*ids} - {*facts["ids"]})
+            changes = [f"{len(gone)} of {len(facts['ids'])} left, such as {gone[0]}"] if gone else []
+            changes += [f"{len(added)} came, such as {added[0]}"] if added else []
+            raise ValueError(
+                f"domain {name}: the labelled images are not those that {run.folder} began with "
+                f"({', '.join(changes) or 'the same in another order'}); expected the "
+                "same, as a run must not change its labels: restore the files or the list "
+                f"({path} names the images), or choose another --out"
             )
 
 
