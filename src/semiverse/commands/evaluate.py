@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from semiverse.evaluation.confusion import ConfusionMatrix, Scores, Variant, miou
+from semiverse.evaluation.confusion import ConfusionMatrix, Variant, miou
 from semiverse.evaluation.details import Details, ObservedPredictor
 from semiverse.evaluation.score import by_class, counts, number
 from semiverse.files import write_atomically
@@ -17,8 +17,6 @@ from semiverse.inference.predictor import Predictor
 from semiverse.mixture import DomainMixture
 from semiverse.models import SegmentationModel
 from semiverse.progress import progress
-
-Evaluation = dict[str, Any]
 
 
 def evaluate(
@@ -34,7 +32,7 @@ def evaluate(
     out: Path | None = None,
     classes: list[str] | None = None,
     details: bool = False,
-) -> Evaluation:
+) -> dict[str, Any]:
     """Score a model on labelled images; prints a table and writes ``evaluation.json``.
 
     Args:
@@ -61,8 +59,7 @@ def evaluate(
     """
     started = time.perf_counter()
     model = SegmentationModel.load(run)
-    predictor_type = ObservedPredictor if details else Predictor
-    predictor = predictor_type(model, via, window, resize=full_resolution, device=device)
+    predictor = (ObservedPredictor if details else Predictor)(model, via, window, resize=full_resolution, device=device)
     detailed = Details(predictor) if isinstance(predictor, ObservedPredictor) else None
     names = _scorable(data, split) if domain is None else [domain]
     unknown = [name for name in names if name not in data.domains]
@@ -71,11 +68,12 @@ def evaluate(
             f"the data has no domain {unknown[0]!r}; expected one of {', '.join(data.domains)}: correct --domain"
         )
     known = {title for name in names for title in data.label_spaces[name].classes}
-    if set(classes or ()) - known:
-        listed = ", ".join(sorted(set(classes or ()) - known))
-        raise ValueError(f"there is no class {listed}; expected some of {', '.join(sorted(known))}: correct --classes")
+    if missing := sorted({*(classes or ())} - known):
+        raise ValueError(
+            f"there is no class {', '.join(missing)}; expected some of {', '.join(sorted(known))}: correct --classes"
+        )
     results = {
-        name: _score(predictor, data, name, split, variant, full_resolution, detailed)
+        name: _score(predictor, data, name, split or data.domains[name].val, variant, full_resolution, detailed)
         | {"via": via, "variant": variant}
         for name in names
     }
@@ -88,8 +86,7 @@ def evaluate(
         "seconds": round(time.perf_counter() - started, 1),
     }
     print(table(evaluation, classes))
-    folder = run.parent if run.name == "model" else run
-    file = out or folder / "evaluation.json"
+    file = out or (run.parent if run.name == "model" else run) / "evaluation.json"
     if detailed:
         write_atomically(file.with_name("features.npz"), detailed.features())
     write_atomically(file, json.dumps(evaluation, indent=2) + "\n")
@@ -113,14 +110,13 @@ def _score(
     predictor: Predictor,
     data: DomainMixture,
     name: str,
-    split: str | None,
+    split: str,
     variant: Variant,
     full_resolution: bool,
     detailed: Details | None,
 ) -> dict[str, Any]:
     """Scores of one domain, and its details where they are wanted."""
-    samples = data.evaluation(name, split, full_resolution)
-    space = data.label_spaces[name]
+    samples, space = data.evaluation(name, split, full_resolution), data.label_spaces[name]
     known = predictor.model.label_spaces.get(name)
     if known != space:
         raise ValueError(
@@ -136,23 +132,23 @@ def _score(
             detailed.add(name, sample, found)
     if not confusion.matrix.any():
         raise ValueError(
-            f"domain {name}: no image of split {split or data.domains[name].val!r} has a labelled pixel; expected "
-            "masks to score against: choose another --split"
+            f"domain {name}: no image of split {split!r} has a labelled pixel; expected masks to score against: choose "
+            "another --split"
         )
-    scores: Scores = confusion.compute()
+    scores = confusion.compute()
     return {
         "images": len(samples),
         "miou": number(miou(confusion.matrix, variant)),
         "pixel_accuracy": number(scores.pixel_accuracy),
         "iou": by_class(space.classes, scores.iou.tolist()),
         "confusion": counts(confusion.matrix, space.classes, space.classes),
-        "split": split or data.domains[name].val,
+        "split": split,
         "full_resolution": full_resolution,
         **(detailed.of(name) if detailed else {}),
     }
 
 
-def table(evaluation: Evaluation, classes: Sequence[str] | None = None) -> str:
+def table(evaluation: dict[str, Any], classes: Sequence[str] | None = None) -> str:
     """Scores as text: a line a domain, then a line a class; of ``classes`` alone, where they are given."""
     lines = [f"{'domain':<20} {'images':>6} {'mIoU':>6} {'pixels':>6}"]
     for name, result in evaluation["domains"].items():
