@@ -61,12 +61,11 @@ def evaluate(
     model = SegmentationModel.load(run)
     predictor = (ObservedPredictor if details else Predictor)(model, via, window, resize=full_resolution, device=device)
     detailed = Details(predictor) if isinstance(predictor, ObservedPredictor) else None
-    names = _scorable(data, split) if domain is None else [domain]
-    unknown = [name for name in names if name not in data.domains]
-    if unknown:
+    if domain not in (None, *data.domains):
         raise ValueError(
-            f"the data has no domain {unknown[0]!r}; expected one of {', '.join(data.domains)}: correct --domain"
+            f"the data has no domain {domain!r}; expected one of {', '.join(data.domains)}: correct --domain"
         )
+    names = _scorable(data, split) if domain is None else [domain]
     known = {title for name in names for title in data.label_spaces[name].classes}
     if missing := sorted({*(classes or ())} - known):
         raise ValueError(
@@ -95,15 +94,16 @@ def evaluate(
 
 def _scorable(data: DomainMixture, split: str | None) -> list[str]:
     """Domains that have masks to score against; all of them where none has."""
-    with_masks = [
+    without = [
         name
         for name, domain in data.domains.items()
-        if any(record.mask is not None for record in domain.dataset.subset(split or domain.val))
+        if all(record.mask is None for record in domain.dataset.subset(split or domain.val))
     ]
-    for name in data.domains if with_masks else ():
-        if name not in with_masks:
-            warnings.warn(f"domain {name} has no masks and is not scored", stacklevel=2)
-    return with_masks or list(data.domains)
+    if len(without) == len(data.domains):
+        return without
+    for name in without:
+        warnings.warn(f"domain {name} has no masks and is not scored", stacklevel=2)
+    return [name for name in data.domains if name not in without]
 
 
 def _score(
