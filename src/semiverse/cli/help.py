@@ -17,7 +17,6 @@ from semiverse.configuration.options import (
     find_class,
     item_hint,
     listed,
-    nearest,
     options,
     read_function,
     type_name,
@@ -52,16 +51,15 @@ def topic_help(function: Callable[..., Any], path: Sequence[str], name: str | No
         ValueError: If there is no such option or class.
     """
     hint, dotted = _hint_at(options(function), path), f"--{'.'.join(path)}"
-    if name is None and len(hint.choices) == 1:
-        name = next(iter(hint.choices))
-    if name is None:
+    if name is None and len(hint.choices) > 1:
         about = f"{dotted} takes one of these, or the import path of a class of your own:"
         entries = {title: parse(kind.__doc__ or "").short_description or "" for title, kind in hint.choices.items()}
         return f"{_text(about, entries)}\n\n{dotted}.help NAME lists the options of one of them."
+    name = name or next(iter(hint.choices))
     kind = find_class(name, hint)
     if kind is None:
-        advice = nearest(name, hint.choices, "choose one of them")
-        raise ValueError(f"there is no {hint.base.__name__} {name!r}; expected one of {listed(hint.choices)}: {advice}")
+        expected = listed(hint.choices, name, "choose one of them")
+        raise ValueError(f"there is no {hint.base.__name__} {name!r}; expected one of {expected}")
     known = {f"{dotted}.{title}": option for title, option in hint.options(kind).items()}
     about = f"{kind.__module__}.{kind.__qualname__}\n\n{_description(kind.__doc__)}"
     return _text(about, {title: _meaning(title, option) for title, option in known.items()})
@@ -71,16 +69,12 @@ def _hint_at(known: Mapping[str, Option], path: Sequence[str]) -> ClassHint:
     """The class that the option at a path takes; names of a mapping's items may be left out."""
     name, *rest = path
     if name not in known:
-        raise ValueError(
-            f"there is no option {name!r}; expected one of {listed(known)}: {nearest(name, known, 'correct it')}"
-        )
-    found = known[name].built
+        raise ValueError(f"there is no option {name!r}; expected one of {listed(known, name, 'correct it')}")
+    hint, found = known[name].hint, known[name].built
     if found is None:
-        raise ValueError(
-            f"option {name!r} takes {type_name(known[name].hint)} and has no options of its own: see --help"
-        )
+        raise ValueError(f"option {name!r} takes {type_name(hint)} and has no options of its own: see --help")
     parts = {title: option for kind in found.choices.values() for title, option in found.options(kind).items()}
-    if rest and item_hint(known[name].hint) is not None and rest[0] not in parts:
+    if rest and item_hint(hint) is not None and rest[0] not in parts:
         rest = rest[1:]
     return _hint_at(parts, rest) if rest else found
 
@@ -90,7 +84,7 @@ def _meaning(name: str, option: Option) -> str:
     kind, default = type_name(option.hint), default_text(option)
     if option.built:
         several = len(option.built.choices) > 1
-        kind = f"one of {listed(option.built.choices)}; {name}.help NAME" if several else f"see {name}.help"
+        kind = f"one of {', '.join(option.built.choices)}; {name}.help NAME" if several else f"see {name}.help"
     facts = [kind, default if option.default is REQUIRED else f"default: {default}" if default else ""]
     return f"{option.text} [{'; '.join(filter(None, facts))}]".strip()
 
@@ -105,8 +99,7 @@ def _text(about: str, entries: Mapping[str, str]) -> str:
     )
     group = parser.add_argument_group()
     for number, (title, meaning) in enumerate(entries.items()):
-        plain = meaning.replace("``", "").replace("%", "%%")
-        group.add_argument(str(number), metavar=title, help=plain)
+        group.add_argument(str(number), metavar=title, help=meaning.replace("``", "").replace("%", "%%"))
     return parser.format_help().strip("\n")
 
 

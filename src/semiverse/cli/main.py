@@ -53,18 +53,12 @@ COMMANDS = {
         "the same call goes on with the runs that are left",
     ),
 }
-
-
-def overview() -> str:
-    """What ``semiverse --help`` prints."""
-    width = max(map(len, COMMANDS))
-    lines = "\n".join(f"  {name:<{width}}  {command.summary}" for name, command in COMMANDS.items())
-    return f"""usage: semiverse COMMAND [options]
+OVERVIEW = """usage: semiverse COMMAND [options]
 
 One segmentation model for all your datasets, from a handful of labels.
 
 commands:
-{lines}
+{}
 
 semiverse COMMAND --help lists a command's options; semiverse --version prints the version.
 Any command takes --debug, which shows where an error came from."""
@@ -74,7 +68,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns its exit code: 0 done, 1 finished with problems that are listed, 2 wrong call or data."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     if not given or given[0] in ("-h", "--help"):
-        print(overview())
+        width = max(map(len, COMMANDS))
+        lines = "\n".join(f"  {name:<{width}}  {command.summary}" for name, command in COMMANDS.items())
+        print(OVERVIEW.format(lines))
         return 0
     if given[0] == "--version":
         print(f"semiverse {__version__}")
@@ -91,8 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # said before torch is imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     # Only now, and only what this command needs: --help and --version answer at once.
-    call = import_module("semiverse.cli.call").call
-    code: int = call(name, COMMANDS[name], rest)
+    code: int = import_module("semiverse.cli.call").call(name, COMMANDS[name], rest)
     return code
 
 

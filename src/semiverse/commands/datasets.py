@@ -8,8 +8,6 @@ from pathlib import Path
 from semiverse.data import SegmentationDataset
 from semiverse.datasets.catalogue import has_root, known_datasets, open_archive, source_of, usual_folder
 
-UNKNOWN_TERMS = "not recorded here: read them at the source before use"
-
 
 def datasets() -> int:
     """List the known datasets: classes, images of each split, licence terms, how to obtain them.
@@ -19,37 +17,24 @@ def datasets() -> int:
     """
     kinds = known_datasets()
     corpora = [kind for kind in kinds if hasattr(kind, "labels") or hasattr(kind, "source")]
-    rows = [("dataset", "classes", "images of each split"), *(_row(kind) for kind in corpora)]
-    widths = [max(len(row[i]) for row in rows) for i in range(2)]
-    width = min(110, shutil.get_terminal_size((100, 24)).columns)
-    lines = [f"{name:<{widths[0]}}  {classes:>{widths[1]}}  {images}" for name, classes, images in rows]
-    print(lines[0])
-    for line, kind in zip(lines[1:], corpora, strict=True):
-        print("\n".join([line, *_details(kind, width), ""]))
+    column = max(len(kind.__name__) for kind in corpora)
+    print(f"{'dataset':<{column}}  classes  images of each split")
+    for kind in corpora:
+        classes: tuple[str, ...] = kind.labels.classes if hasattr(kind, "labels") else ()
+        counts = getattr(kind, "image_counts", {})
+        splits = dict.fromkeys([*kind.splits, *kind.lists])
+        images = ", ".join(f"{split} {counts[split]}" if split in counts else split for split in splits)
+        print(f"{kind.__name__:<{column}}  {len(classes):>7}  {images}")
+        unsaid = "not recorded here: read them at the source before use" if has_root(kind) else "those of this library"
+        print(_folded(" " * 4, _first_sentence(kind)))
+        print(_folded("    classes  ", ", ".join(classes) or "none: it helps a domain that has some"))
+        print(_folded("    terms    ", getattr(kind, "terms", unsaid)))
+        print(_folded("    obtain   ", _how_to_obtain(kind)), end="\n\n")
     print("For your own files:")
     for kind in kinds:
         if kind not in corpora:
-            print(_folded(kind.__name__, _first_sentence(kind), width, indent=2, column=widths[0] + 2))
+            print(_folded(f"  {kind.__name__:<{column}}  ", _first_sentence(kind)))
     return 0
-
-
-def _row(kind: type[SegmentationDataset]) -> tuple[str, str, str]:
-    """Name, number of classes, and images of each split where the class says them."""
-    counts = getattr(kind, "image_counts", {})
-    splits = dict.fromkeys([*kind.splits, *kind.lists])
-    images = ", ".join(f"{split} {counts[split]}" if split in counts else split for split in splits)
-    return kind.__name__, str(len(_classes(kind))), images
-
-
-def _details(kind: type[SegmentationDataset], width: int) -> list[str]:
-    """What it shows, its classes, its terms, and how to obtain it."""
-    entries = {
-        "": _first_sentence(kind),
-        "classes": ", ".join(_classes(kind)) or "none: it helps a domain that has some",
-        "terms": getattr(kind, "terms", UNKNOWN_TERMS if has_root(kind) else "those of this library"),
-        "obtain": _how_to_obtain(kind),
-    }
-    return [_folded(title, text, width, indent=4, column=9) for title, text in entries.items()]
 
 
 def _how_to_obtain(kind: type[SegmentationDataset]) -> str:
@@ -66,18 +51,12 @@ def _how_to_obtain(kind: type[SegmentationDataset]) -> str:
     return "; ".join(filter(None, [source, place, f"`semiverse download {root}` {does}"]))
 
 
-def _classes(kind: type[SegmentationDataset]) -> tuple[str, ...]:
-    return kind.labels.classes if hasattr(kind, "labels") else ()
-
-
 def _first_sentence(kind: type[SegmentationDataset]) -> str:
     return " ".join((inspect.getdoc(kind) or "").partition("\n\n")[0].replace("``", "").split())
 
 
-def _folded(title: str, text: str, width: int, indent: int, column: int) -> str:
-    """A title and its text, which goes on below itself."""
-    start = " " * indent + f"{title:<{column}}" if title else " " * indent
-    hang = " " * (indent + (column if title else 0))
-    lines = textwrap.TextWrapper(width, initial_indent=start, subsequent_indent=hang)
-    lines.break_on_hyphens = lines.break_long_words = False  # a path that is cut cannot be copied
+def _folded(start: str, text: str) -> str:
+    """A title and its text, which goes on below itself; a path that is cut cannot be copied."""
+    width, hang = min(110, shutil.get_terminal_size((100, 24)).columns), " " * len(start)
+    lines = textwrap.TextWrapper(width, start, hang, break_long_words=False, break_on_hyphens=False)
     return lines.fill(text)

@@ -16,8 +16,6 @@ from semiverse.methods import Optimizer, Supervised, Universal
 from semiverse.mixture import Domain, DomainMixture
 from semiverse.models import ModelConfig
 
-LR = 0.03
-
 
 def demo(out: Path = Path("runs/demo"), labeled: int = 8, steps: int = 300, seed: int = 0, paper: bool = False) -> int:
     """Train the embedded streets and rooms by supervised-only, joint and universal learning, and compare them.
@@ -34,14 +32,22 @@ def demo(out: Path = Path("runs/demo"), labeled: int = 8, steps: int = 300, seed
     Returns:
         0
     """
+    small = partial(ModelConfig, encoder="drn_d_22", width=0.25)
+    methods: dict[str, tuple[ModelConfig, partial[Any]]] = {
+        "supervised-only": (small(separate=True), partial(Supervised)),  # where the others have label embeddings from
+        "univ-basic": (small(), partial(Supervised)),
+        "universal": (small(), partial(Universal)),
+    }
+    if paper:
+        as_published = partial(Universal, alpha=1.0, beta=1.0, anchor=0.0, warmup=(0.0, 0.0), start=None)
+        methods["universal-paper"] = (small(batch_norm="shared"), as_published)
+    trainer = {"max_steps": steps, "precision": "bf16-mixed", "accelerator": "cpu"}
+    learn = partial(train, trainer=trainer, seed=seed, keep="last", check=False, optimizer=Optimizer(lr=0.03))
     runs: list[Path] = []
-    for name, (config, method) in _methods(paper).items():
+    for name, (config, method) in methods.items():
         print(f"{name}: {steps} steps on {labeled} labelled images of each world")
-        data = worlds(labeled, seed)
-        networks = None if config.separate else out / "supervised-only"
-        trainer = {"max_steps": steps, "precision": "bf16-mixed", "accelerator": "cpu"}
-        rest: dict[str, Any] = {"networks": networks, "check": False, "optimizer": Optimizer(lr=LR)}
-        run = train(data, method, config, trainer, out / name, seed, keep="last", **rest)
+        data, networks = worlds(labeled, seed), None if config.separate else out / "supervised-only"
+        run = learn(data, method, config, out=out / name, networks=networks)
         with redirect_stdout(StringIO()):  # its class-wise table stands in the report
             evaluate(run, data, device="cpu", details=True)
         runs.append(run)
@@ -66,38 +72,20 @@ def worlds(labeled: int, seed: int) -> DomainMixture:
     )
 
 
-def _methods(paper: bool) -> dict[str, tuple[ModelConfig, partial[Any]]]:
-    """Network and method of each run; the first is also where the label embeddings of the others come from."""
-    small = partial(ModelConfig, encoder="drn_d_22", width=0.25)
-    methods: dict[str, tuple[ModelConfig, partial[Any]]] = {
-        "supervised-only": (small(separate=True), partial(Supervised)),
-        "univ-basic": (small(), partial(Supervised)),
-        "universal": (small(), partial(Universal)),
-    }
-    if paper:
-        as_published = partial(Universal, alpha=1.0, beta=1.0, anchor=0.0, warmup=(0.0, 0.0), start=None)
-        methods["universal-paper"] = (small(batch_norm="shared"), as_published)
-    return methods
-
-
 def summary(runs: list[Path], labeled: int) -> str:
     """The table of the runs, and in a sentence what it says."""
-    rows = []
+    lines, totals = [], []
     for run in runs:
         scores = json.loads((run / "evaluation.json").read_text(encoding="utf-8"))
         seconds = json.loads((run / "finished.json").read_text(encoding="utf-8"))["seconds"]
-        mious = {name: 100 * result["miou"] for name, result in scores["domains"].items()}
-        rows.append((run.name, mious, 100 * scores["sum_miou"], seconds))
-    domains = list(rows[0][1])
-    lines = [
-        f"\n{'method':<18}" + "".join(f"{name:>10}" for name in domains) + f"{'sum':>8}{'labels':>8}{'seconds':>9}"
-    ]
-    for name, mious, total, seconds in rows:
-        values = "".join(f"{mious[domain]:>10.1f}" for domain in domains)
-        lines.append(f"{name:<18}{values}{total:>8.1f}{len(domains) * labeled:>8}{seconds:>9.0f}")
-    alone, together, universal = rows[0][2], rows[1][2], rows[2][2]
+        mious = "".join(f"{100 * result['miou']:>10.1f}" for result in scores["domains"].values())
+        names, images = "".join(f"{name:>10}" for name in scores["domains"]), len(scores["domains"]) * labeled
+        totals.append(100 * scores["sum_miou"])
+        lines.append(f"{run.name:<18}{mious}{totals[-1]:>8.1f}{images:>8}{seconds:>9.0f}")
+    lines.insert(0, f"\n{'method':<18}{names}{'sum':>8}{'labels':>8}{'seconds':>9}")
+    alone, together, universal, *_ = totals
     lines.append(
-        f"\nmIoU in percent on images never seen. From the same {len(domains) * labeled} labelled images, one "
+        f"\nmIoU in percent on images never seen. From the same {images} labelled images, one "
         f"universal model scores {universal - alone:+.1f} points against a model for each world alone, and "
         f"{universal - together:+.1f} against plain joint training (one seed; docs/results.md has three)."
     )

@@ -4,9 +4,8 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from semiverse.data import SegmentationDataset
 from semiverse.datasets.catalogue import find_dataset, known_datasets, missing_images, open_archive, steps_to_obtain
-from semiverse.downloads.download import Archive, free_place, install, installed, is_file
+from semiverse.downloads.download import free_place, install, installed, is_file
 from semiverse.files import data_root
 
 
@@ -56,23 +55,18 @@ def download(
             free_place(place / archive.folder)
     problems = []
     for kind, archive in archives.items():
-        _provide(kind, archive, place, mirror, sha256)
-        problems += missing_images(kind, place / archive.folder)
+        target, title = place / archive.folder, kind.__name__
+        if installed(target, sha256) is None:
+            print(f"{title}: terms: {kind.terms}\n{title}: source: {kind.source}", flush=True)
+            source = install(archive, place, f"{title}\n\n{kind.terms}\n\nSource: {kind.source}", mirror, sha256)
+            compared = "as expected" if source["sha256_compared"] else "nothing known to compare it with"
+            commit = f", commit {source['commit']}" if source["commit"] else ""
+            print(f"{title}: archive of {source['size']:,} bytes{commit}, SHA-256 {source['sha256']} ({compared})")
+            print(f"{title}: {source['files']:,} files at {target.absolute()}; use it by root: {archive.folder}")
+        else:
+            print(
+                f"{title}: already at {target.absolute()}, nothing was fetched; to fetch it again, move the folder away"
+            )
+        problems += missing_images(kind, target)
     print("\n".join(problems), end="\n" if problems else "")
     return 1 if problems else 0
-
-
-def _provide(
-    kind: type[SegmentationDataset], archive: Archive, place: Path, mirror: str | None, sha256: str | None
-) -> None:
-    """Fetch one dataset, unless this command has done so before."""
-    target, title = place / archive.folder, kind.__name__
-    if installed(target, sha256) is None:
-        print(f"{title}: terms: {kind.terms}\n{title}: source: {kind.source}", flush=True)
-        source = install(archive, place, f"{title}\n\n{kind.terms}\n\nSource: {kind.source}", mirror, sha256)
-        compared = "as expected" if source["sha256_compared"] else "nothing known to compare it with"
-        commit = f", commit {source['commit']}" if source["commit"] else ""
-        print(f"{title}: archive of {source['size']:,} bytes{commit}, SHA-256 {source['sha256']} ({compared})")
-        print(f"{title}: {source['files']:,} files at {target.absolute()}; use it by root: {archive.folder}")
-    else:
-        print(f"{title}: already at {target.absolute()}, nothing was fetched; to fetch it again, move the folder away")

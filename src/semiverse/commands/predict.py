@@ -65,19 +65,17 @@ def predict(
         )
     predictor = Predictor(model, via, window, device=device)
     space = model.label_spaces[labels or domain]
-    shown = list(space.classes) if classes is None else classes
-    for title in shown:
+    for title in classes or ():
         space.id_of(title)
+    shown = list(space.classes) if classes is None else classes
     facts = {"run": str(run), "domain": domain, "labels": labels or domain, "via": via, "classes": list(space.classes)}
     facts |= {} if classes is None else {"shown": classes}
-    done: dict[str, str] = {}
     problems: dict[str, str] = {}
-    read = readable(
-        list(files.items()), lambda item: read_image(item[1]), itemgetter(1), problems, "segmenting", workers
-    )
-    for (stem, path), image in read:
+    items = list(files.items())
+    read = readable(items, lambda item: read_image(item[1]), itemgetter(1), problems, "segmenting", workers)
+    for (stem, _), image in read:
         write_result(out / stem, image, predictor(image, domain, labels).only(shown), overlay, confidence)
-        done[stem] = str(path)
+    done = {stem: str(path) for stem, path in items if str(path) not in problems}
     results = json.dumps(facts | {"images": done, "problems": problems}, indent=1)
     write_atomically(out / "predictions.json", results + "\n")
     print(f"{len(done)} of {len(files)} masks written to {out}")

@@ -4,19 +4,17 @@ import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, Literal
-
-from torch import Tensor
 
 from semiverse.configuration import dump_yaml
 from semiverse.files import write_atomically
 from semiverse.inference.images import chosen_domain, readable
-from semiverse.inference.predictor import Predictor, Segmentation
+from semiverse.inference.predictor import Predictor
 from semiverse.inference.pseudolabels import (
     ConfidenceHistogram,
     PseudoLabelFolder,
-    Source,
     given_images,
     given_thresholds,
     unlabeled_images,
@@ -85,27 +83,30 @@ def pseudolabel(
     thresholds: Sequence[float | None] = [] if threshold is None else given_thresholds(space, threshold)
     predictor = Predictor(model, via, window, device=device)
     sources = unlabeled_images(data, domain) if images is None else given_images(images)
-    problems: dict[str, str] = {}
-    segmented = partial(_segmented, predictor, domain, labels, workers, problems)
+    problems: dict[str, str] = {}  # what stands here is not read again
+    read = partial(readable, sources, lambda one: one.read(one.path), attrgetter("path"), problems, workers=workers)
     if keep is not None:
         histogram = ConfidenceHistogram(len(space))
-        for _, _, found in segmented(sources, "measuring confidence"):
+        for _, image in read("measuring confidence"):
+            found = predictor(image, domain, labels)
             histogram.add(found.mask, found.confidence)
         thresholds = histogram.thresholds(keep)
     folder = PseudoLabelFolder(out, space, thresholds, least, link)
-    for source, image, found in segmented(sources, "labelling"):
-        folder.add(source, image, found)
-    facts = {
-        "model": str(run if (run / "config.json").is_file() else run / "model"),
-        "command": " ".join(sys.argv),
-        "domain": domain,
-        "labels": labels or domain,
-        "via": via,
-        "keep": keep,
-        "least": least,
-    }
+    for source, image in read("labelling"):
+        folder.add(source, image, predictor(image, domain, labels))
+    if not folder.images:
+        first = f", first: {next(iter(problems.values()))}" if problems else ""
+        raise ValueError(
+            f"no image is left: {len(folder.left_out)} keep too little, {len(problems)} cannot be read{first}; "
+            "expected some: lower --threshold or --least, or raise --keep"
+        )
+    facts: dict[str, Any] = {"model": str(run if (run / "config.json").is_file() else run / "model")}
+    facts |= {"command": " ".join(sys.argv), "domain": domain, "labels": labels or domain, "via": via, "keep": keep}
+    facts |= {"least": least, "classes": folder.class_facts(), "images": folder.images, "left_out": folder.left_out}
+    text = json.dumps(facts | {"problems": problems}, indent=1, ensure_ascii=False)
     configuration = dump_yaml(folder.configuration(domain, model.resolutions[domain]))
-    _write(folder, facts, configuration, problems)
+    write_atomically(out / "pseudolabels.json", text + "\n")
+    write_atomically(out / "dataset.yaml", configuration)
     print("\n".join(_summary(folder, configuration, problems)))
     return 1 if problems else 0
 
@@ -121,41 +122,6 @@ def _check_options(out: Path, threshold: float | Mapping[str, float] | None, kee
         raise ValueError(f"least is {least}; expected a share in [0, 1]: change it, to 0.1 say")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ValueError(f"{out} is not empty; expected a new folder, as nothing is overwritten: choose another --out")
-
-
-def _segmented(
-    predictor: Predictor,
-    domain: str,
-    labels: str | None,
-    workers: int,
-    problems: dict[str, str],
-    sources: Sequence[Source],
-    title: str,
-) -> Iterator[tuple[Source, Tensor, Segmentation]]:
-    """Images with their predictions; what cannot be read is noted among the problems, and not tried again."""
-    read = readable(
-        sources, lambda source: source.read(source.path), lambda source: source.path, problems, title, workers
-    )
-    for source, image in read:
-        yield source, image, predictor(image, domain, labels)
-
-
-def _write(folder: PseudoLabelFolder, facts: dict[str, Any], configuration: str, problems: Mapping[str, str]) -> None:
-    """Write what was done beside the images, if there are any.
-
-    Raises:
-        ValueError: If there are none.
-    """
-    if not folder.images:
-        first = f", first: {next(iter(problems.values()))}" if problems else ""
-        raise ValueError(
-            f"no image is left: {len(folder.left_out)} keep too little, {len(problems)} cannot be read{first}; "
-            "expected some: lower --threshold or --least, or raise --keep"
-        )
-    facts = facts | {"classes": folder.class_facts(), "images": folder.images, "left_out": folder.left_out}
-    text = json.dumps(facts | {"problems": dict(problems)}, indent=1, ensure_ascii=False)
-    write_atomically(folder.folder / "pseudolabels.json", text + "\n")
-    write_atomically(folder.folder / "dataset.yaml", configuration)
 
 
 def _summary(folder: PseudoLabelFolder, configuration: str, problems: Mapping[str, str]) -> Iterator[str]:

@@ -1,6 +1,6 @@
 """Lists of images for training, for validation and for labelling, which can be verified."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -47,7 +47,10 @@ def split(
         ValueError: If options do not go together, or a file cannot be read.
         FileExistsError: If a list is there already; nothing is written then.
     """
-    name = _only_domain(data, domain)
+    name = next(iter(data.domains)) if domain is None and len(data.domains) == 1 else domain
+    if name not in data.domains:
+        found = "no domain is named" if name is None else f"there is no domain {name!r}"
+        raise ValueError(f"{found}; expected one of {', '.join(data.domains)}: name it by --domain")
     chosen, dataset = data.domains[name], data.domains[name].dataset
     budgets = [labeled] if isinstance(labeled, int | float | str) else list(labeled or ())
     groups, seed = chosen.groups if groups is None else groups, data.seed if seed is None else seed
@@ -66,26 +69,11 @@ def split(
     with suppress(FileNotFoundError):  # a rendered world has no folder
         root = dataset.folder
     write_lists(out, lists, facts, root)
-    print("\n".join(_summary(name, out, facts)))
-    return 0
-
-
-def _only_domain(data: DomainMixture, domain: str | None) -> str:
-    if domain is None and len(data.domains) == 1:
-        return next(iter(data.domains))
-    if domain not in data.domains:
-        found = "no domain is named" if domain is None else f"there is no domain {domain!r}"
-        raise ValueError(f"{found}; expected one of {', '.join(data.domains)}: name it by --domain")
-    return domain
-
-
-def _summary(name: str, out: Path, facts: Mapping[str, Any]) -> list[str]:
-    """What was written, a line each."""
-    lines = [f"{name}: {facts['images']} images of {facts['divided']}, seed {facts['seed']}"]
+    print(f"{name}: {len(records)} images of {source}, seed {seed}")
     for file, described in facts["lists"].items():
-        missing = [title for title, images in described["classes"].items() if not images]
+        missing = [title for title, count in described["classes"].items() if not count]
         parts = [f"{described['images']} images"]
         parts += [f"{len(described['groups'])} groups"] if "groups" in described else []
         parts += [f"without {', '.join(missing)}"] if missing else []
-        lines.append(f"  {out / file}: {', '.join(parts)}")
-    return lines
+        print(f"  {out / file}: {', '.join(parts)}")
+    return 0

@@ -68,7 +68,9 @@ def train(
     """
     options, run = trainer_options(trainer), Run(Path(out))
     trainer_options(networks_trainer)
-    optimizer = optimizer.over(method_class(method).optimizer)
+    called = method.func if isinstance(method, partial) else method
+    kind: type[Method] = called if isinstance(called, type) else Method
+    optimizer = optimizer.over(kind.optimizer)
     values = {"data": data, "method": method, "model": model, "optimizer": optimizer, "trainer": trainer, "seed": seed}
     values |= {"keep": keep, "validate_every": validate_every, "networks": networks}
     config = describe(values | {"networks_trainer": networks_trainer, "check": check})
@@ -92,28 +94,14 @@ def train(
         if not run.last.is_file():
             if is_first_process():
                 note_start(run, learner, seed)
-            own = networks or run.folder / "networks"
-            same = (networks_trainer or trainer, own, keep, validate_every, seed)
-            learner.prepare(partial(supervised_networks, learner, optimizer, *same))
+            same: dict[str, Any] = {"keep": keep, "validate_every": validate_every, "optimizer": optimizer}
+            same |= {"seed": seed, "trainer": networks_trainer or trainer}
+            learner.prepare(partial(supervised_networks, learner, networks or run.folder / "networks", **same))
         fit_run(learner, optimizer, options, recorder, seed, callbacks)
     return run.folder
 
 
-def method_class(method: Callable[[SegmentationModel], Method]) -> type[Method]:
-    """The class of a method, also where options are filled in."""
-    kind = method.func if isinstance(method, partial) else method
-    return kind if isinstance(kind, type) else Method
-
-
-def supervised_networks(
-    learner: Method,
-    optimizer: Optimizer,
-    trainer: dict[str, Any] | None,
-    folder: Path,
-    keep: Literal["best", "last"],
-    validate_every: int | None,
-    seed: int,
-) -> SegmentationModel:
+def supervised_networks(learner: Method, folder: Path, **options: Any) -> SegmentationModel:  # noqa: ANN401
     """Networks that each domain's labels trained alone, with the optimiser of the method that asks for them.
 
     A finished run in the folder is taken as it is if its configuration is the same, an unfinished one is resumed.
@@ -123,6 +111,5 @@ def supervised_networks(
         log.info("supervised networks of every domain, to start from: %s", folder)
     if Run(folder).finished:
         refuse_other_labels(Run(folder), learner.data)
-    same = (learner.data, Supervised, config, trainer, folder, seed, keep, validate_every)
-    train(*same, check=False, optimizer=optimizer)
+    train(learner.data, Supervised, config, out=folder, check=False, **options)
     return SegmentationModel.load(folder)

@@ -101,7 +101,7 @@ def _mistakes(values: Mapping[str, Plain], known: Mapping[str, Option], where: s
         if name in known:
             yield from _value_mistakes(value, known[name].hint, place)
         else:
-            yield f"{place} is no option; expected {listed(known)}: {nearest(str(name), known, 'remove or rename it')}"
+            yield f"{place} is no option; expected {listed(known, str(name), 'remove or rename it')}"
     for name, option in known.items():
         if option.default is REQUIRED and name not in values:
             place = f"{where}.{name}".lstrip(".")
@@ -141,9 +141,9 @@ def _class_mistakes(value: Plain, hint: ClassHint, where: str) -> Iterator[str]:
         if kind := find_class(name, hint):
             yield from _mistakes(value.get("init_args") or {}, hint.options(kind), f"{where}.init_args")
         else:
-            found = f"{where}: there is no {hint.base.__name__} {name!r}; expected one of {listed(hint.choices)}"
-            yield f"{found}: {nearest(name.split('.')[-1], hint.choices, 'or give the import path of your own class')}"
+            expected = listed(hint.choices, name.split(".")[-1], "or give the import path of your own class")
+            yield f"{where}: there is no {hint.base.__name__} {name!r}; expected one of {expected}"
     elif len(hint.choices) > 1:
-        yield f"{where} names no class; expected class_path, one of {listed(hint.choices)}: add it, and init_args"
+        yield f"{where} names no class; expected class_path, one of {', '.join(hint.choices)}: add it, and init_args"
     else:
         yield from _mistakes(value, hint.options(hint.base), where)

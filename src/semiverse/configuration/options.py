@@ -8,7 +8,7 @@ import dataclasses
 import inspect
 import pkgutil
 import types
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
 from functools import cache
 from importlib import import_module
@@ -77,9 +77,12 @@ class ClassHint(NamedTuple):
         if hasattr(self.base, "__stand_in__"):
             return _read_choices(self.base)
         import_known_classes()
+        known = [self.base]
+        for kind in known:  # which grows
+            known += kind.__subclasses__()
         ours = {
             kind.__name__: kind
-            for kind in _descendants(self.base)
+            for kind in sorted(known[1:], key=lambda kind: kind.__name__)
             if kind.__module__.startswith("semiverse.") and not kind.__name__.startswith("_")
             if not any(getattr(getattr(kind, name, None), "__isabstractmethod__", False) for name in dir(kind))
         }
@@ -165,22 +168,15 @@ def default_text(option: Option) -> str:
     return str(list(value) if isinstance(value, tuple) else value)
 
 
-def nearest(name: str, known: Mapping[str, Any] | Sequence[str], otherwise: str) -> str:
+def nearest(name: str, known: Iterable[str], otherwise: str) -> str:
     """The question whether the nearest known name was meant, or other advice where none is near."""
     near = get_close_matches(name, list(known), n=1)
     return f"did you mean {near[0]!r}?" if near else otherwise
 
 
-def listed(names: Mapping[str, Any] | Sequence[str]) -> str:
-    """Names as text."""
-    return ", ".join(names) or "nothing"
-
-
-def _descendants(kind: type) -> Iterator[type]:
-    children: list[type] = kind.__subclasses__()
-    for child in children:
-        yield child
-        yield from _descendants(child)
+def listed(known: Mapping[str, Any], name: str, otherwise: str) -> str:
+    """Known names, and the nearest to one that is not known, or other advice."""
+    return f"{', '.join(known) or 'nothing'}: {nearest(name, known, otherwise)}"
 
 
 def read_function(module: str, name: str) -> Callable[..., Any]:
