@@ -79,19 +79,6 @@ def _blocks(rows: Tensor, rectified: bool = False) -> Iterator[tuple[slice, Tens
         yield part, values.relu_() if rectified else values
 
 
-def _moments(rows: Tensor, rectified: bool) -> tuple[Tensor, Tensor]:
-    """Mean and biased variance of each channel, (q,) each; blocks are joined as by Chan, Golub and LeVeque (1979)."""
-    mean = torch.zeros(rows.shape[1], dtype=full_precision(rows[:0]).dtype, device=rows.device)
-    squares, seen = torch.zeros_like(mean), 0
-    for _, values in _blocks(rows, rectified):
-        count, center = len(values), values.mean(dim=0)
-        shift, share = center - mean, count / (seen + count)
-        squares += values.sub_(center).square_().sum(dim=0) + shift.square() * (seen * share)
-        mean += shift * share
-        seen += count
-    return mean, squares / len(rows)
-
-
 class _Normalize(torch.autograd.Function):
     """Batch normalisation of rows over the pixels of one image, after a ReLU where wanted."""
 
@@ -105,8 +92,15 @@ class _Normalize(torch.autograd.Function):
         dtype: torch.dtype,
     ) -> Tensor:
         """Normalised rows, (n, q) of the type ``dtype``."""
-        mean, variance = _moments(rows, rectified)
-        inverse = (variance + 1e-5).rsqrt()
+        mean = torch.zeros(rows.shape[1], dtype=full_precision(rows[:0]).dtype, device=rows.device)
+        squares, seen = torch.zeros_like(mean), 0
+        for _, values in _blocks(rows, rectified):  # moments of blocks are joined as by Chan, Golub and LeVeque (1979)
+            count, center = len(values), values.mean(dim=0)
+            shift, portion = center - mean, count / (seen + count)
+            squares += values.sub_(center).square_().sum(dim=0) + shift.square() * (seen * portion)
+            mean += shift * portion
+            seen += count
+        inverse = (squares / len(rows) + 1e-5).rsqrt()
         scale = weight * inverse
         shift = bias - mean * scale
         out = torch.empty_like(rows, dtype=dtype)

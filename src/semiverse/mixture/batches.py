@@ -3,6 +3,7 @@
 import os
 import zlib
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -125,6 +126,7 @@ def in_turn(sizes: Mapping[str, int], batches: int, seed: int, step: int) -> dic
     return plan
 
 
+@dataclass(eq=False)
 class StepBatches(Dataset[TrainBatch]):
     """The batch of each step, one process's share of it.
 
@@ -138,18 +140,13 @@ class StepBatches(Dataset[TrainBatch]):
         ground_truth: Labelled images that are drawn once more, by domain.
     """
 
-    def __init__(
-        self,
-        labeled: Mapping[str, Stream],
-        unlabeled: Mapping[str, Stream],
-        batch_size: int,
-        share: range,
-        plan: Plan,
-        draws: Draws,
-        ground_truth: Mapping[str, Stream],
-    ) -> None:
-        self.labeled, self.unlabeled, self.batch_size, self.share = labeled, unlabeled, batch_size, share
-        self.plan, self.draws, self.ground_truth = plan, draws, ground_truth
+    labeled: Mapping[str, Stream]
+    unlabeled: Mapping[str, Stream]
+    batch_size: int
+    share: range
+    plan: Plan
+    draws: Draws
+    ground_truth: Mapping[str, Stream]
 
     def __getitem__(self, step: int) -> TrainBatch:
         begun = self.draws.unlabeled_from is not None and step >= self.draws.unlabeled_from

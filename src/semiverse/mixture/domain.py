@@ -6,22 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from semiverse.data import (
-    Budget,
-    CachedReader,
-    Content,
-    Reader,
-    Record,
-    SegmentationDataset,
-    budget_size,
-    check_pattern,
-    digest,
-    drawing_rule,
-    in_labeling_order,
-    list_images,
-    refuse_changed,
-    share_of,
-)
+from semiverse import data
 from semiverse.files import find_folder
 from semiverse.resolution import Resolution
 
@@ -57,8 +42,8 @@ class Domain:
             nor a share, or the groups are no regular expression.
     """
 
-    dataset: SegmentationDataset
-    labeled: Budget | None = None
+    dataset: data.SegmentationDataset
+    labeled: data.Budget | None = None
     unlabeled: bool = True
     train: str = "train"
     val: str = "val"
@@ -78,27 +63,29 @@ class Domain:
                 "list is the budget: leave one out"
             )
         if isinstance(self.labeled, float | str):
-            share_of(self.labeled, "labeled")
+            data.share_of(self.labeled, "labeled")
         if self.groups is not None:
-            check_pattern(self.groups)
+            data.check_pattern(self.groups)
 
     @cached_property
-    def reader(self) -> Reader:
+    def reader(self) -> data.Reader:
         """What training and validation read images through."""
-        return CachedReader(self.dataset, self.resolution) if self.cache else self.dataset
+        return data.CachedReader(self.dataset, self.resolution) if self.cache else self.dataset
 
     @property
     def resolution_left(self) -> Resolution:
         """The working size, as seen from what ``reader`` gives."""
         return Resolution() if self.cache else self.resolution
 
-    def fill_cache(self, records: Sequence[Record], title: str) -> None:
+    def fill_cache(self, records: Sequence[data.Record], title: str) -> None:
         """Keep these records, if the domain has a cache; ``title`` says in messages what they are."""
-        if isinstance(self.reader, CachedReader):
+        if isinstance(self.reader, data.CachedReader):
             self.reader.build(records, title)
 
 
-def choose_labeled(name: str, domain: Domain, seed: int, contents: Callable[[], Sequence[Content]]) -> list[Record]:
+def choose_labeled(
+    name: str, domain: Domain, seed: int, contents: Callable[[], Sequence[data.Content]]
+) -> list[data.Record]:
     """Training images that keep their masks.
 
     Args:
@@ -116,18 +103,18 @@ def choose_labeled(name: str, domain: Domain, seed: int, contents: Callable[[], 
     records = [record for record in everything if record.mask is not None]
     if domain.labeled_list is not None:
         records = domain.dataset.listed(domain.labeled_list, records)
-        refuse_changed(domain.dataset.find_list(domain.labeled_list), [record.id for record in records])
+        data.refuse_changed(domain.dataset.find_list(domain.labeled_list), [record.id for record in records])
         return records
     if domain.labeled is None:
         return records
-    size, classes = budget_size(domain.labeled, len(records), f"data.domains.{name}.labeled"), None
+    size, classes = data.budget_size(domain.labeled, len(records), f"data.domains.{name}.labeled"), None
     if domain.cover_classes and 0 < size < len(records):
         found = zip(everything, contents(), strict=True)
         classes = [content.classes for record, content in found if record.mask is not None]
-    return in_labeling_order(records, seed, classes, domain.groups)[:size]
+    return data.in_labeling_order(records, seed, classes, domain.groups)[:size]
 
 
-def labeling_facts(domain: Domain, labeled: Sequence[Record], seed: int) -> dict[str, Any]:
+def labeling_facts(domain: Domain, labeled: Sequence[data.Record], seed: int) -> dict[str, Any]:
     """What a run keeps about the labelled images of a domain: their ids, how they were chosen, and a digest."""
     ids = [record.id for record in labeled]
     if domain.labeled_list is not None:
@@ -135,12 +122,12 @@ def labeling_facts(domain: Domain, labeled: Sequence[Record], seed: int) -> dict
     elif domain.labeled is None:
         rule = f"all images of {domain.train} with masks"
     else:
-        drawn = drawing_rule(domain.groups, domain.cover_classes)
+        drawn = data.drawing_rule(domain.groups, domain.cover_classes)
         rule = f"{domain.labeled} of the images of {domain.train} with masks, {drawn}"
-    return {"rule": rule, "seed": seed, "sha256": digest(ids), "ids": ids}
+    return {"rule": rule, "seed": seed, "sha256": data.digest(ids), "ids": ids}
 
 
-def choose_unlabeled(name: str, domain: Domain, labeled: Sequence[Record]) -> list[Record]:
+def choose_unlabeled(name: str, domain: Domain, labeled: Sequence[data.Record]) -> list[data.Record]:
     """Images that are used without masks, so that nobody can look at them.
 
     Args:
@@ -155,8 +142,8 @@ def choose_unlabeled(name: str, domain: Domain, labeled: Sequence[Record]) -> li
     if domain.unlabeled_split is not None:
         records += domain.dataset.subset(domain.unlabeled_split)
     if domain.unlabeled_folder is not None:
-        files = list_images(find_folder(domain.unlabeled_folder, f"unlabeled_folder of domain {name}"))
-        records += [Record(path, None, title) for title, path in files.items()]
+        files = data.list_images(find_folder(domain.unlabeled_folder, f"unlabeled_folder of domain {name}"))
+        records += [data.Record(path, None, title) for title, path in files.items()]
     unmasked = {record.image: record._replace(mask=None) for record in records}
     known = {record.image for record in labeled} if domain.exclude_labeled else set()
     return [record for image, record in unmasked.items() if image not in known]

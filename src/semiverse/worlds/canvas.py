@@ -74,20 +74,15 @@ class Frame(NamedTuple):
         right, up, forward = self.direction(x1 - x0, 0, 0), (0.0, y1 - y0, 0.0), self.direction(0, 0, z1 - z0)
         corner, away = self.point(x0, y0, z0), add(eye, self.origin, -1)
         x, y, z = dot(away, self.direction(1, 0, 0)), away[1], dot(away, self.direction(0, 0, 1))
-        faces = {}
-        if z < z0:
-            faces["back"] = Quad(corner, right, up)
-        elif z > z1:
-            faces["front"] = Quad(add(corner, forward), right, up)
-        if x < x0:
-            faces["left"] = Quad(corner, forward, up)
-        elif x > x1:
-            faces["right"] = Quad(add(corner, right), forward, up)
-        if y > y1:
-            faces["top"] = Quad(add(corner, up), right, forward)
-        elif y < y0:
-            faces["bottom"] = Quad(corner, right, forward)
-        return faces
+        sides = {
+            "back": (z < z0, corner, right, up),
+            "front": (z > z1, add(corner, forward), right, up),
+            "left": (x < x0, corner, forward, up),
+            "right": (x > x1, add(corner, right), forward, up),
+            "top": (y > y1, add(corner, up), right, forward),
+            "bottom": (y < y0, corner, right, forward),
+        }
+        return {name: Quad(*edges) for name, (seen, *edges) in sides.items() if seen}
 
 
 class Wall(NamedTuple):
@@ -134,7 +129,7 @@ class Camera(NamedTuple):
 
 
 Array = npt.NDArray[Any]
-"""Numbers (float32) or truth values."""
+"""Numbers (float32; labels and photographs uint8) or truth values."""
 Material = Callable[[Array, Array], Array]
 """Colours (3, n), 1 is white, at n places of a surface: metres along its two edges."""
 Shape = Callable[[Array, Array], Array]
@@ -212,7 +207,7 @@ class Canvas:
         right, down, forward = self.camera.axes
         return tuple(x * right[i] + y * down[i] + forward[i] for i in range(3))  # type: ignore[return-value]
 
-    def finish(self) -> tuple[Array, npt.NDArray[np.uint8], Array]:
+    def finish(self) -> tuple[Array, Array, Array]:
         """Image (3, H, W), mask (H, W) and one over the depth (H, W), at pixel size."""
         color = self.color * self.brightness
         color = color[:, :-2:2] + 2 * color[:, 1::2] + color[:, 2::2]

@@ -5,29 +5,15 @@ from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
-import numpy.typing as npt
 
 from semiverse.labels import IGNORE
+from semiverse.worlds import furniture as f
+from semiverse.worlds import materials as m
 from semiverse.worlds.canvas import Array, Camera, Canvas, Frame, Quad, Vector, Wall, add, dot, scale, unit
-from semiverse.worlds.furniture import (
-    Chair,
-    Room,
-    Table,
-    cornered,
-    covering,
-    door,
-    flooring,
-    lamp,
-    overhead,
-    picture,
-    plant,
-    shadow,
-    window,
-)
-from semiverse.worlds.materials import FABRICS, PAINTS, WOODS, Color, Dice, Photo, rough
+from semiverse.worlds.furniture import Chair, Room, Table
 
 
-def illumination(canvas: Canvas, dice: Dice, lamps: Sequence[Vector], windows: Sequence[Quad]) -> Array:
+def illumination(canvas: Canvas, dice: m.Dice, lamps: Sequence[Vector], windows: Sequence[Quad]) -> Array:
     """Light (3, H, W) that falls on what each pixel shows.
 
     Args:
@@ -68,7 +54,7 @@ def _sunny(window: Quad, sun: Vector, place: tuple[Array, Array, Array]) -> Arra
     return (distance > 0.05) & (u > 0) & (u < 1) & (v > 0) & (v < 1)
 
 
-_PHOTO = Photo(exposure=(0.85, 1.15), cast=0.08, saturation=(0.75, 1.2), uneven=0.1, blur=0.18, noise=0.03)
+_PHOTO = m.Photo(exposure=(0.85, 1.15), cast=0.08, saturation=(0.75, 1.2), uneven=0.1, blur=0.18, noise=0.03)
 
 
 class RoomScene:
@@ -80,7 +66,7 @@ class RoomScene:
     """
 
     def __init__(self, rng: np.random.Generator, size: tuple[int, int]) -> None:
-        dice = self.dice = Dice(rng)
+        dice = self.dice = m.Dice(rng)
         width, self.depth, self.height = dice.between(3.0, 4.6), dice.between(3.6, 5.4), dice.between(2.3, 2.8)
         self.side = width / 2
         position = (dice.between(-0.25, 0.25) * width, dice.between(1.2, 1.8), 0.3)
@@ -103,58 +89,46 @@ class RoomScene:
         self.openings: list[Quad] = []
         self.taken: list[tuple[float, float, float]] = []
 
-    def draw(self) -> tuple[Array, npt.NDArray[np.uint8]]:
-        """Light (3, H, W) and mask (H, W)."""
-        self.surfaces()
-        self.hangings()
-        self.furniture()
-        color, mask, _ = self.canvas.finish()
-        return color * illumination(self.canvas, self.dice, self.lamps, self.openings), mask
-
     def surfaces(self) -> None:
         """Floor, ceiling, walls and a rug."""
         dice, canvas, width = self.dice, self.canvas, 2 * self.side
         floor = Quad((-self.side, 0, 0), (width, 0, 0), (0, 0, self.depth))
         above = floor._replace(origin=(-self.side, self.height, 0))
-        canvas.paint(floor, Room.FLOOR, cornered(flooring(dice), width, self.depth))
-        canvas.paint(above, Room.CEILING, cornered(overhead(dice), width, self.depth))
-        usual, special = covering(dice), dice.count(0, 5)
+        canvas.paint(floor, Room.FLOOR, f.cornered(f.flooring(dice), width, self.depth))
+        canvas.paint(above, Room.CEILING, f.cornered(f.overhead(dice), width, self.depth))
+        usual, special = f.covering(dice), dice.count(0, 5)
         for i, wall in enumerate(self.walls):
-            material = covering(dice) if i == special else usual
+            material = f.covering(dice) if i == special else usual
             quad = Quad(wall.corner, scale(wall.along, wall.length), (0.0, self.height, 0.0))
-            canvas.paint(quad, Room.WALL, cornered(material, wall.length, self.height))
+            canvas.paint(quad, Room.WALL, f.cornered(material, wall.length, self.height))
             board = wall.patch(0, 0, wall.length, dice.between(0.06, 0.14))
-            canvas.paint(board, Room.WALL, rough(dice.color(WOODS), dice.start()))
+            canvas.paint(board, Room.WALL, m.rough(dice.color(m.WOODS), dice.start()))
         if dice.chance(0.5):
             x, z = dice.between(-0.5, 0.3) * self.side, dice.between(0.3, 0.5) * self.depth
             rug = Quad((x, 0.002, z), (dice.between(1, 2.2), 0, 0), (0, 0, dice.between(0.8, 1.8)))
-            canvas.paint(rug, Room.FLOOR, covering(dice) if dice.chance(0.5) else flooring(dice))
+            canvas.paint(rug, Room.FLOOR, f.covering(dice) if dice.chance(0.5) else f.flooring(dice))
 
     def hangings(self) -> None:
-        """Windows, doors and pictures, side by side on the walls."""
+        """Windows, doors and pictures, which belong to the wall, side by side where they fit."""
         dice = self.dice
         for i, wall in enumerate(self.walls):
             at = dice.between(0.1, 0.5) if i == 0 else dice.between(0.3, 0.45) * wall.length
             while at < wall.length:
-                at += self.hang(wall, at) + dice.between(0.15, 1.2)
-
-    def hang(self, wall: Wall, at: float) -> float:
-        """Put a window, a door or a picture, which belongs to the wall, there if it fits; returns its width."""
-        dice, kind, label, material = self.dice, self.dice.between(0, 1), Room.WALL, picture
-        if kind < 0.4:
-            label, material = Room.WINDOW, partial(window, outside=self.outside)
-            wide, tall, bottom = dice.between(0.8, 1.9), dice.between(0.9, 1.4), dice.between(0.7, 0.95)
-        elif kind < 0.7:
-            label, material = Room.DOOR, door
-            wide, tall, bottom = dice.between(0.8, 1.0), dice.between(1.95, 2.1), 0.0
-        else:
-            wide, tall, bottom = dice.between(0.4, 1.0), dice.between(0.4, 0.8), dice.between(1.1, 1.4)
-        if at + wide <= wall.length - 0.1:
-            patch = wall.patch(at, bottom, wide, tall)
-            self.canvas.paint(patch, label, material(dice, wide, tall))
-            if label == Room.WINDOW and self.outside > 0.5:
-                self.openings.append(patch)
-        return wide
+                kind, label, material = dice.between(0, 1), Room.WALL, f.picture
+                if kind < 0.4:
+                    label, material = Room.WINDOW, partial(f.window, outside=self.outside)
+                    wide, tall, bottom = dice.between(0.8, 1.9), dice.between(0.9, 1.4), dice.between(0.7, 0.95)
+                elif kind < 0.7:
+                    label, material = Room.DOOR, f.door
+                    wide, tall, bottom = dice.between(0.8, 1.0), dice.between(1.95, 2.1), 0.0
+                else:
+                    wide, tall, bottom = dice.between(0.4, 1.0), dice.between(0.4, 0.8), dice.between(1.1, 1.4)
+                if at + wide <= wall.length - 0.1:
+                    patch = wall.patch(at, bottom, wide, tall)
+                    self.canvas.paint(patch, label, material(dice, wide, tall))
+                    if label == Room.WINDOW and self.outside > 0.5:
+                        self.openings.append(patch)
+                at += wide + dice.between(0.15, 1.2)
 
     def spot(self, radius: float, near: float = 1.8) -> Vector | None:
         """A free place on the floor for something of this radius, which is taken from then on."""
@@ -177,7 +151,7 @@ class RoomScene:
         self.lights()
         for _ in range(dice.count(1, 2)):
             if (place := self.spot(0.35, near=2.2)) is not None:
-                plant(self.canvas, dice, place, dice.between(0.7, 1.6))
+                f.plant(self.canvas, dice, place, dice.between(0.7, 1.6))
         if dice.chance(0.4) and (place := self.spot(0.35)) is not None:
             self.clutter(place, dice.between(0.15, 0.35))
 
@@ -200,15 +174,15 @@ class RoomScene:
         if kind < 0.3:
             self.light(on, dice.between(0.35, 0.6))
         elif kind < 0.5:
-            plant(self.canvas, dice, on, dice.between(0.3, 0.6))
+            f.plant(self.canvas, dice, on, dice.between(0.3, 0.6))
         elif kind < 0.75:
             self.clutter(on, dice.between(0.08, 0.18))
 
     def clutter(self, place: Vector, size: float) -> None:
         """A box, of no class."""
         frame, half = Frame(place, self.dice.between(0, 1.5)), size * self.dice.between(0.6, 1.2)
-        shadow(self.canvas, frame, 2 * size, 2 * half)
-        material = rough(self.dice.color((*WOODS, *FABRICS, *PAINTS)), self.dice.start(), 0.08)
+        f.shadow(self.canvas, frame, 2 * size, 2 * half)
+        material = m.rough(self.dice.color((*m.WOODS, *m.FABRICS, *m.PAINTS)), self.dice.start(), 0.08)
         self.canvas.box(frame, (-size, 0, -half), (size, size * self.dice.between(0.8, 2), half), IGNORE, material)
 
     def lights(self) -> None:
@@ -223,13 +197,17 @@ class RoomScene:
     def light(self, foot: Vector, height: float) -> None:
         """A lamp, more often on when it is dark outside."""
         on = self.dice.chance(0.9 if self.outside < 0.5 else 0.3)
-        shade: Color = (1.7, 1.45, 1.05) if on else self.dice.color(PAINTS[:2])
-        lamp(self.canvas, self.dice, foot, height, shade)
+        shade: m.Color = (1.7, 1.45, 1.05) if on else self.dice.color(m.PAINTS[:2])
+        f.lamp(self.canvas, self.dice, foot, height, shade)
         if on:
             self.lamps.append((foot[0], foot[1] + height, foot[2]))
 
 
-def render_room(rng: np.random.Generator, size: tuple[int, int]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
+def render_room(rng: np.random.Generator, size: tuple[int, int]) -> tuple[Array, Array]:
     """Image (3, H, W) and mask (H, W) of one room."""
-    color, mask = RoomScene(rng, size).draw()
-    return _PHOTO.take(color, rng), mask
+    scene = RoomScene(rng, size)
+    scene.surfaces()
+    scene.hangings()
+    scene.furniture()
+    color, mask, _ = scene.canvas.finish()
+    return _PHOTO.take(color * illumination(scene.canvas, scene.dice, scene.lamps, scene.openings), rng), mask
