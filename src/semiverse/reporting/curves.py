@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
+from functools import partial
 from itertools import chain, product
 from statistics import mean
 from typing import Any, NamedTuple
@@ -157,9 +158,9 @@ def _panels(panels: Mapping[str, Sequence[Line]], curve: Curve, units: Mapping[s
                 points = [(row["step"], curve.factor * row[line.column]) for row in run.rows if line.column in row]
                 if points:
                     steps, values = zip(*points, strict=True)
-                    look: dict[str, Any] = {"color": line.color, "linewidth": 1.6, "alpha": 0.9}
-                    look["marker"] = "o" if len(points) < 2 else None  # one point makes no line
-                    handles.setdefault(line.legend, axes.plot(steps, values, line.style, **look)[0])
+                    marker = "o" if len(points) < 2 else None  # one point makes no line
+                    look = partial(axes.plot, color=line.color, linewidth=1.6, marker=marker, alpha=0.9)
+                    handles.setdefault(line.legend, look(steps, values, line.style)[0])
             axes.margins(x=0.02)
             if curve.scale == "whole":
                 axes.yaxis.set_major_locator(MaxNLocator(integer=True))
