@@ -49,6 +49,11 @@ def test_value_that_fabric_refuses_is_named(tmp_path):
         build_fabric({"accelerator": "cpu", "precision": "7"})
 
 
+def test_strategies_that_the_loop_cannot_take_are_refused():
+    with pytest.raises(ValueError, match=r"strategy: fsdp\) cannot be used"):
+        build_fabric(trainer_options({"accelerator": "cpu", "strategy": "fsdp"}))
+
+
 def test_advice_of_fabric_is_kept_back_and_comes_again_afterwards(caplog):
     talker = logging.getLogger("lightning_fabric")
     talker.setLevel(logging.INFO)

@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from lightning_fabric import Fabric
 from lightning_fabric.loggers.logger import Logger
+from lightning_fabric.strategies.ddp import DDPStrategy
+from lightning_fabric.strategies.single_device import SingleDeviceStrategy
 
 LENGTH = ("max_steps", "max_epochs")
 FABRIC = ("accelerator", "devices", "num_nodes", "strategy", "precision")
@@ -77,7 +79,10 @@ def build_fabric(options: Mapping[str, Any], callbacks: Sequence[object] = (), l
     if options.get("deterministic"):
         torch.use_deterministic_algorithms(True)
     try:
-        return Fabric(**passed_on, callbacks=list(callbacks), loggers=logger)
+        fabric = Fabric(**passed_on, callbacks=list(callbacks), loggers=logger)
+        if not isinstance(fabric.strategy, SingleDeviceStrategy | DDPStrategy):
+            raise ValueError("strategies that shard or move parameters are not supported, only auto and ddp")
+        return fabric
     except Exception as error:  # Fabric's own kinds have no common base
         given = ", ".join(f"{name}: {value}" for name, value in passed_on.items())
         message = f"trainer ({given}) cannot be used: {error}; expected what this machine has: change it"
