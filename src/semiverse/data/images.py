@@ -13,6 +13,7 @@ from torch import Tensor
 from semiverse.files import DataProblem, MissingData
 from semiverse.labels import Color
 
+COLORS = 4096  # values and colours of a mask that are counted
 IMAGE_EXTENSIONS = (".png", ".jpg", ".jpeg", ".jfif", ".bmp", ".gif", ".tif", ".tiff", ".webp")
 
 
@@ -170,7 +171,7 @@ def rgb_of(code: int) -> Color:
 
 
 def _counted(values: np.ndarray) -> dict[int, int]:
-    """How often each of the 4096 most frequent values occurs, the most frequent first."""
+    """How often each of the ``COLORS`` most frequent values occurs, the most frequent first."""
     found, counts = np.unique(values, return_counts=True)
-    order = np.argsort(-counts, kind="stable")[:4096]
+    order = np.argsort(-counts, kind="stable")[:COLORS]
     return dict(zip(found[order].tolist(), counts[order].tolist(), strict=True))
