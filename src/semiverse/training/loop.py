@@ -88,8 +88,8 @@ def fit(fabric: Fabric, method: Method, optimizer: Optimizer, recorder: Recorder
                     checkpoint.save(recorder.run.last)
                 if method.steps_done == last:
                     break
-        recorder.finish()
-        fabric.call("on_end", method=method, run=recorder.run)
+    recorder.finish()
+    fabric.call("on_end", method=method, run=recorder.run)
     fabric.barrier("finished")
 
 
