@@ -7,13 +7,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from semiverse.doctor.findings import Findings
 from semiverse.files import write_atomically
 from semiverse.inference.pictures import overlay
 from semiverse.reporting.examples import evenly, frequencies
 from semiverse.reporting.figures import draw, legend, picture_grid
+from semiverse.reporting.page import rendered
 
 
 def as_values(findings: Findings) -> dict[str, Any]:
@@ -100,14 +99,7 @@ def write_page(folder: Path, found: Mapping[str, Findings]) -> None:
             "sheet": f"data:image/png;base64,{b64encode(sheet).decode()}" if sheet else None,
         }
         sections.append(values | more)
-    environment = Environment(
-        loader=PackageLoader("semiverse.reporting", ""),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    page = environment.get_template("check.html.j2").render(sections=sections, problems=problems)
+    page = rendered("check.html.j2", sections=sections, problems=problems)
     write_atomically(folder / "index.html", page)
 
 

@@ -88,7 +88,8 @@ def write_report(
         "environments": _environments(facts),
     }
     files = _table_and_figure_files(page)
-    _write(out, {"index.html": _rendered(page, ["index.html", *files]), **files})
+    listed = " ".join(["index.html", *files])  # the page names the files that are written with it
+    _write(out, {"index.html": rendered("page.html.j2", **page, mark=MARK, files=listed), **files})
     return out / "index.html"
 
 
@@ -139,8 +140,8 @@ def file_names(texts: Sequence[str]) -> list[str]:
     return names
 
 
-def _rendered(page: Mapping[str, Any], files: Sequence[str]) -> str:
-    """The page as HTML that needs nothing else; it lists the files that are written with it."""
+def rendered(template: str, **values: object) -> str:
+    """A page as HTML that needs nothing else, from one of the templates of this room."""
     environment = Environment(
         loader=PackageLoader("semiverse.reporting", ""),
         autoescape=True,
@@ -149,7 +150,7 @@ def _rendered(page: Mapping[str, Any], files: Sequence[str]) -> str:
         lstrip_blocks=True,
     )
     environment.filters["yaml"] = dump_yaml
-    return environment.get_template("page.html.j2").render(page, mark=MARK, files=" ".join(files))
+    return environment.get_template(template).render(**values)
 
 
 def _write(out: Path, files: dict[str, str | bytes]) -> None:

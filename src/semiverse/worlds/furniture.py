@@ -5,8 +5,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from semiverse.worlds import materials as m
+from semiverse.worlds import materials
 from semiverse.worlds.canvas import Array, Canvas, Frame, Material, Quad, Vector
+from semiverse.worlds.materials import Color, Dice, choose, cloudy, fraction, rough, tint
 
 Room = IntEnum("Room", ["WALL", "FLOOR", "CEILING", "WINDOW", "DOOR", "TABLE", "CHAIR", "LAMP", "PLANT"], start=0)
 """Train ids of the rooms."""
@@ -15,96 +16,104 @@ Room = IntEnum("Room", ["WALL", "FLOOR", "CEILING", "WINDOW", "DOOR", "TABLE", "
 _GRAIN = 0.08
 
 
-def covering(dice: m.Dice) -> Material:
+def covering(dice: Dice) -> Material:
     """Paint, wallpaper, bricks or panels of a wall."""
-    color, start, kind = dice.color(m.PAINTS), dice.start(), dice.between(0, 1)
+    color, start, kind = dice.color(materials.PAINTS), dice.start(), dice.between(0, 1)
     if kind < 0.2:
-        return m.stripes(color, dice.color(m.PAINTS), start, 0.5 * _GRAIN, dice.between(0.08, 0.3))
+        return materials.stripes(color, dice.color(materials.PAINTS), start, 0.5 * _GRAIN, dice.between(0.08, 0.3))
     if kind < 0.3:
-        return m.bricks(color, dice.color(m.STONES), start, _GRAIN, (0.3, 0.11))
+        return materials.bricks(color, dice.color(materials.STONES), start, _GRAIN, (0.3, 0.11))
     if kind < 0.36:
-        return m.planks(dice.color(m.WOODS), start, _GRAIN, dice.between(0.12, 0.3))
-    return m.rough(color, start, 0.5 * _GRAIN, 0.05)
+        return materials.planks(dice.color(materials.WOODS), start, _GRAIN, dice.between(0.12, 0.3))
+    return rough(color, start, 0.5 * _GRAIN, 0.05)
 
 
-def flooring(dice: m.Dice) -> Material:
+def flooring(dice: Dice) -> Material:
     """Boards, tiles or carpet."""
     start, kind = dice.start(), dice.between(0, 1)
     if kind < 0.45:
-        return m.planks(dice.color(m.WOODS), start, 1.3 * _GRAIN, dice.between(0.1, 0.25))
+        return materials.planks(dice.color(materials.WOODS), start, 1.3 * _GRAIN, dice.between(0.1, 0.25))
     if kind < 0.75:
-        color = dice.color(m.STONES)
-        return m.tiles(
-            color, dice.color(m.STONES) if dice.chance(0.5) else color, start, _GRAIN, dice.between(0.25, 0.6)
+        color = dice.color(materials.STONES)
+        return materials.tiles(
+            color, dice.color(materials.STONES) if dice.chance(0.5) else color, start, _GRAIN, dice.between(0.25, 0.6)
         )
-    return m.rough(dice.color((*m.FABRICS, *m.PAINTS)), start, 1.6 * _GRAIN, 0.02)
+    return rough(dice.color((*materials.FABRICS, *materials.PAINTS)), start, 1.6 * _GRAIN, 0.02)
 
 
-def overhead(dice: m.Dice) -> Material:
+def overhead(dice: Dice) -> Material:
     """Plaster, boards or panels of a ceiling."""
     start, kind = dice.start(), dice.between(0, 1)
     if kind < 0.2:
-        return m.planks(dice.color(m.WOODS), start, _GRAIN, 0.2)
-    color = dice.color(m.PAINTS[:1] if dice.chance(0.6) else m.PAINTS)
-    return m.tiles(color, color, start, 0.5 * _GRAIN, 0.6) if kind < 0.4 else m.rough(color, start, 0.4 * _GRAIN, 0.06)
+        return materials.planks(dice.color(materials.WOODS), start, _GRAIN, 0.2)
+    color = dice.color(materials.PAINTS[:1] if dice.chance(0.6) else materials.PAINTS)
+    return (
+        materials.tiles(color, color, start, 0.5 * _GRAIN, 0.6)
+        if kind < 0.4
+        else rough(color, start, 0.4 * _GRAIN, 0.06)
+    )
 
 
-@m.surface
+@materials.surface
 def cornered(u: Array, v: Array, material: Material, width: float, height: float) -> Array:
     """A surface of this size that gets darker towards its edges, where little light arrives."""
     edge = np.minimum(np.minimum(u, width - u), np.minimum(v, height - v))
     return material(u, v) * (1 - 0.35 * np.exp(-3.5 * edge))
 
 
-def window(dice: m.Dice, width: float, height: float, outside: float) -> Material:
+def window(dice: Dice, width: float, height: float, outside: float) -> Material:
     """A window of this size; ``outside`` is the brightness behind it."""
-    frame, start, blue = dice.color((*m.PAINTS[:1], *m.WOODS)), dice.start(), dice.between(0.6, 1.0)
+    frame, start, blue = dice.color((*materials.PAINTS[:1], *materials.WOODS)), dice.start(), dice.between(0.6, 1.0)
     sky = (outside * blue * 0.85, outside * (0.5 + 0.5 * blue) * 0.95, outside)
-    green = m.leaves(dice.color(m.GREENS), start, 0.1, 0.05)
+    green = materials.leaves(dice.color(materials.GREENS), start, 0.1, 0.05)
     columns, rows, skyline = dice.count(1, 3), dice.count(1, 2), dice.between(0, 0.7) * height
     blind = height * (1 - max(0.0, dice.between(-0.6, 0.6)))
 
     def colors(u: Array, v: Array) -> Array:
-        x, y = m.fraction(u / width * columns), m.fraction(v / height * rows)
+        x, y = fraction(u / width * columns), fraction(v / height * rows)
         bar = np.minimum(np.minimum(x, 1 - x) * width / columns, np.minimum(y, 1 - y) * height / rows) < 0.045
-        result = m.tint(sky, 0.75 + 0.3 * v / height + 0.06 * m.cloudy(u, v, 0.02, start))
-        trees = v < skyline + 0.1 * m.cloudy(u, 0 * v, 0.03, start)
-        result = m.choose(trees, result, green(u, v) * np.float32(outside))
-        result = m.choose(v > blind, result, m.tint((0.8, 0.77, 0.7), 0.75 + 0.25 * (m.fraction(v / 0.09) < 0.7)))
-        return m.choose(bar, result, frame)
+        result = tint(sky, 0.75 + 0.3 * v / height + 0.06 * cloudy(u, v, 0.02, start))
+        trees = v < skyline + 0.1 * cloudy(u, 0 * v, 0.03, start)
+        result = choose(trees, result, green(u, v) * np.float32(outside))
+        result = choose(v > blind, result, tint((0.8, 0.77, 0.7), 0.75 + 0.25 * (fraction(v / 0.09) < 0.7)))
+        return choose(bar, result, frame)
 
     return colors
 
 
-def door(dice: m.Dice, width: float, height: float) -> Material:
+def door(dice: Dice, width: float, height: float) -> Material:
     """A door of this size with panels, a handle and a frame."""
-    color, frame = dice.color(m.WOODS), dice.color((*m.WOODS, *m.PAINTS[:1]))
-    wood = m.planks(color, dice.start(), 0.7 * _GRAIN, 0.6)
+    color, frame = dice.color(materials.WOODS), dice.color((*materials.WOODS, *materials.PAINTS[:1]))
+    wood = materials.planks(color, dice.start(), 0.7 * _GRAIN, 0.6)
     rows, columns = dice.count(1, 3), dice.count(1, 2)
     hinge = 0.85 if dice.chance(0.5) else 0.15
 
     def colors(u: Array, v: Array) -> Array:
-        x, y = np.abs(m.fraction(u / width * columns) - 0.5), np.abs(m.fraction(v / height * rows) - 0.5)
+        x, y = np.abs(fraction(u / width * columns) - 0.5), np.abs(fraction(v / height * rows) - 0.5)
         panel, inner = np.maximum(x * 1.1, y) < 0.4, np.maximum(x * 1.1, y) < 0.36
         result = wood(u, v) * (1 - 0.3 * (panel & ~inner) + 0.06 * inner).astype(np.float32)
         handle = (np.abs(u - hinge * width) < 0.07) & (np.abs(v - 1.0) < 0.03)
         rim = np.minimum(np.minimum(u, width - u), height - v) < 0.07
-        return m.choose(rim, m.choose(handle, result, (0.75, 0.72, 0.6)), frame)
+        return choose(rim, choose(handle, result, (0.75, 0.72, 0.6)), frame)
 
     return colors
 
 
-def picture(dice: m.Dice, width: float, height: float) -> Material:
+def picture(dice: Dice, width: float, height: float) -> Material:
     """A framed painting or photograph of this size."""
-    frame, upper, lower = dice.color(m.WOODS), dice.color((*m.FABRICS, *m.PAINTS)), dice.color((*m.FABRICS, *m.GREENS))
+    frame, upper, lower = (
+        dice.color(materials.WOODS),
+        dice.color((*materials.FABRICS, *materials.PAINTS)),
+        dice.color((*materials.FABRICS, *materials.GREENS)),
+    )
     start, line = dice.start(), dice.between(0.2, 0.8) * height
 
     def colors(u: Array, v: Array) -> Array:
-        noise = m.cloudy(u, v, 0.015, start)
-        ground = v < line + 0.08 * m.cloudy(u, 0 * v, 0.02, start)
-        result = m.choose(ground, m.tint(upper, 1 + 0.2 * noise), m.tint(lower, 1 + 0.3 * noise))
+        noise = cloudy(u, v, 0.015, start)
+        ground = v < line + 0.08 * cloudy(u, 0 * v, 0.02, start)
+        result = choose(ground, tint(upper, 1 + 0.2 * noise), tint(lower, 1 + 0.3 * noise))
         edge = np.minimum(np.minimum(u, width - u), np.minimum(v, height - v)) < 0.05
-        return m.choose(edge, result, frame)
+        return choose(edge, result, frame)
 
     return colors
 
@@ -117,14 +126,14 @@ def shadow(canvas: Canvas, frame: Frame, width: float, depth: float) -> None:
         canvas.shade(quad, brightness, rounded(a, b))
 
 
-@m.surface
+@materials.surface
 def rounded(u: Array, v: Array, width: float, height: float) -> Array:
     """The shape of a rectangle of this size with round corners."""
     x, y = (2 * u / width - 1) ** 2, (2 * v / height - 1) ** 2
     return x * x + y * y < 1
 
 
-@m.surface
+@materials.surface
 def disc(u: Array, v: Array, width: float) -> Array:
     """The shape of a disc of this width."""
     x, y = 2 * u / width - 1, 2 * v / width - 1
@@ -142,10 +151,10 @@ class Table(NamedTuple):
     legs: Material
 
     @classmethod
-    def drawn(cls, dice: m.Dice) -> "Table":
+    def drawn(cls, dice: Dice) -> "Table":
         """A random one."""
-        wood = m.planks(dice.color(m.WOODS), dice.start(), 0.1, 0.25)
-        plain = m.rough(dice.color((*m.PAINTS, *m.FABRICS)), dice.start(), 0.05)
+        wood = materials.planks(dice.color(materials.WOODS), dice.start(), 0.1, 0.25)
+        plain = rough(dice.color((*materials.PAINTS, *materials.FABRICS)), dice.start(), 0.05)
         top = wood if dice.chance(0.85) else plain
         width, low = dice.between(0.8, 1.7), dice.chance(0.25)
         height = dice.between(0.4, 0.5) if low else dice.between(0.7, 0.8)
@@ -187,11 +196,11 @@ class Chair(NamedTuple):
     legs: Material
 
     @classmethod
-    def drawn(cls, dice: m.Dice) -> "Chair":
+    def drawn(cls, dice: Dice) -> "Chair":
         """A random one."""
         wood, fabric = (
-            m.planks(dice.color(m.WOODS), dice.start(), 0.1, 0.12),
-            m.rough(dice.color(m.FABRICS), dice.start(), 0.1),
+            materials.planks(dice.color(materials.WOODS), dice.start(), 0.1, 0.12),
+            rough(dice.color(materials.FABRICS), dice.start(), 0.1),
         )
         gap = dice.between(0.1, 0.16) if dice.chance(0.5) else 0.0
         return cls(dice.between(0.8, 1.05), gap, dice.chance(0.35), fabric if dice.chance(0.5) else wood, wood)
@@ -215,12 +224,12 @@ class Chair(NamedTuple):
     def _slats(self, u: Array, v: Array) -> Array:
         if not self.gap:
             return v > 0.1
-        return (np.abs(u - 0.22) > 0.17) | (m.fraction(v / self.gap) > 0.5)
+        return (np.abs(u - 0.22) > 0.17) | (fraction(v / self.gap) > 0.5)
 
 
-def lamp(canvas: Canvas, dice: m.Dice, foot: Vector, height: float, shade: m.Color) -> None:
+def lamp(canvas: Canvas, dice: Dice, foot: Vector, height: float, shade: Color) -> None:
     """A lamp of this height on a thin stem; a negative height hangs down from the point."""
-    metal, wide, narrow = dice.color(m.METALS, 0.02), dice.between(0.4, 0.65), dice.between(0.0, 0.8)
+    metal, wide, narrow = dice.color(materials.METALS, 0.02), dice.between(0.4, 0.65), dice.between(0.0, 0.8)
     tall, standing, total = 0.6 * wide, height > 0, abs(height)
     base = total - tall if standing else 0.0
 
@@ -234,13 +243,13 @@ def lamp(canvas: Canvas, dice: m.Dice, foot: Vector, height: float, shade: m.Col
 
     def material(u: Array, v: Array) -> Array:
         tone = 1.05 - 0.7 * np.abs(u / wide - 0.5)
-        return m.choose(cover(u, v), m.tint(metal, tone), m.tint(shade, tone))
+        return choose(cover(u, v), tint(metal, tone), tint(shade, tone))
 
     start = foot if standing else (foot[0], foot[1] - total, foot[2])
     canvas.paint(canvas.upright(start, wide, total), Room.LAMP, material, shape)
 
 
-def plant(canvas: Canvas, dice: m.Dice, foot: Vector, height: float) -> None:
+def plant(canvas: Canvas, dice: Dice, foot: Vector, height: float) -> None:
     """A plant of this height in a pot."""
     start, radius, pot = dice.start(), 0.3 * height, 0.3 * height
     middle = height - radius
@@ -248,8 +257,11 @@ def plant(canvas: Canvas, dice: m.Dice, foot: Vector, height: float) -> None:
     for _ in range(5):
         x, y, size = dice.between(0.5, 2.3), dice.between(-0.8, 0.7), dice.between(0.25, 0.45)
         parts.append((x * radius, middle + y * radius, size * radius))
-    crown, leaf = m.ragged(parts, start, 0.04), m.leaves(dice.color(m.GREENS[:3]), start, 0.12, 0.03)
-    clay = m.rough(dice.color((*m.FABRICS, *m.PAINTS, (0.6, 0.32, 0.2))), start, 0.08)
+    crown, leaf = (
+        materials.ragged(parts, start, 0.04),
+        materials.leaves(dice.color(materials.GREENS[:3]), start, 0.12, 0.03),
+    )
+    clay = rough(dice.color((*materials.FABRICS, *materials.PAINTS, (0.6, 0.32, 0.2))), start, 0.08)
 
     def below(u: Array, v: Array) -> Array:
         return (v < pot) & (np.abs(u - 1.4 * radius) < 0.38 * pot + 0.15 * v)
@@ -258,7 +270,7 @@ def plant(canvas: Canvas, dice: m.Dice, foot: Vector, height: float) -> None:
         return crown(u, v) | below(u, v) | ((np.abs(u - 1.4 * radius) < 0.02) & (v < middle))
 
     def material(u: Array, v: Array) -> Array:
-        return m.choose(below(u, v) & ~crown(u, v), leaf(u, v), clay(u, v))
+        return choose(below(u, v) & ~crown(u, v), leaf(u, v), clay(u, v))
 
     shadow(canvas, Frame(foot), 1.2 * radius, 1.2 * radius)
     canvas.paint(canvas.upright(foot, 2.8 * radius, height * 1.05), Room.PLANT, material, shape)

@@ -7,13 +7,13 @@ from functools import partial
 import numpy as np
 
 from semiverse.labels import IGNORE
-from semiverse.worlds import furniture as f
-from semiverse.worlds import materials as m
+from semiverse.worlds import furniture, materials
 from semiverse.worlds.canvas import Array, Camera, Canvas, Frame, Quad, Vector, Wall, add, dot, scale, unit
 from semiverse.worlds.furniture import Chair, Room, Table
+from semiverse.worlds.materials import Color, Dice, Photo, rough
 
 
-def illumination(canvas: Canvas, dice: m.Dice, lamps: Sequence[Vector], windows: Sequence[Quad]) -> Array:
+def illumination(canvas: Canvas, dice: Dice, lamps: Sequence[Vector], windows: Sequence[Quad]) -> Array:
     """Light (3, H, W) that falls on what each pixel shows.
 
     Args:
@@ -54,7 +54,7 @@ def _sunny(window: Quad, sun: Vector, place: tuple[Array, Array, Array]) -> Arra
     return (distance > 0.05) & (u > 0) & (u < 1) & (v > 0) & (v < 1)
 
 
-_PHOTO = m.Photo(exposure=(0.85, 1.15), cast=0.08, saturation=(0.75, 1.2), uneven=0.1, blur=0.18, noise=0.03)
+_PHOTO = Photo(exposure=(0.85, 1.15), cast=0.08, saturation=(0.75, 1.2), uneven=0.1, blur=0.18, noise=0.03)
 
 
 class RoomScene:
@@ -66,7 +66,7 @@ class RoomScene:
     """
 
     def __init__(self, rng: np.random.Generator, size: tuple[int, int]) -> None:
-        dice = self.dice = m.Dice(rng)
+        dice = self.dice = Dice(rng)
         width, self.depth, self.height = dice.between(3.0, 4.6), dice.between(3.6, 5.4), dice.between(2.3, 2.8)
         self.side = width / 2
         position = (dice.between(-0.25, 0.25) * width, dice.between(1.2, 1.8), 0.3)
@@ -94,19 +94,19 @@ class RoomScene:
         dice, canvas, width = self.dice, self.canvas, 2 * self.side
         floor = Quad((-self.side, 0, 0), (width, 0, 0), (0, 0, self.depth))
         above = floor._replace(origin=(-self.side, self.height, 0))
-        canvas.paint(floor, Room.FLOOR, f.cornered(f.flooring(dice), width, self.depth))
-        canvas.paint(above, Room.CEILING, f.cornered(f.overhead(dice), width, self.depth))
-        usual, special = f.covering(dice), dice.count(0, 5)
+        canvas.paint(floor, Room.FLOOR, furniture.cornered(furniture.flooring(dice), width, self.depth))
+        canvas.paint(above, Room.CEILING, furniture.cornered(furniture.overhead(dice), width, self.depth))
+        usual, special = furniture.covering(dice), dice.count(0, 5)
         for i, wall in enumerate(self.walls):
-            material = f.covering(dice) if i == special else usual
+            material = furniture.covering(dice) if i == special else usual
             quad = Quad(wall.corner, scale(wall.along, wall.length), (0.0, self.height, 0.0))
-            canvas.paint(quad, Room.WALL, f.cornered(material, wall.length, self.height))
+            canvas.paint(quad, Room.WALL, furniture.cornered(material, wall.length, self.height))
             board = wall.patch(0, 0, wall.length, dice.between(0.06, 0.14))
-            canvas.paint(board, Room.WALL, m.rough(dice.color(m.WOODS), dice.start()))
+            canvas.paint(board, Room.WALL, rough(dice.color(materials.WOODS), dice.start()))
         if dice.chance(0.5):
             x, z = dice.between(-0.5, 0.3) * self.side, dice.between(0.3, 0.5) * self.depth
             rug = Quad((x, 0.002, z), (dice.between(1, 2.2), 0, 0), (0, 0, dice.between(0.8, 1.8)))
-            canvas.paint(rug, Room.FLOOR, f.covering(dice) if dice.chance(0.5) else f.flooring(dice))
+            canvas.paint(rug, Room.FLOOR, furniture.covering(dice) if dice.chance(0.5) else furniture.flooring(dice))
 
     def hangings(self) -> None:
         """Windows, doors and pictures, which belong to the wall, side by side where they fit."""
@@ -114,12 +114,12 @@ class RoomScene:
         for i, wall in enumerate(self.walls):
             at = dice.between(0.1, 0.5) if i == 0 else dice.between(0.3, 0.45) * wall.length
             while at < wall.length:
-                kind, label, material = dice.between(0, 1), Room.WALL, f.picture
+                kind, label, material = dice.between(0, 1), Room.WALL, furniture.picture
                 if kind < 0.4:
-                    label, material = Room.WINDOW, partial(f.window, outside=self.outside)
+                    label, material = Room.WINDOW, partial(furniture.window, outside=self.outside)
                     wide, tall, bottom = dice.between(0.8, 1.9), dice.between(0.9, 1.4), dice.between(0.7, 0.95)
                 elif kind < 0.7:
-                    label, material = Room.DOOR, f.door
+                    label, material = Room.DOOR, furniture.door
                     wide, tall, bottom = dice.between(0.8, 1.0), dice.between(1.95, 2.1), 0.0
                 else:
                     wide, tall, bottom = dice.between(0.4, 1.0), dice.between(0.4, 0.8), dice.between(1.1, 1.4)
@@ -151,7 +151,7 @@ class RoomScene:
         self.lights()
         for _ in range(dice.count(1, 2)):
             if (place := self.spot(0.35, near=2.2)) is not None:
-                f.plant(self.canvas, dice, place, dice.between(0.7, 1.6))
+                furniture.plant(self.canvas, dice, place, dice.between(0.7, 1.6))
         if dice.chance(0.4) and (place := self.spot(0.35)) is not None:
             self.clutter(place, dice.between(0.15, 0.35))
 
@@ -174,15 +174,17 @@ class RoomScene:
         if kind < 0.3:
             self.light(on, dice.between(0.35, 0.6))
         elif kind < 0.5:
-            f.plant(self.canvas, dice, on, dice.between(0.3, 0.6))
+            furniture.plant(self.canvas, dice, on, dice.between(0.3, 0.6))
         elif kind < 0.75:
             self.clutter(on, dice.between(0.08, 0.18))
 
     def clutter(self, place: Vector, size: float) -> None:
         """A box, of no class."""
         frame, half = Frame(place, self.dice.between(0, 1.5)), size * self.dice.between(0.6, 1.2)
-        f.shadow(self.canvas, frame, 2 * size, 2 * half)
-        material = m.rough(self.dice.color((*m.WOODS, *m.FABRICS, *m.PAINTS)), self.dice.start(), 0.08)
+        furniture.shadow(self.canvas, frame, 2 * size, 2 * half)
+        material = rough(
+            self.dice.color((*materials.WOODS, *materials.FABRICS, *materials.PAINTS)), self.dice.start(), 0.08
+        )
         self.canvas.box(frame, (-size, 0, -half), (size, size * self.dice.between(0.8, 2), half), IGNORE, material)
 
     def lights(self) -> None:
@@ -197,8 +199,8 @@ class RoomScene:
     def light(self, foot: Vector, height: float) -> None:
         """A lamp, more often on when it is dark outside."""
         on = self.dice.chance(0.9 if self.outside < 0.5 else 0.3)
-        shade: m.Color = (1.7, 1.45, 1.05) if on else self.dice.color(m.PAINTS[:2])
-        f.lamp(self.canvas, self.dice, foot, height, shade)
+        shade: Color = (1.7, 1.45, 1.05) if on else self.dice.color(materials.PAINTS[:2])
+        furniture.lamp(self.canvas, self.dice, foot, height, shade)
         if on:
             self.lamps.append((foot[0], foot[1] + height, foot[2]))
 

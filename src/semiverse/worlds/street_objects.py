@@ -5,69 +5,75 @@ from typing import NamedTuple
 
 import numpy as np
 
-from semiverse.worlds import materials as m
+from semiverse.worlds import materials
 from semiverse.worlds.canvas import Array, Canvas, Frame, Material, Quad, Shape, Vector
+from semiverse.worlds.materials import Color, Dice, choose, cloudy, fraction, rough, tint
 
 Street = IntEnum("Street", ["SKY", "BUILDING", "ROAD", "SIDEWALK", "VEGETATION", "CAR", "PERSON", "POLE"], start=0)
 """Train ids of the streets."""
 
 
-def facade(dice: m.Dice, lit: float, grain: float) -> Material:
+def facade(dice: Dice, lit: float, grain: float) -> Material:
     """A wall with windows, of which a share is ``lit``, and doors on the ground floor."""
     wide, tall = dice.between(1.8, 3.4), dice.between(2.7, 3.3)  # of the cell that holds one window
     share, height = dice.between(0.35, 0.8), dice.between(0.4, 0.75)  # of the window in its cell
-    glass, frame, wood, start = dice.color(m.GLASSES), dice.color(m.STONES), dice.color(m.FACADES), dice.start()
+    glass, frame, wood, start = (
+        dice.color(materials.GLASSES),
+        dice.color(materials.STONES),
+        dice.color(materials.FACADES),
+        dice.start(),
+    )
     behind = wall(dice, grain)
 
     def colors(u: Array, v: Array) -> Array:
         column, row = np.floor(u / wide), np.floor(v / tall)
         x, y = np.abs(u / wide - column - 0.5) * 2, np.abs(v / tall - row - 0.5) * 2
-        fortune = m.random_of_cell(column, row, start)
+        fortune = materials.random_of_cell(column, row, start)
         door = (row == 0) & (fortune > 0.3)
         high = np.where(door, np.float32(1), np.float32(height))
         inner = (x < share) & (y < high) & ((x > 0.05) | door)
-        result = m.choose((x < share + 0.12) & (y < high + 0.1), behind(u, v), frame)
-        result = m.choose(inner, result, m.tint(glass, 0.65 + 0.3 * fortune + 0.12 * m.cloudy(u, v, 0.08, start)))
-        result = m.choose(inner & door, result, m.tint(wood, 0.8 + 0.1 * y))
-        shining = inner & ~door & (m.random_of_cell(row, column, start + 9) > 1 - 2 * lit)
-        return m.choose(shining, result, (2.6, 2.1, 1.1))
+        result = choose((x < share + 0.12) & (y < high + 0.1), behind(u, v), frame)
+        result = choose(inner, result, tint(glass, 0.65 + 0.3 * fortune + 0.12 * cloudy(u, v, 0.08, start)))
+        result = choose(inner & door, result, tint(wood, 0.8 + 0.1 * y))
+        shining = inner & ~door & (materials.random_of_cell(row, column, start + 9) > 1 - 2 * lit)
+        return choose(shining, result, (2.6, 2.1, 1.1))
 
     return colors
 
 
-def wall(dice: m.Dice, grain: float) -> Material:
+def wall(dice: Dice, grain: float) -> Material:
     """Plaster, bricks or panels."""
-    color, start, kind = dice.color(m.FACADES), dice.start(), dice.between(0, 1)
+    color, start, kind = dice.color(materials.FACADES), dice.start(), dice.between(0, 1)
     if kind < 0.35:
-        return m.bricks(color, dice.color(m.STONES), start, grain, (0.6, 0.25))
+        return materials.bricks(color, dice.color(materials.STONES), start, grain, (0.6, 0.25))
     if kind < 0.5:
-        return m.stripes(color, dice.color(m.FACADES), start, grain, dice.between(0.3, 0.8))
-    return m.rough(color, start, grain, 0.1)
+        return materials.stripes(color, dice.color(materials.FACADES), start, grain, dice.between(0.3, 0.8))
+    return rough(color, start, grain, 0.1)
 
 
-def paving(dice: m.Dice, grain: float, stone: float) -> Material:
+def paving(dice: Dice, grain: float, stone: float) -> Material:
     """Ground for feet and wheels: slabs or bricks with some probability, otherwise asphalt."""
-    color, start = dice.color(m.STONES if dice.chance(stone) else m.ASPHALTS, 0.015), dice.start()
+    color, start = dice.color(materials.STONES if dice.chance(stone) else materials.ASPHALTS, 0.015), dice.start()
     if not dice.chance(stone):
-        return m.rough(color, start, 1.3 * grain)
+        return rough(color, start, 1.3 * grain)
     if dice.chance(0.6):
-        return m.tiles(color, color, start, grain, dice.between(0.4, 0.9))
-    return m.bricks(color, (0.6 * color[0], 0.6 * color[1], 0.6 * color[2]), start, grain, (0.5, 0.25))
+        return materials.tiles(color, color, start, grain, dice.between(0.4, 0.9))
+    return materials.bricks(color, (0.6 * color[0], 0.6 * color[1], 0.6 * color[2]), start, grain, (0.5, 0.25))
 
 
-def marked(ground: Material, width: float, dice: m.Dice) -> Material:
+def marked(ground: Material, width: float, dice: Dice) -> Material:
     """A road of some width with lane markings, perhaps a crossing, patches and cracks."""
-    white: m.Color = (0.85, 0.85, 0.8) if dice.chance(0.8) else (0.8, 0.65, 0.15)
+    white: Color = (0.85, 0.85, 0.8) if dice.chance(0.8) else (0.8, 0.65, 0.15)
     dash, solid, crossing = dice.between(1.5, 3.5), dice.chance(0.5), dice.between(3, 40)
     start, worn = dice.start(), dice.between(0.5, 1.6)
 
     def colors(u: Array, v: Array) -> Array:
-        result = ground(u, v) * (1 + 0.09 * m.cloudy(u, v, 0.3, start))
-        line = (np.abs(u - width / 2) < 0.09) & (m.fraction(v / (2 * dash)) < 0.5)
+        result = ground(u, v) * (1 + 0.09 * cloudy(u, v, 0.3, start))
+        line = (np.abs(u - width / 2) < 0.09) & (fraction(v / (2 * dash)) < 0.5)
         if solid:
             line |= np.abs(np.abs(u - width / 2) - width / 2 + 0.4) < 0.07
-        line |= (np.abs(v - crossing) < 1.5) & (m.fraction(u) < 0.5)
-        return m.choose(line & (m.cloudy(u, v, 0.05, start) < worn), result, white)
+        line |= (np.abs(v - crossing) < 1.5) & (fraction(u) < 0.5)
+        return choose(line & (cloudy(u, v, 0.05, start) < worn), result, white)
 
     return colors
 
@@ -81,17 +87,17 @@ class Car(NamedTuple):
     roof: float
     boot: float
     bonnet: float
-    paint: m.Color
-    lights: tuple[m.Color, m.Color]
+    paint: Color
+    lights: tuple[Color, Color]
     start: float
 
     @classmethod
-    def drawn(cls, dice: m.Dice, lit: float) -> "Car":
+    def drawn(cls, dice: Dice, lit: float) -> "Car":
         """A random one, from a limousine to a van; with some probability its lights are on."""
         shining = dice.chance(lit)
-        back: m.Color = (2.2, 0.3, 0.2) if shining else (0.5, 0.06, 0.06)
-        front: m.Color = (2.6, 2.5, 2.2) if shining else (0.75, 0.75, 0.7)
-        belt, paint = dice.between(0.85, 1.1), dice.color(m.CARS)
+        back: Color = (2.2, 0.3, 0.2) if shining else (0.5, 0.06, 0.06)
+        front: Color = (2.6, 2.5, 2.2) if shining else (0.75, 0.75, 0.7)
+        belt, paint = dice.between(0.85, 1.1), dice.color(materials.CARS)
         return cls(length=dice.between(3.6, 4.7), width=1.8, belt=belt, roof=belt + dice.between(0.5, 0.8),
             boot=dice.between(0.05, 0.8), bonnet=dice.between(0.5, 1.1), paint=paint, lights=(back, front),
             start=dice.start())  # fmt: skip
@@ -105,7 +111,7 @@ class Car(NamedTuple):
             if name in ("left", "right"):
                 canvas.paint(face._replace(up=(0.0, self.roof, 0.0)), Street.CAR, self._side, self._outline)
             elif name in ("back", "front"):
-                end = m.surface(self._end)(self.lights[name == "front"])
+                end = materials.surface(self._end)(self.lights[name == "front"])
                 canvas.paint(
                     face, Street.CAR, end, lambda u, v: (v > 0.25) | (np.abs(u - width / 2) > width / 2 - 0.25)
                 )
@@ -134,27 +140,27 @@ class Car(NamedTuple):
         return ((v > 0.22) & (v < self.belt)) | self._cabin(u, v, 0.0) | self._wheels(u, v, 0.34)
 
     def _sheet(self, u: Array, v: Array) -> Array:
-        return m.tint(self.paint, 1.05 + 0.05 * m.cloudy(u, v, 0.1, self.start))
+        return tint(self.paint, 1.05 + 0.05 * cloudy(u, v, 0.1, self.start))
 
     def _pane(self, u: Array, v: Array) -> Array:
-        glass = m.tint((0.25, 0.3, 0.36), 0.7 + 0.5 * v + 0.25 * m.cloudy(u, v, 0.08, self.start))
-        return m.choose(np.abs(u - self.width / 2) > self.width / 2 - 0.1, glass, self.paint)
+        glass = tint((0.25, 0.3, 0.36), 0.7 + 0.5 * v + 0.25 * cloudy(u, v, 0.08, self.start))
+        return choose(np.abs(u - self.width / 2) > self.width / 2 - 0.1, glass, self.paint)
 
     def _side(self, u: Array, v: Array) -> Array:
-        result = m.tint(self.paint, 0.7 + 0.4 * v + 0.05 * m.cloudy(u, v, 0.1, self.start))
-        doors = m.fraction(np.abs(u - 0.5 * self.length))
-        result = m.choose((doors < 0.04) & (v > 0.3), result, (0.1, 0.1, 0.1))
+        result = tint(self.paint, 0.7 + 0.4 * v + 0.05 * cloudy(u, v, 0.1, self.start))
+        doors = fraction(np.abs(u - 0.5 * self.length))
+        result = choose((doors < 0.04) & (v > 0.3), result, (0.1, 0.1, 0.1))
         glass = self._cabin(u, v, 0.09) & (doors > 0.08)
-        result = m.choose(glass, result, m.tint((0.25, 0.3, 0.36), 0.6 + 0.25 * m.cloudy(u, v, 0.08, self.start)))
-        result = m.choose(self._wheels(u, v, 0.36), result, (0.05, 0.05, 0.06))
-        return m.choose(self._wheels(u, v, 0.17), result, (0.5, 0.5, 0.52))
+        result = choose(glass, result, tint((0.25, 0.3, 0.36), 0.6 + 0.25 * cloudy(u, v, 0.08, self.start)))
+        result = choose(self._wheels(u, v, 0.36), result, (0.05, 0.05, 0.06))
+        return choose(self._wheels(u, v, 0.17), result, (0.5, 0.5, 0.52))
 
-    def _end(self, u: Array, v: Array, light: m.Color) -> Array:
+    def _end(self, u: Array, v: Array, light: Color) -> Array:
         away = np.abs(u - self.width / 2)
-        result = m.tint(self.paint, 0.75 + 0.3 * v + 0.05 * m.cloudy(u, v, 0.1, self.start))
-        result = m.choose((away < 0.26) & (np.abs(v - 0.55) < 0.07), result, (0.8, 0.8, 0.75))
-        result = m.choose((away > self.width / 2 - 0.35) & (np.abs(v - self.belt + 0.22) < 0.1), result, light)
-        return m.choose(v < 0.38, result, (0.07, 0.07, 0.08))
+        result = tint(self.paint, 0.75 + 0.3 * v + 0.05 * cloudy(u, v, 0.1, self.start))
+        result = choose((away < 0.26) & (np.abs(v - 0.55) < 0.07), result, (0.8, 0.8, 0.75))
+        result = choose((away > self.width / 2 - 0.35) & (np.abs(v - self.belt + 0.22) < 0.1), result, light)
+        return choose(v < 0.38, result, (0.07, 0.07, 0.08))
 
 
 class Sprite(NamedTuple):
@@ -174,7 +180,7 @@ class Sprite(NamedTuple):
         canvas.shade(ground, brightness, lambda u, v: self.shape(u, v / far))
 
 
-def person(height: float, clothes: tuple[m.Color, m.Color, m.Color], stride: float, start: float) -> Sprite:
+def person(height: float, clothes: tuple[Color, Color, Color], stride: float, start: float) -> Sprite:
     """Somebody walking or standing.
 
     Args:
@@ -201,15 +207,15 @@ def person(height: float, clothes: tuple[m.Color, m.Color, m.Color], stride: flo
 
     def material(u: Array, v: Array) -> Array:
         head, body, _ = parts(u, v)
-        tone = 0.9 + 0.6 * (u / width - 0.5) + 0.1 * m.cloudy(u, v, 0.04, start)
-        result = m.choose(body, m.tint(lower, tone), m.tint(upper, tone))
-        result = m.choose(head, result, m.tint(skin, tone))
-        return m.choose(head & (v > 0.94 * height), result, (0.15, 0.1, 0.07))
+        tone = 0.9 + 0.6 * (u / width - 0.5) + 0.1 * cloudy(u, v, 0.04, start)
+        result = choose(body, tint(lower, tone), tint(upper, tone))
+        result = choose(head, result, tint(skin, tone))
+        return choose(head & (v > 0.94 * height), result, (0.15, 0.1, 0.07))
 
     return Sprite(width, height, material, shape)
 
 
-def tree(height: float, radius: float, foliage: m.Color, grain: float, rng: np.random.Generator) -> Sprite:
+def tree(height: float, radius: float, foliage: Color, grain: float, rng: np.random.Generator) -> Sprite:
     """A trunk under a crown of a few ragged discs; a bush if it is hardly higher than its crown."""
     start = float(rng.uniform(0, 200))
     middle = max(radius, height - radius)
@@ -217,19 +223,23 @@ def tree(height: float, radius: float, foliage: m.Color, grain: float, rng: np.r
     for angle in rng.uniform(0, 6.28, 4):
         x, y = 1.3 * radius + 0.5 * radius * np.cos(angle), middle + 0.45 * radius * np.sin(angle)
         parts.append((float(x), float(y), 0.5 * radius))
-    crown, leaf, bark = m.ragged(parts, start), m.leaves(foliage, start, grain), m.rough((0.3, 0.22, 0.16), start, 0.2)
+    crown, leaf, bark = (
+        materials.ragged(parts, start),
+        materials.leaves(foliage, start, grain),
+        rough((0.3, 0.22, 0.16), start, 0.2),
+    )
     thick = 0.05 + 0.03 * height
 
     def shape(u: Array, v: Array) -> Array:
         return crown(u, v) | ((np.abs(u - 1.3 * radius) < thick) & (v < middle))
 
     def material(u: Array, v: Array) -> Array:
-        return m.choose(~crown(u, v), leaf(u, v - middle + 0.5), bark(u, v))
+        return choose(~crown(u, v), leaf(u, v - middle + 0.5), bark(u, v))
 
     return Sprite(2.6 * radius, height + 0.4 * radius, material, shape)
 
 
-def pole(kind: int, height: float, color: m.Color, sign: m.Color) -> Sprite:
+def pole(kind: int, height: float, color: Color, sign: Color) -> Sprite:
     """A street lamp (kind 0), a round (1) or square (2) sign, or a traffic light (3) on a post."""
     width = 1.8
 
@@ -248,12 +258,12 @@ def pole(kind: int, height: float, color: m.Color, sign: m.Color) -> Sprite:
 
     def material(u: Array, v: Array) -> Array:
         x, y = u - width / 2, v - height
-        result = m.tint(color, 0.9 + 2.0 * x * (np.abs(x) < 0.13))
+        result = tint(color, 0.9 + 2.0 * x * (np.abs(x) < 0.13))
         if kind == 0:
-            return m.choose(board(u, v) & (x > 0.45), result, sign)
-        result = m.choose(board(u, v), result, sign if kind < 3 else (0.08, 0.08, 0.09))
+            return choose(board(u, v) & (x > 0.45), result, sign)
+        result = choose(board(u, v), result, sign if kind < 3 else (0.08, 0.08, 0.09))
         if kind == 3:
-            return m.choose(x * x + (y + 0.3) ** 2 < 0.03, result, sign)
-        return m.choose(board(u, v) & (np.abs(y + 0.4) < 0.1), result, (0.85, 0.85, 0.85))
+            return choose(x * x + (y + 0.3) ** 2 < 0.03, result, sign)
+        return choose(board(u, v) & (np.abs(y + 0.4) < 0.1), result, (0.85, 0.85, 0.85))
 
     return Sprite(width, height + 0.15, material, shape)

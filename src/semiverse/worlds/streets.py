@@ -7,8 +7,9 @@ from typing import NamedTuple
 import numpy as np
 
 from semiverse.labels import IGNORE
-from semiverse.worlds import materials as m
+from semiverse.worlds import materials
 from semiverse.worlds.canvas import Array, Camera, Canvas, Frame, Quad, Vector, dot, unit
+from semiverse.worlds.materials import Color, Dice, Photo, cloudy, rough
 from semiverse.worlds.street_objects import Car, Sprite, Street, facade, marked, paving, person, pole, tree
 
 
@@ -35,9 +36,9 @@ class Style(NamedTuple):
     sun: tuple[float, float]
     height: tuple[float, float]
     ambient: tuple[float, float]
-    warm: m.Color
-    zenith: m.Color
-    horizon: m.Color
+    warm: Color
+    zenith: Color
+    horizon: Color
     clouds: tuple[float, float]
     fog: tuple[float, float]
     wet: tuple[float, float]
@@ -45,7 +46,7 @@ class Style(NamedTuple):
     rain: float = 0.0
     grain: float = 0.1
     vivid: float = 1.0
-    photo: m.Photo = m.Photo()
+    photo: Photo = Photo()
 
 
 STYLES = {
@@ -53,17 +54,17 @@ STYLES = {
         zenith=(0.35, 0.55, 0.9), horizon=(0.8, 0.87, 0.95), clouds=(0.0, 0.9), fog=(0.0, 0.008), wet=(0.0, 0.0)),
     "dusk": Style(sun=(0.0, 0.3), height=(0.25, 0.6), ambient=(0.33, 0.5), warm=(1.0, 0.55, 0.3), lit=0.4,
         zenith=(0.3, 0.32, 0.62), horizon=(1.5, 0.95, 0.7), clouds=(0.1, 0.8), fog=(0.0, 0.01), wet=(0.0, 0.15),
-        vivid=0.9, photo=m.Photo(exposure=(0.85, 1.25), cast=0.12, noise=0.06)),
+        vivid=0.9, photo=Photo(exposure=(0.85, 1.25), cast=0.12, noise=0.06)),
     "rain": Style(sun=(0.0, 0.0), height=(1.0, 2.0), ambient=(0.65, 0.85), warm=(1.0, 1.0, 1.0), lit=0.15, rain=0.16,
         zenith=(0.6, 0.64, 0.7), horizon=(0.8, 0.83, 0.87), clouds=(0.6, 1.0), fog=(0.01, 0.035), wet=(0.25, 0.55),
-        vivid=0.6, photo=m.Photo(exposure=(0.85, 1.1), saturation=(0.6, 0.9), blur=0.25, noise=0.045)),
+        vivid=0.6, photo=Photo(exposure=(0.85, 1.1), saturation=(0.6, 0.9), blur=0.25, noise=0.045)),
     "game": Style(sun=(0.55, 0.8), height=(0.8, 2.0), ambient=(0.5, 0.6), warm=(1.0, 0.95, 0.8), lit=0.0, grain=0.04,
         zenith=(0.2, 0.5, 1.0), horizon=(0.65, 0.85, 1.0), clouds=(0.0, 0.4), fog=(0.0, 0.0), wet=(0.0, 0.0),
-        vivid=1.5, photo=m.Photo((0.95, 1.1), cast=0.02, saturation=(1.1, 1.4), uneven=0.03, blur=0.0, noise=0.004)),
+        vivid=1.5, photo=Photo((0.95, 1.1), cast=0.02, saturation=(1.1, 1.4), uneven=0.03, blur=0.0, noise=0.004)),
 }  # fmt: skip
 
 
-def weather(color: Array, mask: Array, nearness: Array, style: Style, dice: m.Dice) -> Array:
+def weather(color: Array, mask: Array, nearness: Array, style: Style, dice: Dice) -> Array:
     """Add fog, reflections on the wet ground and falling rain to an image (3, H, W).
 
     Args:
@@ -84,12 +85,12 @@ def weather(color: Array, mask: Array, nearness: Array, style: Style, dice: m.Di
         color = np.where(ground, (1 - wet) * color + wet * color[:, rows, np.arange(width)], color)
     if style.rain:
         y, x = np.mgrid[:height, :width].astype(np.float32) * (100 / height)
-        streaks = m.cloudy(x.ravel() + 0.15 * y.ravel(), 0.12 * y.ravel(), 0.5, dice.start()).reshape(height, width)
+        streaks = cloudy(x.ravel() + 0.15 * y.ravel(), 0.12 * y.ravel(), 0.5, dice.start()).reshape(height, width)
         color = color + np.float32(style.rain) * (streaks > 1.2)
     return color
 
 
-def sky(style: Style, dice: m.Dice) -> Callable[[Array, Array, Array], Array]:
+def sky(style: Style, dice: Dice) -> Callable[[Array, Array, Array], Array]:
     """A gradient with clouds, by direction."""
     start, cover = dice.start(), dice.between(*style.clouds)
     gray = sum(style.horizon) / 3
@@ -98,7 +99,7 @@ def sky(style: Style, dice: m.Dice) -> Callable[[Array, Array, Array], Array]:
     def colors(x: Array, y: Array, z: Array) -> Array:
         rise = np.clip(y / np.hypot(x, z), 0, 1)
         blue = horizon + np.sqrt(rise) * (zenith - horizon)
-        thick = np.clip(0.5 * m.cloudy(x / z + 4, 3 * rise, 0.02, start) + 1.6 * cover - 0.8, 0, 1)
+        thick = np.clip(0.5 * cloudy(x / z + 4, 3 * rise, 0.02, start) + 1.6 * cover - 0.8, 0, 1)
         return np.asarray(blue + 0.7 * thick * (np.float32(gray) - blue))
 
     return colors
@@ -118,7 +119,7 @@ class StreetPlan:
     """
 
     def __init__(self, style: Style, rng: np.random.Generator, size: tuple[int, int]) -> None:
-        dice = self.dice = m.Dice(rng, style.vivid)
+        dice = self.dice = Dice(rng, style.vivid)
         self.style = style
         self.road = dice.between(2.8, 5.0)  # half its width
         self.walk = self.road + dice.between(1.6, 3.2)  # where the sidewalk ends
@@ -156,7 +157,9 @@ class StreetPlan:
         dice = self.dice
         height = dice.between(3.5, 8) if dice.chance(0.8) else dice.between(0.8, 1.6)
         radius = dice.between(0.25, 0.4) * height + 0.3
-        self.place(tree(height, radius, dice.color(m.GREENS), self.style.grain, dice.rng), x, z, Street.VEGETATION)
+        self.place(
+            tree(height, radius, dice.color(materials.GREENS), self.style.grain, dice.rng), x, z, Street.VEGETATION
+        )
 
     def park(self, frame: Frame) -> None:
         """Put a car on the road, with its shadow and the darkness under it."""
@@ -200,8 +203,8 @@ def _ground(plan: StreetPlan) -> None:
 
     road = marked(paving(dice, grain, 0.15), 2 * plan.road, dice)
     canvas.paint(strip(-plan.road, plan.road, 0), Street.ROAD, road)
-    walk, edge = paving(dice, grain, 0.7), m.rough((0.6, 0.6, 0.58), dice.start(), grain)
-    lawn = m.leaves(dice.color(m.GREENS), dice.start(), 0.6 * grain)
+    walk, edge = paving(dice, grain, 0.7), rough((0.6, 0.6, 0.58), dice.start(), grain)
+    lawn = materials.leaves(dice.color(materials.GREENS), dice.start(), 0.6 * grain)
     for side in (-1, 1):
         canvas.paint(Quad((side * plan.road, 0, 0.6), far, (0.0, CURB, 0.0)), Street.SIDEWALK, edge)
         canvas.paint(strip(side * plan.road, side * plan.walk, CURB), Street.SIDEWALK, walk)
@@ -231,7 +234,7 @@ def _people(plan: StreetPlan) -> None:
     for _ in range(dice.count(1, 6)):
         z, side = dice.between(3.5, 20), -1 if dice.chance(0.5) else 1
         x = side * dice.between(plan.road + 0.3, plan.walk) if dice.chance(0.75) else dice.between(-1, 1) * plan.road
-        clothes = dice.color(m.SKINS, 0.02), dice.color(m.CLOTHES), dice.color(m.CLOTHES)
+        clothes = dice.color(materials.SKINS, 0.02), dice.color(materials.CLOTHES), dice.color(materials.CLOTHES)
         sprite = person(dice.between(1.5, 1.95), clothes, dice.between(0, 0.35), dice.start())
         plan.place(sprite, x, z, Street.PERSON)
 
@@ -239,11 +242,11 @@ def _people(plan: StreetPlan) -> None:
 def _curbside(plan: StreetPlan, side: int) -> None:
     """Poles and trees in rows; sometimes a bin or a box, which is of no class."""
     dice, lit = plan.dice, plan.style.lit
-    metal, z = dice.color(m.METALS, 0.02), dice.between(5, 14)
+    metal, z = dice.color(materials.METALS, 0.02), dice.between(5, 14)
     while z < 40:
         kind = dice.count(0, 3)
         height = dice.between(4.5, 6) if kind == 0 else dice.between(2.4, 3.4)
-        sign: m.Color = (3.0, 2.6, 1.8) if kind == 0 and dice.chance(2 * lit) else dice.color(m.SIGNS)
+        sign: Color = (3.0, 2.6, 1.8) if kind == 0 and dice.chance(2 * lit) else dice.color(materials.SIGNS)
         plan.place(pole(kind, height, metal, sign), side * (plan.road + 0.35), z, Street.POLE)
         z += dice.between(6, 18)
     trees, z = dice.chance(0.6), dice.between(6, 18)
@@ -253,7 +256,7 @@ def _curbside(plan: StreetPlan, side: int) -> None:
     if dice.chance(0.4):
         place = (side * dice.between(plan.road + 0.5, plan.walk), CURB, dice.between(5, 15))
         wide, tall = dice.between(0.25, 0.5), dice.between(0.5, 1.2)
-        material = m.rough(dice.color(m.FACADES), dice.start(), plan.style.grain)
+        material = rough(dice.color(materials.FACADES), dice.start(), plan.style.grain)
         plan.canvas.box(Frame(place, dice.between(0, 1.5)), (-wide, 0, -wide), (wide, tall, wide), IGNORE, material)
 
 
@@ -283,8 +286,10 @@ def _horizon(plan: StreetPlan) -> None:
         start = dice.start()
 
         def treetops(u: Array, v: Array) -> Array:
-            return v < height * (0.7 + 0.12 * m.cloudy(u, 0 * v, 0.8, start))
+            return v < height * (0.7 + 0.12 * cloudy(u, 0 * v, 0.8, start))
 
-        plan.canvas.paint(end, Street.VEGETATION, m.leaves(dice.color(m.GREENS), start, grain, 0.3), treetops)
+        plan.canvas.paint(
+            end, Street.VEGETATION, materials.leaves(dice.color(materials.GREENS), start, grain, 0.3), treetops
+        )
     elif kind < 0.8:
         plan.canvas.paint(end, Street.BUILDING, facade(dice, plan.style.lit, grain))
