@@ -4,6 +4,7 @@ import logging
 import warnings
 
 import pytest
+from lightning_fabric.strategies import ModelParallelStrategy
 
 from semiverse.training.options import build_fabric, process_number, quiet, total_steps, trainer_options
 
@@ -50,8 +51,11 @@ def test_value_that_fabric_refuses_is_named(tmp_path):
 
 
 def test_strategies_that_the_loop_cannot_take_are_refused():
-    with pytest.raises(ValueError, match=r"strategy: fsdp\) cannot be used"):
-        build_fabric(trainer_options({"accelerator": "cpu", "strategy": "fsdp"}))
+    other = ModelParallelStrategy(parallelize_fn=lambda module, _: module)
+    with pytest.raises(ValueError, match=r"cannot be used: .* only auto, ddp and fsdp"):
+        build_fabric(trainer_options({"accelerator": "cpu", "strategy": other}))
+    with pytest.raises(ValueError, match=r"strategy: fsdp.*\) cannot be used: .*bf16-mixed"):
+        build_fabric(trainer_options({"accelerator": "cpu", "strategy": "fsdp", "precision": "16-mixed"}))
 
 
 def test_advice_of_fabric_is_kept_back_and_comes_again_afterwards(caplog):

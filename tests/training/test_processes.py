@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -30,7 +31,7 @@ data:
 model: {width: 0.0625}
 method: METHOD
 optimizer: {lr: RATE}
-trainer: {max_steps: 12, accelerator: cpu, devices: DEVICES, precision: 64-true}
+trainer: {max_steps: 12, accelerator: cpu, devices: DEVICES, strategy: HOW, precision: 64-true}
 networks_trainer: {max_steps: 4, accelerator: cpu}
 validate_every: 4
 """
@@ -41,12 +42,13 @@ LATENT = "{class_path: Latent, init_args: {branch: BRANCH, consistency_from: 2}}
 ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE", "CUDA_VISIBLE_DEVICES": ""}
 
 
-def command(out: Path, method: str, devices: int, steps: int = 12) -> list[str]:
+def command(out: Path, method: str, devices: int, steps: int = 12, strategy: str = "auto") -> list[str]:
     config = out.with_suffix(".yaml")
     text = (
         CONFIG.replace("METHOD", method)
         .replace("RATE", "0.001" if "_from" in method else "0.01")
         .replace("DEVICES", str(devices))
+        .replace("HOW", strategy)
     )
     config.write_text(text.replace("max_steps: 12", f"max_steps: {steps}"))
     return [sys.executable, "-m", "semiverse", "train", "--config", str(config), "--out", str(out)]
@@ -57,15 +59,16 @@ def run_to_end(words: list[str]) -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.parametrize("strategy", ["ddp", "fsdp"])
 @pytest.mark.parametrize(
     ("method", "steps"),
     [(SUPERVISED, 12), (UNIVERSAL, 12), (ADVERSARIAL, 4), (LATENT.replace("BRANCH", "classes"), 4)],
     ids=["supervised", "universal", "adversarial", "latent-with-classes"],
 )
-def test_two_processes_train_like_one(method, steps, tmp_path):
+def test_two_processes_train_like_one(method, steps, strategy, tmp_path):
     # in double precision: a dozen steps from random weights make differences of rounding thousands of times larger
-    for name, devices in (("one", 1), ("two", 2)):
-        run_to_end(command(tmp_path / name, method, devices, steps))
+    run_to_end(command(tmp_path / "one", method, 1, steps))
+    run_to_end(command(tmp_path / "two", method, 2, steps, strategy))
     one, two = (Run(tmp_path / name).read_metrics() for name in ("one", "two"))
     assert len(one) == len(two) == steps // 4
     for row, other in zip(one, two, strict=True):
@@ -75,6 +78,35 @@ def test_two_processes_train_like_one(method, steps, tmp_path):
             assert float(other[name]) == pytest.approx(float(row[name]), rel=1e-6, abs=1e-6), name
     first, second = (load_file(tmp_path / name / "model" / "model.safetensors") for name in ("one", "two"))
     assert all(torch.allclose(first[name], second[name], rtol=1e-5, atol=1e-7) for name in first)
+
+
+def by_torchrun(rank: int, port: int) -> tuple[list[str], dict[str, str]]:
+    options = ["--nnodes=2", "--nproc-per-node=1", f"--node-rank={rank}", "--master-addr=localhost"]
+    return [sys.executable, "-m", "torch.distributed.run", *options, f"--master-port={port}"], {}
+
+
+def by_slurm(rank: int, port: int) -> tuple[list[str], dict[str, str]]:
+    step = {"SLURM_JOB_ID": "7", "SLURM_JOB_NAME": "train", "SLURM_NODELIST": "localhost", "MASTER_PORT": str(port)}
+    place = {"SLURM_NTASKS": "2", "SLURM_NTASKS_PER_NODE": "1", "SLURM_NNODES": "2", "SLURM_LOCALID": "0"}
+    return [sys.executable], step | place | {"SLURM_PROCID": str(rank), "SLURM_NODEID": str(rank)}
+
+
+@pytest.mark.parametrize("launch", [by_torchrun, by_slurm])
+def test_two_nodes_train_like_one_process(launch, tmp_path):
+    run_to_end(command(tmp_path / "one", SUPERVISED, 1, steps=4))
+    words = command(tmp_path / "two", SUPERVISED, 1, steps=4, strategy="fsdp, num_nodes: 2")
+    with socket.socket() as probe:
+        probe.bind(("", 0))
+        port = probe.getsockname()[1]
+    nodes = []
+    for rank in (0, 1):
+        launcher, environment = launch(rank, port)
+        nodes.append(subprocess.Popen([*launcher, *words[1:]], env=ENVIRONMENT | environment, stderr=subprocess.PIPE))
+    said = [node.communicate(timeout=300)[1].decode() for node in nodes]
+    assert [node.returncode for node in nodes] == [0, 0], said
+    first, second = (load_file(tmp_path / name / "model" / "model.safetensors") for name in ("one", "two"))
+    assert all(torch.allclose(first[name], second[name], rtol=1e-5, atol=1e-7) for name in first)
+    assert len(Run(tmp_path / "two").read_metrics()) == 1
 
 
 WITNESS = """

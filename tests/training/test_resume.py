@@ -190,12 +190,13 @@ sys.exit(main(sys.argv[2:]))
 
 
 @pytest.mark.slow
-def test_killed_run_of_two_processes_ends_like_the_whole_one(tmp_path):
+@pytest.mark.parametrize("strategy", ["ddp", "fsdp"])
+def test_killed_run_of_two_processes_ends_like_the_whole_one(strategy, tmp_path):
     script = tmp_path / "mortal.py"  # a file, as the second process is started by calling it again
     script.write_text(MORTAL)
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
     trainers = {
-        "trainer": {"max_steps": 9, "accelerator": "cpu", "devices": 2},
+        "trainer": {"max_steps": 9, "accelerator": "cpu", "devices": 2, "strategy": strategy},
         "networks_trainer": {"max_steps": 1, "accelerator": "cpu"},
     }
     changes = LENGTH | METHODS["universal"] | trainers

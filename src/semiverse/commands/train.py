@@ -45,7 +45,7 @@ def train(
         method: What is minimised: a method class, or one with options filled in, still waiting for the model.
         model: The network.
         trainer: Length and device: max_steps or max_epochs (200), and precision, accelerator, devices, num_nodes,
-            strategy (auto or ddp) of Lightning Fabric, deterministic and benchmark of torch.
+            strategy (auto, ddp or fsdp) of Lightning Fabric, deterministic and benchmark of torch.
         out: The run folder.
         seed: Of initialisation and everything drawn while training; data.seed draws budgets and batches.
         keep: Whether the model folder holds the weights with the highest sum of mIoU in validation, or the last ones.

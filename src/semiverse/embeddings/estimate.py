@@ -277,7 +277,7 @@ class ClassMeans(nn.Module):
         """Count features, (N, D, h, w), under the labels of a mask, (N, H, W), at the mask's resolution."""
         sums, counts = self.get_buffer(f"sums_{space}"), self.get_buffer(f"counts_{space}")
         embeddings = self.embeddings[0]
-        more, pixels = class_sums(embeddings.projection(features), mask, len(counts), embeddings.upsampling)
+        more, pixels = class_sums(embeddings.project(features), mask, len(counts), embeddings.upsampling)
         if process_count() > 1:  # now, not at the end of the epoch: a checkpoint holds one process's buffers
             all_reduce(more)
             all_reduce(pixels)

@@ -172,5 +172,5 @@ class Universal(Method):
         by_embedding = self.label_embeddings.logits(features, self.model.space_key(domain)).values.argmax(dim=1)
         agreed = by_embedding == self.model.classify(features, domain).values.argmax(dim=1)
         self.means.add(f"{domain}/agreement", agreed.double().mean())
-        norms = self.label_embeddings.projection(features).float().norm(dim=1)
+        norms = self.label_embeddings.project(features).float().norm(dim=1)
         self.means.add(f"{domain}/projection_norm", norms.mean())

@@ -141,6 +141,10 @@ class LabelEmbeddings(nn.Module):
         moved = theta * table.accumulator + (1.0 - theta) * goal
         table.accumulator.copy_(torch.where(moves, moved, table.accumulator))
 
+    def project(self, features: Tensor) -> Tensor:
+        """Decoded features, (N, D, h, w) → projected pixels, (N, d, h, w)."""
+        return cast(Tensor, self.projection(features))
+
     def scores(self, features: Tensor, spaces: Sequence[str]) -> ScoreMap:
         """Inner products of projected pixels and label rows (Eq. 2).
 
@@ -153,7 +157,7 @@ class LabelEmbeddings(nn.Module):
         """
         rows = torch.cat([self.rows(space) for space in spaces]) / self.temperature
         if self.normalize_features:
-            pixels = F.normalize(self.projection(features), dim=1)
+            pixels = F.normalize(self.project(features), dim=1)
             return ScoreMap(F.conv2d(pixels, rows[:, :, None, None]), self.upsampling)
         # rows (E f + b) = (rows E) f + rows b: d channels at every pixel are never made.
         with torch.autocast(features.device.type, enabled=False):

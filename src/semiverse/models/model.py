@@ -163,12 +163,15 @@ class SegmentationModel(nn.Module):
         for network in self.networks.values():
             cast(Network, network).start_from(source, group)
 
-    def save(self, folder: Path) -> None:
-        """Write configuration, labels and weights into a folder, which is replaced as a whole or not at all."""
+    def save(self, folder: Path, weights: Mapping[str, Tensor] | None = None) -> None:
+        """Write configuration, labels and weights into a folder, which is replaced as a whole or not at all.
+
+        ``weights`` are those to write where processes have only parts of them.
+        """
         embeddings = None if self.label_embeddings is None else self.label_embeddings.options
         latent = None if self.latent_branch is None else self.latent_branch.outputs
         saved = SavedModel(
-            asdict(self.config), self.label_spaces, self.resolutions, embeddings, latent, self.state_dict()
+            asdict(self.config), self.label_spaces, self.resolutions, embeddings, latent, weights or self.state_dict()
         )
         write_model(folder, saved)
 

@@ -62,14 +62,13 @@ class BeforeStep:
         torch._foreach_copy_(list(self.method.buffers()), self._buffers)
 
 
-def write_failure(run: Run, error: NonFiniteLossError, checkpoint: bytes) -> None:
+def write_failure(run: Run, error: NonFiniteLossError) -> None:
     """Leave in ``failure`` a run that stopped right before the step whose loss is not finite: going on repeats it.
 
-    It holds the run's configuration and labelled images, the state before the step as ``checkpoints/last.ckpt``, and
+    Beside the state before the step, its checkpoint, it holds the run's configuration and labelled images, and
     ``failure.json``: what was not finite, on which images, and the command that repeats it.
     """
     failure = run.failure
-    write_atomically(failure.last, checkpoint)
     for kept in (run.config, run.folder / LABELED):
         if kept.is_file():
             write_atomically(failure.folder / kept.name, kept.read_bytes())

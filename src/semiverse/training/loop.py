@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor
+from torch.distributed.tensor import DTensor
 
 from semiverse.distributed import average_gradients, mean_over_processes
 from semiverse.evaluation.confusion import ConfusionMatrix
@@ -23,6 +24,7 @@ from semiverse.mixture import TrainBatch
 from semiverse.run import Run
 from semiverse.training.failure import BeforeStep, NonFiniteLossError, write_failure
 from semiverse.training.recorder import Checkpoint, Recorder
+from semiverse.training.sharding import FullyShardedStrategy, shard, together
 from semiverse.upsampling import argmax
 
 
@@ -55,9 +57,7 @@ def fit(fabric: Fabric, method: Method, optimizer: Optimizer, recorder: Recorder
         NonFiniteLossError: If a loss is not finite; the run folder's ``failure`` then repeats that step.
     """
     fabric.launch()
-    fabric.to_device(fabric.strategy.precision.convert_module(method))
-    if "32" not in str(fabric.strategy.precision.precision):  # full precision gains nothing (docs/performance.md)
-        method.model.to(memory_format=torch.channels_last)
+    place(fabric, method)
     players = Players(fabric, method, optimizer)
     checkpoint = Checkpoint(fabric, method, players.optimizers, recorder)
     checkpoint.load(recorder.run.last)
@@ -75,14 +75,17 @@ def fit(fabric: Fabric, method: Method, optimizer: Optimizer, recorder: Recorder
                         players.step(batch)
                 except NonFiniteLossError as error:
                     before.restore()
+                    checkpoint.save(recorder.run.failure.last)
                     if fabric.is_global_zero:
-                        write_failure(recorder.run, error, checkpoint.content())
+                        write_failure(recorder.run, error)
                     error.args = (f"{error}; {recorder.run.failure.failed} says how to repeat that step",)
                     raise
                 recorder.count(batch)
                 fabric.call("on_step_end", method=method, batch=batch)
                 if method.steps_done % recorder.every == 0 or method.steps_done == last:
-                    row = recorder.write_row(validate(fabric, method), players.learning_rate, checkpoint)
+                    with together(method):
+                        scores = validate(fabric, method)
+                    row = recorder.write_row(scores, players.learning_rate, checkpoint)
                     fabric.call("on_validation_end", method=method, row=row)
                 elif method.steps_done % recorder.save_every == 0:
                     checkpoint.save(recorder.run.last)
@@ -91,6 +94,15 @@ def fit(fabric: Fabric, method: Method, optimizer: Optimizer, recorder: Recorder
     recorder.finish()
     fabric.call("on_end", method=method, run=recorder.run)
     fabric.barrier("finished")
+
+
+def place(fabric: Fabric, method: Method) -> None:
+    """Bring a method to its device, in its precision and the order of memory that suits it, or a share of it."""
+    fabric.to_device(fabric.strategy.precision.convert_module(method))
+    if isinstance(fabric.strategy, FullyShardedStrategy):
+        shard(method, fabric.device)
+    elif "32" not in str(fabric.strategy.precision.precision):  # full precision gains nothing (docs/performance.md)
+        method.model.to(memory_format=torch.channels_last)
 
 
 class Players:
@@ -136,7 +148,7 @@ class Players:
         for optimizer, rate in zip(self.optimizers, rates, strict=True):
             for group in optimizer.param_groups:
                 group["lr"] = rate * share * group["factor"]
-            average_gradients([p for group in optimizer.param_groups for p in group["params"]])
+            average_gradients(p for g in optimizer.param_groups for p in g["params"] if not isinstance(p, DTensor))
             if clip is not None:
                 self.fabric.clip_gradients(method, optimizer, max_norm=clip, error_if_nonfinite=False)
             optimizer.step()

@@ -13,6 +13,8 @@ from lightning_fabric.loggers.logger import Logger
 from lightning_fabric.strategies.ddp import DDPStrategy
 from lightning_fabric.strategies.single_device import SingleDeviceStrategy
 
+from semiverse.training.sharding import FullyShardedStrategy
+
 LENGTH = ("max_steps", "max_epochs")
 FABRIC = ("accelerator", "devices", "num_nodes", "strategy", "precision")
 """Options that are Fabric's business."""
@@ -78,13 +80,17 @@ def build_fabric(options: Mapping[str, Any], callbacks: Sequence[object] = (), l
     torch.backends.cudnn.benchmark = bool(options.get("benchmark", torch.backends.cudnn.benchmark))
     if options.get("deterministic"):
         torch.use_deterministic_algorithms(True)
+    if passed_on.get("strategy") == "fsdp":
+        passed_on["strategy"] = FullyShardedStrategy()
     try:
         fabric = Fabric(**passed_on, callbacks=list(callbacks), loggers=logger)
         if not isinstance(fabric.strategy, SingleDeviceStrategy | DDPStrategy):
-            raise ValueError("strategies that shard or move parameters are not supported, only auto and ddp")
+            raise ValueError("no such strategy is known to the loop, only auto, ddp and fsdp")
+        if isinstance(fabric.strategy, FullyShardedStrategy) and options.get("precision") in (16, "16", "16-mixed"):
+            raise ValueError("losses of float16 are not scaled with fsdp; bf16-mixed needs no scale")
         return fabric
     except Exception as error:  # Fabric's own kinds have no common base
-        given = ", ".join(f"{name}: {value}" for name, value in passed_on.items())
+        given = ", ".join(f"{name}: {options[name]}" for name in passed_on)
         message = f"trainer ({given}) cannot be used: {error}; expected what this machine has: change it"
         raise ValueError(message) from error
 

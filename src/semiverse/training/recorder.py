@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from lightning_fabric import Fabric
@@ -20,9 +20,9 @@ from semiverse.distributed import mean_over_processes, process_count
 from semiverse.files import FULL_DISK, write_atomically
 from semiverse.methods import Method
 from semiverse.mixture import TrainBatch
-from semiverse.models import SegmentationModel
 from semiverse.progress import Progress
 from semiverse.run import Run
+from semiverse.training.sharding import divide_state, divided_as, whole
 
 FORMAT = 2
 """Of the entries of a checkpoint; 1 was Lightning's."""
@@ -80,13 +80,13 @@ class Recorder:
         if improved:
             self.best, self.best_step = scores["sum_miou"], method.steps_done
         self.fabric.log_dict({k: v for k, v in row.items() if k != "step"}, step=method.steps_done)
+        if improved and self.keep == "best":
+            self.save_model()
         if self.fabric.is_global_zero:
             self.run.append_metrics(row)
             listed = "  ".join(f"{name} {value:.3f}" for name, value in scores.items())
             if self._progress is not None:
                 self._progress.say(f"step {method.steps_done:>6} of {method.total_steps}: {listed}")
-            if improved and self.keep == "best":
-                save_model(self.run, method.result())
         checkpoint.save(self.run.best if improved else self.run.last)
         if improved and self.fabric.is_global_zero:
             write_atomically(self.run.last, self.run.best.read_bytes())
@@ -95,10 +95,10 @@ class Recorder:
 
     def finish(self) -> None:
         """Write the final model and say that the run is complete."""
+        if self.keep == "last" or self.fabric.broadcast(not self.run.model.is_dir()):
+            self.save_model()
         if not self.fabric.is_global_zero:
             return
-        if self.keep == "last" or not self.run.model.is_dir():
-            save_model(self.run, self.method.result())
         facts = {"steps": self.method.steps_done, "seconds": round(self.seconds_spent(), 1), "best_sum_miou": self.best}
         write_atomically(self.run.folder / "finished.json", json.dumps(facts | {"best_step": self.best_step}) + "\n")
         step = self.best_step if self.keep == "best" else self.method.steps_done
@@ -108,17 +108,19 @@ class Recorder:
         if self._progress is not None:
             self._progress.say(f"{holds}: {'  '.join(scores)} ({self.seconds_spent():.0f} s)")
 
+    def save_model(self) -> None:
+        """Replace the model folder; if it cannot be written, the previous model stays."""
+        model = self.method.result()
+        weights = whole(model.state_dict())
+        if self.fabric.is_global_zero:
+            try:
+                model.save(self.run.model, weights)
+            except (OSError, SafetensorError) as error:
+                raise OSError(f"{self.run.model} cannot be written ({error}); {FULL_DISK}") from error
+
     def seconds_spent(self) -> float:
         """Time of all starts together."""
         return self.seconds + time.perf_counter() - self._started
-
-
-def save_model(run: Run, model: SegmentationModel) -> None:
-    """Replace the model folder of a run; if it cannot be written, the previous model stays."""
-    try:
-        model.save(run.model)
-    except (OSError, SafetensorError) as error:
-        raise OSError(f"{run.model} cannot be written ({error}); {FULL_DISK}") from error
 
 
 def short_means(method: Method) -> str:
@@ -149,23 +151,24 @@ class Checkpoint:
             OSError: If it cannot be written; the previous one stays.
         """
         self.share_means()
+        state = self.state()
         if self.fabric.is_global_zero:
-            write_atomically(path, self.content())
+            buffer = io.BytesIO()
+            torch.save(state, buffer)
+            write_atomically(path, buffer.getvalue())
 
-    def content(self) -> bytes:
-        """The file."""
-        method, recorder, buffer = self.method, self.recorder, io.BytesIO()
-        state = {
+    def state(self) -> dict[str, Any]:
+        """What the file holds, for every process, as all of them have to ask."""
+        method, recorder = self.method, self.recorder
+        return {
             "format": FORMAT,
-            "state_dict": method.state_dict(),
-            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
+            "state_dict": whole(method.state_dict()),
+            "optimizers": whole([optimizer.state_dict() for optimizer in self.optimizers]),
             "steps_done": method.steps_done,
             "means": {"sums": method.means.sums, "counts": method.means.counts},
             "precision": self.fabric.strategy.precision.state_dict(),
             "recorder": {"best": recorder.best, "best_step": recorder.best_step, "seconds": recorder.seconds_spent()},
         }
-        torch.save(state, buffer)
-        return buffer.getvalue()
 
     def load(self, path: Path) -> None:
         """Go on from a checkpoint, if there is one.
@@ -183,9 +186,10 @@ class Checkpoint:
                 "into another --out"
             )
         method = self.method
-        method.load_state_dict(state["state_dict"])
+        method.load_state_dict(divided_as(method.state_dict(), state["state_dict"]))
         for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(saved)
+            divide_state(optimizer)
         method.steps_done = state["steps_done"]
         method.means.sums, method.means.counts = state["means"]["sums"], state["means"]["counts"]
         self.fabric.strategy.precision.load_state_dict(state["precision"])
