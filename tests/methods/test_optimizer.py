@@ -107,8 +107,9 @@ def test_a_step_of_adamw_moves_everything_that_learns_at_the_rates_of_its_groups
     assert isinstance(going_on.optimizers[0], AdamW)
     for name, value in method.named_parameters():
         largest = float((value - before[name]).abs().max().detach())
-        # of the first step every length is the rate, except where a gradient is next to nothing
-        assert largest == pytest.approx(4e-3 if "heads" in name else 1e-3, rel=0.02), name
+        rate = 4e-3 if "heads" in name else 1e-3
+        # of the first step every length is the rate, or less where a gradient is next to nothing
+        assert 0.5 * rate < largest < 1.001 * rate, name
 
 
 # Learning rates.
