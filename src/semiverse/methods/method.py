@@ -216,6 +216,11 @@ def labeled_pixels(mask: Tensor) -> float:
     return max(1.0, float(mean_over_processes((mask != IGNORE).sum().double())))
 
 
+def image_pixels(images: Tensor, padding: Tensor | None) -> float:
+    """Pixels of a batch of images, (N, 3, H, W), without their padding, as ``labeled_pixels`` counts labelled ones."""
+    return labeled_pixels(torch.zeros_like(images[:, 0]) if padding is None else padding)
+
+
 def ramp(progress: float, begin: float, end: float) -> float:
     """Factor that is 0 until ``begin``, rises linearly and is 1 from ``end`` on; all three are shares of a run."""
     if progress < begin:
