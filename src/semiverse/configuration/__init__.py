@@ -199,15 +199,16 @@ def modernized(values: dict[str, Plain], silent: bool = False) -> dict[str, Plai
 
 
 def _with_padding(values: dict[str, Plain]) -> dict[str, Plain]:
-    """The configuration of a run, with the colour of padding where an older version wrote none.
+    """The configuration of a run, with crops of domains and the colour of padding where an older version wrote none.
 
     It was black; without a crop there was none, so that it is whatever it is today.
     """
     data, model = values.get("data"), values.get("model")
     if not isinstance(data, dict) or "domains" not in data or not isinstance(model, dict) or "padding" in model:
         return values
+    domains = {name: {"crop": None} | domain for name, domain in data["domains"].items()}
     color = "mean" if data.get("crop") is None else "black"
-    return values | {"model": {"padding": color} | model}
+    return values | {"data": data | {"domains": domains}, "model": {"padding": color} | model}
 
 
 def rewritten(values: dict[str, Plain]) -> tuple[dict[str, Plain], dict[str, Plain]]:

@@ -25,7 +25,8 @@ class DomainMixture:
     Args:
         domains: Domains by name; a name has no dots.
         batch_size: Images of each domain in a batch, labelled and unlabelled alike, over all processes together.
-        crop: (height, width) of a training view; None: whole images, which must then be of one size.
+        crop: (height, width) of a training view, unless its domain has another; None: whole images, which must then be
+            of one size.
         augmentation: Random changes of training views.
         unlabeled_batches: Unlabelled batches of a domain in each step; None: as many as it takes to see all its
             unlabelled images about once an epoch.
@@ -184,7 +185,7 @@ class DomainMixture:
 
     def _view(self, domain: Domain, within: bool = False) -> CropTransform:
         """How training views of a domain are drawn; ``within`` as in ``CropTransform``."""
-        return CropTransform(domain.resolution_left, self.crop, self.augmentation, within)
+        return CropTransform(domain.resolution_left, domain.crop_or(self.crop), self.augmentation, within)
 
     def _streams(self, kind: str, chosen: Mapping[str, list[Record]], within: bool = False) -> dict[str, Stream]:
         """Training views of the records of each domain that has any; ``within`` as in ``CropTransform``."""
