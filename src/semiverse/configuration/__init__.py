@@ -184,7 +184,7 @@ FEATURE_ROWS = {"joint_pca": False, "project_from_pca": False, "pixels": 50_000}
 def modernized(values: dict[str, Plain], silent: bool = False) -> dict[str, Plain]:
     """A training's configuration in today's form, with a warning that shows it if version 0.1 wrote it otherwise.
 
-    That of a run (``silent``) says every value; what optimisers of version 0.1 were like is added to it.
+    That of a run (``silent``) says every value; what version 0.1 was like without saying so is added to it.
     """
     new, moved = rewritten(values)
     if moved and not silent:
@@ -193,7 +193,22 @@ def modernized(values: dict[str, Plain], silent: bool = False) -> dict[str, Plai
             + dump_yaml(moved).rstrip(),
             stacklevel=2,
         )
-    return new | {"optimizer": AS_BEFORE | new["optimizer"]} if silent and "optimizer" in moved else new
+    if not silent:
+        return new
+    return _with_padding(new | {"optimizer": AS_BEFORE | new["optimizer"]} if "optimizer" in moved else new)
+
+
+def _with_padding(values: dict[str, Plain]) -> dict[str, Plain]:
+    """The configuration of a run, with crops of domains and the colour of padding where an older version wrote none.
+
+    It was black; without a crop there was none, so that it is whatever it is today.
+    """
+    data, model = values.get("data"), values.get("model")
+    if not isinstance(data, dict) or "domains" not in data or not isinstance(model, dict) or "padding" in model:
+        return values
+    domains = {name: {"crop": None} | domain for name, domain in data["domains"].items()}
+    color = "mean" if data.get("crop") is None else "black"
+    return values | {"data": data | {"domains": domains}, "model": {"padding": color} | model}
 
 
 def rewritten(values: dict[str, Plain]) -> tuple[dict[str, Plain], dict[str, Plain]]:

@@ -130,7 +130,8 @@ class Method(nn.Module):
     def terms(self, batch: TrainBatch) -> Iterator[Tensor]:
         """Losses of one step, whose sum is minimised.
 
-        Each is back-propagated as soon as it is yielded, so that only one term's graph is alive at a time.
+        Each is back-propagated as soon as it is yielded, so that only one term's graph is alive at a time. The padding
+        of a sample goes with its images: to the model, and as ``mask`` to losses on images without labels.
         """
 
     def opponents(self) -> Sequence[Opponent]:
@@ -214,6 +215,11 @@ class Means:
 def labeled_pixels(mask: Tensor) -> float:
     """Labelled pixels of a batch; with several processes the mean over them, so that they share one mean loss."""
     return max(1.0, float(mean_over_processes((mask != IGNORE).sum().double())))
+
+
+def image_pixels(images: Tensor, padding: Tensor | None) -> float:
+    """Pixels of a batch of images, (N, 3, H, W), without their padding, as ``labeled_pixels`` counts labelled ones."""
+    return labeled_pixels(torch.zeros_like(images[:, 0]) if padding is None else padding)
 
 
 def ramp(progress: float, begin: float, end: float) -> float:
