@@ -43,10 +43,7 @@ def describe(value: object) -> Plain:
         return [describe(item) for item in value]
     if isinstance(value, type | partial) or inspect.isfunction(value):  # waits for its first argument
         called, given = (value.func, value.keywords) if isinstance(value, partial) else (value, {})
-        defaults: dict[str, Any] = {}
-        for _, signature, _ in reversed(signatures(called)):
-            defaults |= {one.name: one.default for one in signature.parameters.values() if one.default is not one.empty}
-        return {"class_path": _path(called), "init_args": describe(defaults | given)}
+        return {"class_path": _path(called), "init_args": describe(_defaults(called) | given)}
     if is_dataclass(value):
         return {field.name: describe(getattr(value, field.name)) for field in fields(value)}
     parameters = inspect.signature(type(value)).parameters
@@ -58,6 +55,38 @@ def describe(value: object) -> Plain:
             "names, from which its configuration is written: store them in __init__"
         )
     return {"class_path": _path(type(value)), "init_args": {name: describe(getattr(value, name)) for name in names}}
+
+
+def completed(old: Plain, value: object) -> Plain:
+    """What an earlier version described, with the defaults of options that it did not have.
+
+    Args:
+        old: As ``describe`` gave it.
+        value: What takes its place now: the object of the same class, or mappings of such.
+    """
+    new = describe(value)
+    if not (isinstance(old, dict) and isinstance(new, dict)):
+        return old
+    if isinstance(value, Mapping):
+        return {name: completed(one, value.get(name)) for name, one in old.items()}
+    named = old
+    if "class_path" in old:
+        if old["class_path"] != new["class_path"]:
+            return old
+        named = old.get("init_args") or {}
+    waiting = isinstance(value, type | partial) or inspect.isfunction(value)
+    called: Any = value.func if isinstance(value, partial) else value if waiting else type(value)
+    given = value.keywords if isinstance(value, partial) else {} if waiting else vars(value)
+    named = describe(_defaults(called)) | {name: completed(one, given.get(name)) for name, one in named.items()}
+    return old | {"init_args": named} if "class_path" in old else named
+
+
+def _defaults(called: Callable[..., Any]) -> dict[str, Any]:
+    """Defaults of the arguments that have any."""
+    found: dict[str, Any] = {}
+    for _, signature, _ in reversed(signatures(called)):
+        found |= {one.name: one.default for one in signature.parameters.values() if one.default is not one.empty}
+    return found
 
 
 def signatures(called: Callable[..., Any]) -> list[tuple[Callable[..., Any], inspect.Signature, str]]:
