@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from semiverse.cli.call import parse
-from semiverse.configuration import completed, describe, differences, dump_yaml, load_yaml
+from semiverse.configuration import describe, differences, dump_yaml, load_yaml
 from semiverse.data import Augmentation
 from semiverse.datasets import CamVid, Folder, LabelMeFacade, Remapped
 from semiverse.mixture import Domain, DomainMixture
@@ -221,33 +221,3 @@ def test_differences_are_named_by_their_path():
         "gone: 1, now (absent)",
         "new: (absent), now None",
     ]
-
-
-class Earlier:
-    """What a class of an earlier version took: no ``later``."""
-
-    def __init__(self, size: int = 3, inner: "Earlier | None" = None, later: str = "as before") -> None:
-        self.size, self.inner, self.later = size, inner, later
-
-
-def without_later(plain):
-    """A description as the earlier version wrote it."""
-    if not isinstance(plain, dict):
-        return plain
-    return {name: without_later(value) for name, value in plain.items() if name != "later"}
-
-
-@pytest.mark.parametrize(
-    "value", [Earlier(4, Earlier(5)), Earlier, partial(Earlier, inner=Earlier(5)), {"here": Earlier(4)}]
-)
-def test_what_came_later_had_its_default_before(value):
-    now = describe(value)
-    before = without_later(now)
-    assert before != now
-    assert completed(before, value) == now
-    assert completed(now, value) == now
-
-
-def test_what_was_said_before_is_not_overwritten_and_another_class_stays_another():
-    assert completed(describe(Earlier(later="other")), Earlier())["init_args"]["later"] == "other"
-    assert differences(completed(describe(Earlier), Path), describe(Path)) != []

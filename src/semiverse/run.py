@@ -11,13 +11,12 @@ from contextlib import contextmanager
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import torch
 from filelock import FileLock, Timeout
 
-from semiverse.configuration import Plain, completed, differences, dump_yaml, load_yaml, modernized
+from semiverse.configuration import Plain, differences, dump_yaml, load_yaml, modernized
 from semiverse.files import FULL_DISK, write_atomically
 
 HARMLESS = ("check", "callbacks")
@@ -62,13 +61,8 @@ class Run:
         """Whether there is anything that another configuration would spoil."""
         return any(path.exists() for path in (self.model, self.last, self.metrics, self.folder / "networks"))
 
-    def refuse_another(self, config: Plain, objects: Mapping[str, object] = MappingProxyType({})) -> None:
+    def refuse_another(self, config: Plain) -> None:
         """Make sure that what the folder holds belongs to this configuration.
-
-        Args:
-            config: Every value of a run.
-            objects: What sections of it were described from; of options that came after the folder's run was begun,
-                their defaults are what it did.
 
         Raises:
             ValueError: If it holds a run of another configuration, or something that is no run.
@@ -81,7 +75,6 @@ class Run:
                 "choose another --out"
             )
         old = modernized(load_yaml(self.config.read_text(encoding="utf-8")), silent=True)
-        old = {name: completed(one, objects.get(name)) for name, one in old.items()}
         old, new = ({key: v[key] for key in v if key not in HARMLESS} for v in (old, config))
         changed = differences(old, new)
         if changed:
@@ -90,14 +83,14 @@ class Run:
                 "values, with which it would be resumed: choose another --out, or repeat its own values"
             )
 
-    def claim(self, config: Plain, objects: Mapping[str, object] = MappingProxyType({})) -> None:
-        """Make the folder this configuration's own, or find that it already is; arguments as in ``refuse_another``.
+    def claim(self, config: Plain) -> None:
+        """Make the folder this configuration's own, or find that it already is.
 
         Raises:
             ValueError: If it holds a run of another configuration; nothing is changed then.
             OSError: If it cannot be written to.
         """
-        self.refuse_another(config, objects)
+        self.refuse_another(config)
         if not self.begun:
             write_atomically(self.config, dump_yaml(config))
 

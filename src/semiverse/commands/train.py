@@ -75,7 +75,7 @@ def train(
     values |= {"keep": keep, "validate_every": validate_every, "networks": networks}
     config = describe(values | {"networks_trainer": networks_trainer, "check": check})
     config["data"] = config["data"]["init_args"]
-    run.refuse_another(config, values)
+    run.refuse_another(config)
     if run.finished:
         if is_first_process():
             log.info("%s is finished: nothing to do", run.folder)
@@ -90,7 +90,7 @@ def train(
     recorder = Recorder(run, keep, validate_every or -(-learner.total_steps // 10))
     with run.alone() if is_first_process() else nullcontext():
         if is_first_process():
-            run.claim(config, values)
+            run.claim(config)
         if not run.last.is_file():
             if is_first_process():
                 note_start(run, learner, seed)

@@ -43,7 +43,10 @@ def describe(value: object) -> Plain:
         return [describe(item) for item in value]
     if isinstance(value, type | partial) or inspect.isfunction(value):  # waits for its first argument
         called, given = (value.func, value.keywords) if isinstance(value, partial) else (value, {})
-        return {"class_path": _path(called), "init_args": describe(_defaults(called) | given)}
+        defaults: dict[str, Any] = {}
+        for _, signature, _ in reversed(signatures(called)):
+            defaults |= {one.name: one.default for one in signature.parameters.values() if one.default is not one.empty}
+        return {"class_path": _path(called), "init_args": describe(defaults | given)}
     if is_dataclass(value):
         return {field.name: describe(getattr(value, field.name)) for field in fields(value)}
     parameters = inspect.signature(type(value)).parameters
@@ -55,38 +58,6 @@ def describe(value: object) -> Plain:
             "names, from which its configuration is written: store them in __init__"
         )
     return {"class_path": _path(type(value)), "init_args": {name: describe(getattr(value, name)) for name in names}}
-
-
-def completed(old: Plain, value: object) -> Plain:
-    """What an earlier version described, with the defaults of options that it did not have.
-
-    Args:
-        old: As ``describe`` gave it.
-        value: What takes its place now: the object of the same class, or mappings of such.
-    """
-    new = describe(value)
-    if not (isinstance(old, dict) and isinstance(new, dict)):
-        return old
-    if isinstance(value, Mapping):
-        return {name: completed(one, value.get(name)) for name, one in old.items()}
-    named = old
-    if "class_path" in old:
-        if old["class_path"] != new["class_path"]:
-            return old
-        named = old.get("init_args") or {}
-    waiting = isinstance(value, type | partial) or inspect.isfunction(value)
-    called: Any = value.func if isinstance(value, partial) else value if waiting else type(value)
-    given = value.keywords if isinstance(value, partial) else {} if waiting else vars(value)
-    named = describe(_defaults(called)) | {name: completed(one, given.get(name)) for name, one in named.items()}
-    return old | {"init_args": named} if "class_path" in old else named
-
-
-def _defaults(called: Callable[..., Any]) -> dict[str, Any]:
-    """Defaults of the arguments that have any."""
-    found: dict[str, Any] = {}
-    for _, signature, _ in reversed(signatures(called)):
-        found |= {one.name: one.default for one in signature.parameters.values() if one.default is not one.empty}
-    return found
 
 
 def signatures(called: Callable[..., Any]) -> list[tuple[Callable[..., Any], inspect.Signature, str]]:
@@ -209,13 +180,20 @@ AS_BEFORE = {"algorithm": "sgd", "decoder_factor": 1.0, "warmup": 0, "decay_step
 FEATURE_ROWS = {"joint_pca": False, "project_from_pca": False, "pixels": 50_000}
 """What label embeddings of version 0.1 were made by if nothing else was said."""
 
+ADDED = {"semiverse.methods.Universal": {"update_from": "epoch"}}
+"""Options that methods have got since, and what they did before."""
+
 
 def modernized(values: dict[str, Plain], silent: bool = False) -> dict[str, Plain]:
     """A training's configuration in today's form, with a warning that shows it if version 0.1 wrote it otherwise.
 
-    That of a run (``silent``) says every value; what optimisers of version 0.1 were like is added to it.
+    That of a run (``silent``) says every value; what optimisers of version 0.1 were like is added to it, and what
+    methods did that had fewer options.
     """
     new, moved = rewritten(values)
+    if silent and isinstance(method := new.get("method"), dict) and method.get("class_path") in ADDED:
+        arguments = ADDED[method["class_path"]] | (method.get("init_args") or {})
+        new = new | {"method": method | {"init_args": arguments}}
     if moved and not silent:
         warn(
             "options of version 0.1 are read, and will be refused from version 0.3 on; write instead:\n"
