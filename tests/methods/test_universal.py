@@ -174,7 +174,7 @@ def test_theta_update_equals_class_means_by_brute_force(theta):
     for label in (0, 1):
         pixels = [up[n, :, y, x] for n, y, x in (mask == label).nonzero().tolist()]
         expected = theta * before[label, 0] + (1 - theta) * torch.stack(pixels).mean(0)
-        assert torch.allclose(after[label, 0], expected, atol=1e-6)
+        torch.testing.assert_close(after[label, 0], expected, rtol=1e-12, atol=1e-12)
     assert torch.equal(after[2], before[2])
     assert theta < 1 or torch.equal(after, before)
 
@@ -207,7 +207,7 @@ def test_each_of_several_rows_moves_to_the_mean_of_the_pixels_nearest_to_it(thet
         for k in range(3):
             old, own = before[label, k], groups.get((label, k))
             expected = old if own is None else theta * old + (1 - theta) * torch.stack(own).mean(0)
-            torch.testing.assert_close(rows[label, k], expected, rtol=1e-6, atol=1e-6)
+            torch.testing.assert_close(rows[label, k], expected, rtol=1e-12, atol=1e-12)
     assert torch.equal(rows[2], before[2]) and torch.equal(rows[1, 2], before[1, 2])
 
 

@@ -362,7 +362,7 @@ class ClassMeans(nn.Module):
         for space in self.embeddings[0].spaces:
             sums, counts = self.get_buffer(f"sums_{space}"), self.get_buffer(f"counts_{space}")
             shape = self._rows(space).shape
-            means = (sums / counts.clamp(min=1)[:, None]).float().view(shape)
+            means = (sums / counts.clamp(min=1)[:, None]).view(shape)
             self.embeddings[0].update(space, means, (counts > 0).view(shape[:2]), theta)
             sums.zero_()
             counts.zero_()
