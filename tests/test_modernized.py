@@ -1,5 +1,6 @@
 """Configurations of version 0.1: read as what they meant, with a warning that shows the form of today."""
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from semiverse.cli.main import main
 from semiverse.commands.train import train
 from semiverse.configuration import describe, dump_yaml, load_yaml, modernized, rewritten
 from semiverse.embeddings.sources import FeatureRows, RandomRows, RowsFromFile
+from semiverse.methods import Universal
 from semiverse.run import Run
 from tests.tiny import TINY
 
@@ -72,6 +74,17 @@ def test_options_move_to_where_they_stand_today(old, new):
     assert modernized(values, silent=True) == expected | {"optimizer": SGD | expected["optimizer"]}  # that of a run
     assert values == load_yaml(old)  # which stays as it was
     assert rewritten(expected) == (expected, {})
+
+
+def test_a_run_of_universal_that_knew_no_pass_goes_on_as_it_was(tmp_path):
+    run, now = Run(tmp_path), describe({"method": partial(Universal, theta=0.5)})
+    before = load_yaml(dump_yaml(now))
+    del before["method"]["init_args"]["update_from"]
+    run.claim(before)
+    run.append_metrics({"step": 1})
+    run.claim(now)
+    with pytest.raises(ValueError, match=r"update_from: epoch, now pass"):
+        run.claim(describe({"method": partial(Universal, theta=0.5, update_from="pass")}))
 
 
 ROWS = {

@@ -58,9 +58,7 @@ def test_class_sums_in_single_precision_equal_brute_force_to_five_digits():
 
 def test_class_sums_with_zero_border_equal_the_loop_over_pixels():
     features, mask = random_images(count=1, channels=2, cells=(2, 3), size=(16, 24))
-    ramp = torch.tensor([1, 3, 5, 7, 9, 11, 13, 15, 15, 13, 11, 9, 7, 5, 3, 1], dtype=torch.float64) / 16
-    kernel = torch.outer(ramp, ramp).expand(2, 1, 16, 16)
-    full = F.conv_transpose2d(features, kernel, stride=8, padding=4, groups=2)
+    full = upsampled_with_zero_border(features)
     expected = torch.zeros(3, 2, dtype=torch.float64)
     for y in range(16):
         for x in range(24):
@@ -69,6 +67,24 @@ def test_class_sums_with_zero_border_equal_the_loop_over_pixels():
     torch.testing.assert_close(
         class_sums(features, mask, 3, Upsampling(zero_border=True))[0], expected, rtol=0, atol=1e-10
     )
+
+
+def upsampled_with_zero_border(maps):
+    """As the frozen transposed convolution of the public code does it, (N, D, h, w) → (N, D, 8h, 8w)."""
+    ramp = torch.tensor([1, 3, 5, 7, 9, 11, 13, 15, 15, 13, 11, 9, 7, 5, 3, 1], dtype=torch.float64) / 16
+    kernel = torch.outer(ramp, ramp).expand(maps.shape[1], 1, 16, 16)
+    return F.conv_transpose2d(maps, kernel, stride=8, padding=4, groups=maps.shape[1])
+
+
+def test_class_means_with_zero_border_are_those_of_the_upsampled_principal_components():
+    features, mask = random_images(cells=(3, 4), size=(24, 32))
+    rows, _, projection = label_embeddings(
+        one_by_one(features, mask), CLASSES, projection=5, upsampling=Upsampling(zero_border=True)
+    )
+    full = upsampled_with_zero_border(projection(features.movedim(1, -1)).movedim(-1, 1)).movedim(1, -1)
+    for label in range(3):
+        expected = full[mask == label].mean(dim=0).float()
+        torch.testing.assert_close(rows[label, 0], expected, rtol=1e-6, atol=1e-6)
 
 
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.int32, torch.int64])

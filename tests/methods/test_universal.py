@@ -17,7 +17,7 @@ from semiverse.losses import cross_entropy, entropy
 from semiverse.methods import Finetune, Supervised, Universal
 from semiverse.mixture import Draws
 from semiverse.models import LabelEmbeddings
-from semiverse.upsampling import Upsampling, argmax
+from semiverse.upsampling import ScoreMap, Upsampling, argmax
 from tests.methods.worlds import (
     TINY,
     first_batch,
@@ -27,6 +27,7 @@ from tests.methods.worlds import (
     moved,
     networks_of,
     players,
+    take_step,
     validated,
 )
 
@@ -173,9 +174,109 @@ def test_theta_update_equals_class_means_by_brute_force(theta):
     for label in (0, 1):
         pixels = [up[n, :, y, x] for n, y, x in (mask == label).nonzero().tolist()]
         expected = theta * before[label, 0] + (1 - theta) * torch.stack(pixels).mean(0)
-        assert torch.allclose(after[label, 0], expected, atol=1e-6)
+        torch.testing.assert_close(after[label, 0], expected, rtol=1e-12, atol=1e-12)
     assert torch.equal(after[2], before[2])
     assert theta < 1 or torch.equal(after, before)
+
+
+@pytest.mark.parametrize("zero_border", [False, True])
+@pytest.mark.parametrize("theta", [0.0, 0.5])
+def test_each_of_several_rows_moves_to_the_mean_of_the_pixels_nearest_to_it(theta, zero_border):
+    torch.manual_seed(1)
+    space = LabelSpace("three", ("a", "b", "c"))
+    upsampling = Upsampling(zero_border=zero_border)
+    embeddings = LabelEmbeddings(6, 4, {"x": space}, 3, upsampling=upsampling).double()
+    rows = embeddings.spaces["x"].accumulator
+    rows[1, 2] = 100.0  # so far away that no pixel is nearest to it
+    before = rows.clone()
+    features = torch.randn(2, 6, 4, 5, dtype=torch.float64)
+    mask = torch.randint(0, 2, (2, 32, 40), dtype=torch.uint8)  # the third class is never seen
+    mask[:, :4] = 255
+    means = ClassMeans(embeddings)
+    means.add("x", features[:1], mask[:1])
+    means.add("x", features[1:], mask[1:])
+    means.update(theta)
+    pixels = ScoreMap(embeddings.projection(features).detach(), upsampling).at((32, 40))
+    groups = {}
+    for n, y, x in (mask < 2).nonzero().tolist():
+        label, pixel = int(mask[n, y, x]), pixels[n, :, y, x]
+        distances = [float((pixel - row).square().sum()) for row in before[label]]
+        groups.setdefault((label, distances.index(min(distances))), []).append(pixel)
+    assert len(groups) == 5
+    for label in range(3):
+        for k in range(3):
+            old, own = before[label, k], groups.get((label, k))
+            expected = old if own is None else theta * old + (1 - theta) * torch.stack(own).mean(0)
+            torch.testing.assert_close(rows[label, k], expected, rtol=1e-12, atol=1e-12)
+    assert torch.equal(rows[2], before[2]) and torch.equal(rows[1, 2], before[1, 2])
+
+
+def test_updates_by_nearest_pixels_never_take_rows_away_from_the_pixels_of_one_state():
+    """They are steps of k-means: the mean squared distance of pixels to their nearest row cannot grow."""
+    torch.manual_seed(0)
+    embeddings = LabelEmbeddings(6, 4, {"x": LabelSpace("two", ("a", "b"))}, 3).double()
+    features, mask = torch.randn(2, 6, 4, 5, dtype=torch.float64), torch.randint(0, 2, (2, 32, 40))
+    pixels = ScoreMap(embeddings.projection(features).detach()).at((32, 40)).movedim(1, -1)
+    table, distances = embeddings.spaces["x"], []
+    for _ in range(4):
+        distances.append([torch.cdist(pixels[mask == c], table.accumulator[c]).amin(1).square().mean() for c in (0, 1)])
+        means = ClassMeans(embeddings)
+        means.add("x", features, mask)
+        means.update(0.0)
+    found = torch.tensor(distances)
+    assert (found.diff(dim=0) < 0).all()
+
+
+def test_equal_rows_of_a_class_move_as_one_row_would():
+    torch.manual_seed(0)
+    space = LabelSpace("two", ("a", "b"))
+    one, three = (LabelEmbeddings(6, 4, {"x": space}, centroids) for centroids in (1, 3))
+    three.projection.load_state_dict(one.projection.state_dict())
+    three.set_rows("x", one.spaces["x"].accumulator.expand(2, 3, 4), torch.ones(2, dtype=torch.bool))
+    features, mask = torch.randn(2, 6, 4, 5), torch.randint(0, 2, (2, 32, 40))
+    for embeddings in (one, three):
+        means = ClassMeans(embeddings)
+        means.add("x", features, mask)
+        means.update(0.5)
+    expected = one.spaces["x"].accumulator.expand(2, 3, 4)
+    torch.testing.assert_close(three.spaces["x"].accumulator, expected, rtol=1e-6, atol=1e-6)
+
+
+def test_means_of_a_pass_are_those_of_whole_labelled_images_under_the_weights_at_the_end_of_the_epoch():
+    method, data = universal(theta=0.5, update_from="pass", centroids=1)
+    table = method.label_embeddings.spaces["streets"]
+    before = table.accumulator.clone()
+    going_on = players(method)
+    take_step(method, going_on=going_on)
+    assert torch.equal(table.accumulator, before)  # in the middle of an epoch of two steps
+    take_step(method, going_on=going_on)
+    assert method.model.training
+    sums, counts = torch.zeros(8, 8), torch.zeros(8)
+    method.eval()
+    with torch.no_grad():
+        for record in data.labeled["streets"]:
+            image, mask = data.domains["streets"].dataset.read(record)
+            pixels = method.label_embeddings.projection(method.model.features(image[None], "streets"))
+            up = F.interpolate(pixels, size=mask.shape, mode="bilinear")[0]
+            for label in range(8):
+                sums[label] += up[:, mask == label].sum(1)
+                counts[label] += (mask == label).sum()
+    expected = 0.5 * before[:, 0] + 0.5 * sums / counts[:, None]
+    seen = counts > 0
+    torch.testing.assert_close(table.accumulator[seen, 0], expected[seen], rtol=1e-4, atol=1e-4)
+    assert torch.equal(table.accumulator[~seen], before[~seen])
+
+
+def test_a_pass_changes_nothing_but_the_label_rows():
+    states = []
+    for update_from in ("epoch", "pass"):
+        method, _ = universal(theta=0.5, update_from=update_from)
+        going_on = players(method)
+        for _ in range(2):
+            take_step(method, going_on=going_on)
+        states.append(method.model.state_dict())
+    rows = {f"label_embeddings.spaces.{space}.accumulator" for space in ("streets", "rooms")}
+    assert moved(*states) == rows
 
 
 def test_epochs_start_with_empty_means():

@@ -306,6 +306,10 @@ CAFFE = {"red": 10 - 122.67891434, "green": 100 - 116.66876762, "blue": 200 - 10
             "rgb_imagenet",
             [(10 / 255 - 0.485) / 0.229, (100 / 255 - 0.456) / 0.224, (200 / 255 - 0.406) / 0.225],
         ),
+        (
+            "rgb_cityscapes",
+            [(10 / 255 - 0.290101) / 0.182954, (100 / 255 - 0.328081) / 0.186566, (200 / 255 - 0.286964) / 0.184475],
+        ),
     ],
 )
 def test_images_become_what_the_weights_expect(name, expected):
@@ -323,7 +327,7 @@ def test_the_input_of_other_encoders_stays_theirs_unless_named():
     assert seen(scaled, PIXEL).flatten().tolist() == pytest.approx([10 / 255, 100 / 255, 200 / 255])
 
 
-@pytest.mark.parametrize("name", ["encoder", "rgb_imagenet", "bgr_caffe", "rgb_caffe"])
+@pytest.mark.parametrize("name", ["encoder", "rgb_imagenet", "rgb_cityscapes", "bgr_caffe", "rgb_caffe"])
 def test_a_saved_model_keeps_its_input_and_predicts_equally(tmp_path, name):
     torch.manual_seed(0)
     config = replace(TINY, input=name, aspp_branches=2)

@@ -126,15 +126,16 @@ def test_rows_that_do_not_fit_are_refused(values, present):
 
 
 @pytest.mark.parametrize("theta", [0.0, 0.5, 1.0])
-def test_update_mixes_the_unnormalised_rows_of_seen_classes(theta):
+def test_update_mixes_the_unnormalised_rows_that_were_seen(theta):
     module = embeddings()
     table = module.spaces["streets"]
     old = table.accumulator.clone()
-    means = torch.randn(3, 4, dtype=torch.float64) * 7
-    module.update("streets", means, torch.tensor([True, False, True]), theta)
-    for c in (0, 2):
-        torch.testing.assert_close(table.accumulator[c], theta * old[c] + (1 - theta) * means[c])
-    assert torch.equal(table.accumulator[1], old[1])
+    means = torch.randn(3, 2, 4, dtype=torch.float64) * 7
+    seen = torch.tensor([[True, True], [False, False], [False, True]])
+    module.update("streets", means, seen, theta)
+    for c, k in ((0, 0), (0, 1), (2, 1)):
+        torch.testing.assert_close(table.accumulator[c, k], theta * old[c, k] + (1 - theta) * means[c, k])
+    assert torch.equal(table.accumulator[~seen], old[~seen])
     torch.testing.assert_close(module.rows("streets").norm(dim=1), torch.ones(6, dtype=torch.float64))
 
 
@@ -144,7 +145,7 @@ def test_theta_one_changes_no_bit():
     table.accumulator[0, 0, 0] = -0.0
     before = table.accumulator.clone()
     for _ in range(3):
-        module.update("streets", torch.full((3, 4), torch.inf), torch.ones(3, dtype=torch.bool), 1.0)
+        module.update("streets", torch.full((3, 2, 4), torch.inf), torch.ones(3, 2, dtype=torch.bool), 1.0)
     assert torch.equal(table.accumulator.view(torch.int64), before.view(torch.int64))
 
 
@@ -152,9 +153,9 @@ def test_mean_of_an_unseen_class_does_not_matter_and_absent_classes_stay_absent(
     module = embeddings()
     values = torch.randn(3, 2, 4, dtype=torch.float64)
     module.set_rows("streets", values, torch.tensor([True, True, False]))
-    means = torch.full((3, 4), torch.nan)
+    means = torch.full((3, 2, 4), torch.nan)
     means[0] = 1.0
-    module.update("streets", means, torch.tensor([True, False, False]), 0.25)
+    module.update("streets", means, torch.tensor([[True, True], [False, False], [False, False]]), 0.25)
     assert module.rows("streets").isfinite().all()
     assert module.row_classes("streets").tolist() == [0, 0, 1, 1]
 
@@ -163,7 +164,7 @@ def test_two_updates_keep_the_length_of_what_they_average():
     """Mixing happens before normalisation: a long mean counts for more (Eq. 7)."""
     module = LabelEmbeddings(2, 2, {"rooms": ROOMS})
     module.set_rows("rooms", torch.tensor([[[1.0, 0.0]], [[0.0, 1.0]]]), torch.ones(2, dtype=torch.bool))
-    module.update("rooms", torch.tensor([[0.0, 3.0], [0.0, 1.0]]), torch.ones(2, dtype=torch.bool), 0.5)
+    module.update("rooms", torch.tensor([[[0.0, 3.0]], [[0.0, 1.0]]]), torch.ones(2, 1, dtype=torch.bool), 0.5)
     torch.testing.assert_close(module.rows("rooms")[0], torch.tensor([1.0, 3.0]) / 10**0.5)
 
 

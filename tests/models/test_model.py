@@ -299,9 +299,66 @@ def test_a_saved_model_as_weights_gives_everything_that_fits(tmp_path):
 
 
 def test_a_saved_model_whose_network_does_not_fit_is_refused(tmp_path):
-    build().save(tmp_path / "model")
+    build(replace(TINY, separate=True)).save(tmp_path / "model")
     with pytest.raises(ValueError, match=r"no tensor networks\.\* of"):
-        build(replace(TINY, separate=True, weights=tmp_path / "model"))
+        build(replace(TINY, weights=tmp_path / "model"))
+    build().save(tmp_path / "shared")
+    with pytest.raises(ValueError, match="same encoder"):
+        build(replace(TINY, width=0.125, separate=True, weights=tmp_path / "shared"))
+
+
+def test_separate_networks_start_from_a_shared_one_with_the_statistics_of_their_domains(tmp_path):
+    source = disturb(build(seed=1))
+    source.save(tmp_path / "run" / "model")
+    torch.manual_seed(2)
+    config, new = replace(TINY, separate=True, weights=tmp_path / "run"), LabelSpace("homes", ("a", "b", "c", "d"))
+    fresh = SegmentationModel(config, {**DOMAINS, "cottage": new}).eval()
+    for domain in DOMAINS:
+        assert torch.equal(fresh(images(), domain), source(images(), domain))
+    assert not torch.equal(fresh(images(), "city"), fresh(images(), "town"))  # one head, statistics of each
+    assert torch.equal(
+        fresh.features(images(), "cottage"), source.features(images(), "city")
+    )  # nobody's own: the first
+
+
+def drn_segmentation(trunk, head):
+    """As segmentation models for DRN are published: the encoder's children in a sequence, a head, the upsampling."""
+    names = {name: f"base.{i}" for i, (name, _) in enumerate(trunk.named_children())}
+    file = {f"{names[key.split('.')[0]]}.{key.split('.', 1)[1]}": value for key, value in trunk.state_dict().items()}
+    file |= {f"seg.{name}": value for name, value in head.state_dict().items()}
+    return file | {"up.weight": torch.zeros(len(head.bias), 1, 16, 16)}
+
+
+def test_a_published_segmentation_model_of_drn_starts_the_heads_that_it_fits(tmp_path, caplog):
+    torch.manual_seed(5)
+    trunk = DilatedResidualNetwork("drn_d_22", width=0.0625).eval()
+    head = torch.nn.Conv2d(32, len(STREETS), 1)
+    torch.save(drn_segmentation(trunk, head), tmp_path / "drn_d_22_cityscapes.pth")
+    config = replace(TINY, weights=tmp_path / "drn_d_22_cityscapes.pth", input="rgb_cityscapes", zero_border=True)
+    with caplog.at_level(logging.INFO, logger="semiverse"):
+        model = SegmentationModel(config, {"city": STREETS, "home": ROOMS}).eval()
+    assert torch.equal(model.heads["city"].weight, head.weight) and torch.equal(model.heads["city"].bias, head.bias)
+    assert model.heads["home"].bias.abs().max() == 0  # of other classes: as it was
+    reports = [record.getMessage() for record in caplog.records]
+    assert "3 of the file skipped (seg.weight, seg.bias, up.weight)" in reports[0]
+    assert "head of city" in reports[1] and "2 tensors copied, 0 of the file skipped" in reports[1]
+    assert "head of home" in reports[2] and "0 tensors copied, 2 of the file skipped (weight, bias)" in reports[2]
+    # The published network, step by step.
+    image = torch.randint(0, 256, (1, 3, 48, 64), dtype=torch.uint8)
+    mean = torch.tensor([0.29010095242892997, 0.32808144844279574, 0.28696394422942517])[:, None, None]
+    std = torch.tensor([0.1829540508368939, 0.18656561047509476, 0.18447508988480435])[:, None, None]
+    coarse = head(trunk((image / 255 - mean) / std)[-1])
+    ramp = torch.tensor([1, 3, 5, 7, 9, 11, 13, 15, 15, 13, 11, 9, 7, 5, 3, 1]) / 16
+    kernel = torch.outer(ramp, ramp).expand(len(STREETS), 1, 16, 16)
+    expected = F.conv_transpose2d(coarse, kernel, stride=8, padding=4, groups=len(STREETS))
+    torch.testing.assert_close(model(image, "city"), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_a_published_head_is_taken_whole_or_not_at_all(tmp_path):
+    trunk, head = DilatedResidualNetwork("drn_d_22", width=0.0625), torch.nn.Conv2d(32, len(STREETS), 1)
+    torch.save(drn_segmentation(trunk, head), tmp_path / "drn.pth")
+    model = build(replace(TINY, decoder="fpn", weights=tmp_path / "drn.pth"))  # 256 features: only the bias would fit
+    assert model.heads["city"].bias.abs().max() == 0
 
 
 def test_start_from_copies_a_domains_network_and_its_statistics_to_every_group():

@@ -62,8 +62,22 @@ def run_to_end(words: list[str]) -> None:
 @pytest.mark.parametrize("strategy", ["ddp", "fsdp"])
 @pytest.mark.parametrize(
     ("method", "steps"),
-    [(SUPERVISED, 12), (UNIVERSAL, 12), (ADVERSARIAL, 4), (LATENT.replace("BRANCH", "classes"), 4)],
-    ids=["supervised", "universal", "adversarial", "latent-with-classes"],
+    [
+        (SUPERVISED, 12),
+        (UNIVERSAL, 12),
+        (UNIVERSAL.replace("theta", "centroids: 3, theta"), 12),
+        (UNIVERSAL.replace("theta", "update_from: pass, theta"), 12),
+        (ADVERSARIAL, 4),
+        (LATENT.replace("BRANCH", "classes"), 4),
+    ],
+    ids=[
+        "supervised",
+        "universal",
+        "universal-with-three-rows",
+        "universal-by-pass",
+        "adversarial",
+        "latent-with-classes",
+    ],
 )
 def test_two_processes_train_like_one(method, steps, strategy, tmp_path):
     # in double precision: a dozen steps from random weights make differences of rounding thousands of times larger

@@ -128,6 +128,18 @@ def test_networks_of_a_method_lie_in_the_run_or_are_shared(trained, tmp_path):
     assert result(tmp_path / "run") == result(trained)
 
 
+def test_supervised_networks_start_from_the_weights_that_the_model_starts_from(tmp_path):
+    assert main(train_words(tmp_path, out="joint")) == 0
+    joint = SegmentationModel.load(tmp_path / "joint")
+    changes = {"method": UNIVERSAL, "model.weights": str(tmp_path / "joint"), "optimizer.lr": 1e-12}
+    assert main(train_words(tmp_path, changes)) == 0  # nothing moves but the statistics of batch norm
+    networks = SegmentationModel.load(tmp_path / "run" / "networks").networks
+    for domain in joint.label_spaces:
+        theirs, ours = joint.network(domain).named_parameters(), networks[domain].named_parameters()
+        for (_, before), (name, after) in zip(theirs, ours, strict=True):
+            torch.testing.assert_close(after, before, rtol=0, atol=1e-8, msg=name)
+
+
 def test_seed_changes_weights_and_nothing_else_does(tmp_path):
     for name, seed in (("one", 0), ("two", 1)):
         assert main(train_words(tmp_path, {"seed": seed}, name)) == 0

@@ -180,13 +180,20 @@ AS_BEFORE = {"algorithm": "sgd", "decoder_factor": 1.0, "warmup": 0, "decay_step
 FEATURE_ROWS = {"joint_pca": False, "project_from_pca": False, "pixels": 50_000}
 """What label embeddings of version 0.1 were made by if nothing else was said."""
 
+ADDED = {"semiverse.methods.Universal": {"update_from": "epoch"}}
+"""Options that methods have got since, and what they did before."""
+
 
 def modernized(values: dict[str, Plain], silent: bool = False) -> dict[str, Plain]:
     """A training's configuration in today's form, with a warning that shows it if version 0.1 wrote it otherwise.
 
-    That of a run (``silent``) says every value; what version 0.1 was like without saying so is added to it.
+    That of a run (``silent``) says every value; what version 0.1 was like without saying so is added to it, and what
+    methods did that had fewer options.
     """
     new, moved = rewritten(values)
+    if silent and isinstance(method := new.get("method"), dict) and method.get("class_path") in ADDED:
+        arguments = ADDED[method["class_path"]] | (method.get("init_args") or {})
+        new = new | {"method": method | {"init_args": arguments}}
     if moved and not silent:
         warn(
             "options of version 0.1 are read, and will be refused from version 0.3 on; write instead:\n"

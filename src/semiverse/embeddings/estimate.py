@@ -128,17 +128,70 @@ def class_sums(
     """
     features = full_precision(features.detach())
     with torch.no_grad(), torch.autocast(features.device.type, enabled=False):
-        # Weight of every cell in the sum of each class, (N, C, h, w): the one-hot mask brought down, strip by strip.
         size = (mask.shape[1], mask.shape[2])
         matrices = Bilinear.of(features, size, upsampling)
-        weights = features.new_zeros(len(features), num_classes, *features.shape[-2:])
         classes = torch.arange(num_classes, device=mask.device).to(mask.dtype)[:, None, None]
-        for images, rows in partition(len(mask), num_classes, size, mask.device):
-            one_hot = (mask[images, None, rows] == classes).to(features.dtype)
-            matrices.add_down(Strip(images, rows, matrices.cells(rows), one_hot), weights)
-        sums = (weights.flatten(2) @ features.flatten(2).transpose(1, 2)).sum(dim=0)
+        one_hot = (
+            Strip(images, rows, matrices.cells(rows), (mask[images, None, rows] == classes).to(features.dtype))
+            for images, rows in partition(len(mask), num_classes, size, mask.device)
+        )
+        sums = _sums(features, num_classes, matrices, one_hot)
     valid = mask[(mask >= 0) & (mask < num_classes)]
     return sums, torch.bincount(valid.flatten(), minlength=num_classes)
+
+
+def row_sums(
+    pixels: Tensor, mask: Tensor, rows: Tensor, upsampling: Upsampling = Upsampling()
+) -> tuple[Tensor, Tensor]:
+    """Sums of the upsampled embedding over the pixels of each class, divided among its rows: the nearest gets a pixel.
+
+    |e - c|^2 = |e|^2 - 2 (<e, c> - |c|^2 / 2): the nearest row has the largest bracket, so one score a row is upsampled
+    to find it, strip by strip, never the d channels. A pixel that is as near to equal rows counts for each of them.
+
+    Args:
+        pixels: The embedding of cells, (N, d, h, w).
+        mask: Train ids or ``IGNORE``, (N, H, W) of any integer type; values outside [0, C) are left out.
+        rows: K rows of each class, at their own length, (C, K, d).
+        upsampling: Of the embedding.
+
+    Returns:
+        Sums, (C, K, d) float32 (float64 for float64 pixels), and numbers of pixels, (C, K) int64.
+    """
+    pixels = full_precision(pixels.detach())
+    with torch.no_grad(), torch.autocast(pixels.device.type, enabled=False):
+        num_classes, centroids, _ = rows.shape
+        # Equal rows take the scores of the first of them, so that rounding decides nothing.
+        same = (rows[:, :, None] == rows[:, None]).all(dim=-1).int().argmax(dim=-1)
+        first = (torch.arange(num_classes, device=rows.device)[:, None] * centroids + same).flatten()
+        flat = rows.flatten(0, 1).to(pixels)
+        half_squares = flat.square().sum(dim=1)[first, None, None] / 2
+        scores = F.conv2d(pixels, flat[:, :, None, None])[:, first]
+        classes = torch.arange(num_classes, device=mask.device).repeat_interleave(centroids).to(mask.dtype)
+        matrices = Bilinear.of(pixels, (mask.shape[1], mask.shape[2]), upsampling)
+        counts = torch.zeros(len(flat), dtype=torch.int64, device=mask.device)
+
+        def nearest() -> Iterator[Strip]:
+            for strip in matrices.strips(scores):
+                brackets = strip.values - half_squares
+                of_class = brackets.view(len(brackets), num_classes, centroids, *brackets.shape[2:])
+                best = (of_class == of_class.amax(dim=2, keepdim=True)).flatten(1, 2)
+                chosen = best & (mask[strip.images, None, strip.rows] == classes[:, None, None])
+                counts.add_(chosen.sum(dim=(0, 2, 3)))
+                yield strip._replace(values=chosen.to(pixels.dtype))
+
+        sums = _sums(pixels, len(flat), matrices, nearest())
+    return sums.view(rows.shape), counts.view(rows.shape[:2])
+
+
+def _sums(features: Tensor, groups: int, matrices: Bilinear, one_hot: Iterable[Strip]) -> Tensor:
+    """Sums of upsampled features, (N, D, h, w), over the pixels of so many groups, (groups, D).
+
+    ``one_hot`` says strip by strip which pixels are in which group. Brought down, it is each cell's weight in each sum.
+    """
+    weights = features.new_zeros(len(features), groups, *features.shape[-2:])
+    for strip in one_hot:
+        matrices.add_down(strip, weights)
+    return (weights.flatten(2) @ features.flatten(2).transpose(1, 2)).sum(dim=0)
 
 
 class ClassSums:
@@ -158,16 +211,28 @@ class ClassSums:
         self.sums = torch.zeros(num_classes, channels, dtype=torch.float64)
         self.pixels = torch.zeros(num_classes, dtype=torch.int64)
         self.upsampling = upsampling
+        self._inside = torch.zeros(num_classes, 1, dtype=torch.float64)  # of the weights, where they do not sum to one
 
     def add(self, features: Tensor, mask: Tensor) -> None:
         """Count features, (N, D, h, w), under train ids or ``IGNORE``, (N, H, W)."""
-        sums, pixels = class_sums(features, mask.to(features.device), len(self.pixels), self.upsampling)
+        mask = mask.to(features.device)
+        sums, pixels = class_sums(features, mask, len(self.pixels), self.upsampling)
         self.sums += sums.cpu()
         self.pixels += pixels.cpu()
+        if self.upsampling.zero_border:
+            self._inside += class_sums(torch.ones_like(features[:, :1]), mask, len(pixels), self.upsampling)[0].cpu()
 
     def means(self) -> Tensor:
         """Mean of every class, (C, D) float64; zero for a class without pixels."""
         return self.sums / self.pixels.clamp(min=1)[:, None]
+
+    def projected_means(self, projection: Projection) -> Tensor:
+        """Mean of every class, (C, d), had the features been projected before they were upsampled."""
+        means = projection(self.means())
+        if self.upsampling.zero_border:  # at the border less than the whole mean of the projection is taken off
+            outside = 1 - self._inside / self.pixels.clamp(min=1)[:, None]
+            means += outside.to(means) * (projection.components @ projection.mean)
+        return means
 
 
 def label_embeddings(
@@ -215,7 +280,7 @@ def label_embeddings(
     if isinstance(projection, int):
         projection = pca.fit(projection)
     present = totals.pixels > 0
-    rows = projection(totals.means())[:, None].repeat(1, centroids, 1).float()
+    rows = totals.projected_means(projection)[:, None].repeat(1, centroids, 1).float()
     rows[~present] = 0
     if centroids > 1:
         from sklearn.cluster import KMeans  # a second of imports that one centroid a class does not need
@@ -258,7 +323,10 @@ def _sample_cells(
 
 
 class ClassMeans(nn.Module):
-    """Class means of projected labelled pixels over an epoch, for the update of the label rows (Eq. 7).
+    """Means of projected labelled pixels, for the update of the label rows (Eq. 7).
+
+    The only row of a class moves to the mean of its pixels; of several each moves to the mean of those that are nearest
+    to it, which is a step of the k-means that they come from.
 
     Args:
         embeddings: Whose projection and rows.
@@ -268,28 +336,37 @@ class ClassMeans(nn.Module):
         super().__init__()
         self.embeddings = [embeddings]  # in a list: its parameters are not ours
         for space in embeddings.spaces:
-            classes = cast(LabelRows, embeddings.spaces[space]).accumulator.shape[0]
-            self.register_buffer(f"sums_{space}", torch.zeros(classes, embeddings.embed_dim, dtype=torch.float64))
-            self.register_buffer(f"counts_{space}", torch.zeros(classes, dtype=torch.float64))
+            rows = self._rows(space).shape[:2].numel()
+            self.register_buffer(f"sums_{space}", torch.zeros(rows, embeddings.embed_dim, dtype=torch.float64))
+            self.register_buffer(f"counts_{space}", torch.zeros(rows, dtype=torch.float64))
 
     @torch.no_grad()
     def add(self, space: str, features: Tensor, mask: Tensor) -> None:
         """Count features, (N, D, h, w), under the labels of a mask, (N, H, W), at the mask's resolution."""
         sums, counts = self.get_buffer(f"sums_{space}"), self.get_buffer(f"counts_{space}")
-        embeddings = self.embeddings[0]
-        more, pixels = class_sums(embeddings.project(features), mask, len(counts), embeddings.upsampling)
+        embeddings, rows = self.embeddings[0], self._rows(space)
+        pixels = embeddings.project(features)
+        if embeddings.centroids == 1:
+            more, number = class_sums(pixels, mask, len(rows), embeddings.upsampling)
+        else:
+            more, number = (one.flatten(0, 1) for one in row_sums(pixels, mask, rows, embeddings.upsampling))
         if process_count() > 1:  # now, not at the end of the epoch: a checkpoint holds one process's buffers
             all_reduce(more)
-            all_reduce(pixels)
+            all_reduce(number)
         sums += more
-        counts += pixels
+        counts += number
 
     @torch.no_grad()
     def update(self, theta: float) -> None:
         """Move the rows, and start counting anew."""
         for space in self.embeddings[0].spaces:
             sums, counts = self.get_buffer(f"sums_{space}"), self.get_buffer(f"counts_{space}")
-            means = sums / counts.clamp(min=1)[:, None]
-            self.embeddings[0].update(space, means.float(), counts > 0, theta)
+            shape = self._rows(space).shape
+            means = (sums / counts.clamp(min=1)[:, None]).view(shape)
+            self.embeddings[0].update(space, means, (counts > 0).view(shape[:2]), theta)
             sums.zero_()
             counts.zero_()
+
+    def _rows(self, space: str) -> Tensor:
+        """Label rows at their own length, (C, K, d)."""
+        return cast(LabelRows, self.embeddings[0].spaces[space]).accumulator

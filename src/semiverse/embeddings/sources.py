@@ -123,12 +123,12 @@ class FeatureRows(RowSource):
         if self.joint_pca:
             analysis = StreamingPCA(networks.feature_channels)
             for space in dict.fromkeys(networks.space_key(name) for name in data.domains):
-                for features, _ in _features(data, networks, space):
+                for features, _ in labeled_features(data, networks, space):
                     analysis.update(features)
             joint = analysis.fit(embeddings.embed_dim)
         for space in embeddings.spaces:
             rows, present, projections[space] = label_embeddings(
-                lambda space=space: _features(data, networks, space),  # type: ignore[misc]
+                lambda space=space: labeled_features(data, networks, space),  # type: ignore[misc]
                 num_classes=len(model.label_spaces[space]),
                 projection=joint or embeddings.embed_dim,
                 centroids=embeddings.centroids,
@@ -145,14 +145,17 @@ class FeatureRows(RowSource):
                 cast(Tensor, embeddings.projection.bias).copy_(-(components @ mean))
 
 
-def _features(data: DomainMixture, networks: SegmentationModel, space: str) -> Iterator[tuple[Tensor, Tensor]]:
-    """Features (1, D, h, w) and masks (1, H, W) of the labelled images of every domain with this label space."""
-    device = networks.mean.device
+def labeled_features(data: DomainMixture, model: SegmentationModel, space: str) -> Iterator[tuple[Tensor, Tensor]]:
+    """Features (1, D, h, w) and masks (1, H, W) of the labelled images of every domain with this label space.
+
+    Images are whole, at their working size, as in an evaluation; the model has to be in evaluation mode.
+    """
+    device = model.mean.device
     for name, domain in data.domains.items():
-        if networks.space_key(name) != space:
+        if model.space_key(name) != space:
             continue
         split = Split(domain.reader, data.labeled[name], ResizeTransform(domain.resolution_left))
         for index in progress(range(len(split)), f"label embeddings of {name}"):
             sample = split[index]
             with torch.inference_mode():
-                yield networks.features(sample.image[None].to(device), name), sample.mask[None].to(device)
+                yield model.features(sample.image[None].to(device), name), sample.mask[None].to(device)

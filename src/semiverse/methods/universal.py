@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from itertools import repeat
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -10,7 +10,7 @@ from torch import Tensor
 from semiverse.data import Sample
 from semiverse.distributed import process_count
 from semiverse.embeddings.estimate import ClassMeans
-from semiverse.embeddings.sources import FeatureRows, Given, RowSource
+from semiverse.embeddings.sources import FeatureRows, Given, RowSource, labeled_features
 from semiverse.labels import IGNORE
 from semiverse.losses import assignment_entropy, cross_entropy, entropy
 from semiverse.methods.method import Curve, Method, Role, image_pixels, labeled_pixels, ramp
@@ -34,7 +34,8 @@ class Universal(Method):
         beta: Weight of the entropy against the labels of the own domain (Eq. 4); 1 in the paper.
         centroids: Label embeddings K of each class.
         embed_dim: Channels d of the joint space.
-        theta: Share of the old label embeddings in the update after each epoch (Eq. 7); 1: they never change.
+        theta: Share of the old label embeddings in the update after each epoch (Eq. 7); 1: they never change. Of
+            several of a class each moves to the mean of the pixels that are nearest to it.
         anchor: Weight of the cross entropy of similarities on labelled pixels, which ties the projection to the labels;
             not in the paper, where nothing does.
         warmup: Shares of the training at which the entropy terms begin, and at which they have their full weight.
@@ -44,6 +45,9 @@ class Universal(Method):
         rows: Where the label embeddings come from; None: features of each domain's supervised network (appendix A).
         start: Start the shared network from the supervised network of this domain, ``first`` being the first one; None:
             from its own initialisation, as in the paper.
+        update_from: Where the means of the update by ``theta`` come from. "epoch": the views of its steps, each under
+            the weights of its step; "pass": all labelled images once more, whole, under the weights at its end, as the
+            paper writes.
 
     Raises:
         ValueError: If ``start`` names no domain, or the embedding has more dimensions than there are features.
@@ -82,6 +86,7 @@ class Universal(Method):
         temperature: float = 1.0,
         rows: RowSource | None = None,
         start: str | None = FIRST,
+        update_from: Literal["epoch", "pass"] = "epoch",
     ) -> None:
         super().__init__(model)
         self.alpha, self.beta, self.theta, self.anchor = alpha, beta, theta, anchor
@@ -89,7 +94,7 @@ class Universal(Method):
         if start not in (None, FIRST, *model.label_spaces):
             known = ", ".join([FIRST, *model.label_spaces])
             raise ValueError(f"start is {start!r}; expected null or one of {known}: name one of them")
-        self.rows, self.start = rows or FeatureRows(), start
+        self.rows, self.start, self.update_from = rows or FeatureRows(), start, update_from
         self.rows.check(model, embed_dim)
         self.label_embeddings = model.add_label_embeddings(
             embed_dim, centroids, normalize_features=normalize_features, temperature=temperature
@@ -128,7 +133,7 @@ class Universal(Method):
         loss = self.supervised_loss(self.model.classify(features, domain), sample, domain)
         if self.anchor:
             loss = loss + self.anchor * self.anchor_loss(features, sample, domain)
-        if self.theta < 1:
+        if self.theta < 1 and self.update_from == "epoch":
             self.class_means.add(self.model.space_key(domain), features, sample.mask)
         return loss
 
@@ -168,9 +173,16 @@ class Universal(Method):
         return loss - self.diversity * assigned
 
     def after_step(self) -> None:
-        """At the end of an epoch move the label embeddings to its class means (Eq. 7)."""
-        if self.theta < 1 and self.epoch_ends:
-            self.class_means.update(self.theta)
+        """At the end of an epoch move the label embeddings to means of labelled pixels (Eq. 7)."""
+        if self.theta == 1 or not self.epoch_ends:
+            return
+        if self.update_from == "pass":
+            self.model.eval()
+            for space in self.label_embeddings.spaces:
+                for features, mask in labeled_features(self.data, self.model, space):
+                    self.class_means.add(space, features, mask)
+            self.model.train()
+        self.class_means.update(self.theta)
 
     def observe(self, features: Tensor, domain: str) -> None:
         """Record the length of projected pixels, and how often label embeddings choose what the decoder chooses.

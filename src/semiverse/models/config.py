@@ -32,14 +32,21 @@ class Convention(NamedTuple):
 UNIT = Convention((0.0,) * 3, (1.0,) * 3)
 """Images in [0, 1] as they are."""
 RGB_IMAGENET = Convention((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+RGB_CITYSCAPES = Convention((0.290101, 0.328081, 0.286964), (0.182954, 0.186566, 0.184475))
+"""Those of Cityscapes, which the segmentation code for dilated residual networks trains with."""
 _CAFFE_MEAN = tuple(value / 255 for value in (122.67891434, 116.66876762, 104.00698793))
 BGR_CAFFE = Convention(_CAFFE_MEAN, (1 / 255,) * 3, bgr=True)
 """Images in 0..255 without the mean, as networks from Caffe take them."""
 RGB_CAFFE = BGR_CAFFE._replace(bgr=False)
 """The same in the other order: what the public code of Hung et al. really feeds, and so what its weights expect."""
 
-InputName = Literal["encoder", "rgb_imagenet", "bgr_caffe", "rgb_caffe"]
-CONVENTIONS = {"rgb_imagenet": RGB_IMAGENET, "bgr_caffe": BGR_CAFFE, "rgb_caffe": RGB_CAFFE}
+InputName = Literal["encoder", "rgb_imagenet", "rgb_cityscapes", "bgr_caffe", "rgb_caffe"]
+CONVENTIONS = {
+    "rgb_imagenet": RGB_IMAGENET,
+    "rgb_cityscapes": RGB_CITYSCAPES,
+    "bgr_caffe": BGR_CAFFE,
+    "rgb_caffe": RGB_CAFFE,
+}
 
 
 PaddingColor = Literal["mean", "black"]
@@ -64,8 +71,8 @@ class ModelConfig:
         output_stride: Pixels per cell of the encoder's coarsest map, along an edge.
         width: Factor on the encoder's channels (not those of timm); 0.5 makes a network for the CPU.
         pretrained: Start the encoder from the weights that timm publishes for it.
-        weights: Start from these weights: a published file for the encoder (and heads of "aspp_sum" that fit), or the
-            folder of a saved model or run, of which everything that fits is taken.
+        weights: Start from these weights: a published file for the encoder (and heads that fit), or the folder of a
+            saved model or run, of which everything that fits is taken.
         batch_norm: "per_domain" keeps running statistics of each domain, "shared" one for all; scale and shift are
             shared in both.
         separate: One encoder and decoder for each domain, which share nothing (the baseline without transfer).
@@ -73,7 +80,8 @@ class ModelConfig:
             images to [0, 1], as the public code of Kalluri et al. does.
         input: What the weights expect images to be. "encoder": what those published for the encoder do;
             "rgb_imagenet": normalised by the mean and deviation of ImageNet, as torchvision's weights for
-            deeplab_resnet101; "bgr_caffe": blue first, 0..255 minus a mean, as the other files for it;
+            deeplab_resnet101; "rgb_cityscapes": by those of Cityscapes, as the segmentation models published with
+            dilated residual networks; "bgr_caffe": blue first, 0..255 minus a mean, as the other files for it;
             "rgb_caffe": the same with red first, as the models released with AdvSemiSeg.
         padding: What lies beyond an image in a training view: "mean", the mean of the convention, so that the network
             sees zeros, as in the public code of AdvSemiSeg; "black", as version 0.1 has it.

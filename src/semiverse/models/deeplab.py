@@ -6,13 +6,11 @@ of torchvision's ResNet-101, so both load without a renaming table.
 """
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from torch import Tensor, nn
 
 from semiverse.models.config import BGR_CAFFE, Convention
 from semiverse.models.drn import Block, convolution, scaled
-from semiverse.models.published import KeyReport, load_weights
 
 PUBLISHED_FILES = "resnet101COCO-41f33a49.pth or torchvision's resnet101-5d3b4d8f.pth"
 DEVIATION = 0.01
@@ -101,24 +99,6 @@ class SummedAspp(nn.Module):
         for branch in others:
             total = total + branch(features)
         return total
-
-
-def load_head(head: SummedAspp, path: Path) -> KeyReport:
-    """Copy a published head wherever its shape fits; a head of other classes keeps its values.
-
-    Args:
-        head: The head; changed in place.
-        path: A published file. Its head on the last stage is ``layer6`` where there are two, ``layer5`` otherwise.
-
-    Returns:
-        What was copied, skipped and missing.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If the file holds anything but tensors.
-    """
-    report = load_weights(head, path, part="layer6.", required=None)
-    return report if report.copied else load_weights(head, path, part="layer5.", required=None)
 
 
 def _stage(inputs: int, channels: int, blocks: int, stride: int = 1, dilation: int = 1) -> nn.Sequential:

@@ -125,21 +125,20 @@ class LabelEmbeddings(nn.Module):
         table.present.copy_(present)
 
     def update(self, space: str, means: Tensor, seen: Tensor, theta: float) -> None:
-        """Move rows towards the class means of projected labelled pixels (Eq. 7); rows() renormalises them.
+        """Move rows towards means of projected labelled pixels (Eq. 7); rows() renormalises them.
 
         Args:
             space: Key of the label space.
-            means: Mean projected pixel of every class, (C, d).
-            seen: Classes that had pixels, (C,) bool; all others, and classes that are not present, keep their rows.
+            means: Mean projected pixel of every row, (C, K, d).
+            seen: Rows that had pixels, (C, K) bool; all others, and those of classes that are not present, stay.
             theta: Share of the old row, in [0, 1]; 1 changes nothing, 0 replaces.
         """
         if theta == 1.0:
             return  # 1 x old + 0 x mean would turn -0.0 into 0.0 and pass on a mean that is not finite
         table = self._table(space)
-        moves = (seen.to(table.present.device) & table.present)[:, None, None]
-        goal = means.detach().to(table.accumulator)[:, None, :]
-        moved = theta * table.accumulator + (1.0 - theta) * goal
-        table.accumulator.copy_(torch.where(moves, moved, table.accumulator))
+        moves = seen.to(table.present.device) & table.present[:, None]
+        moved = theta * table.accumulator + (1.0 - theta) * means.detach().to(table.accumulator)
+        table.accumulator.copy_(torch.where(moves[:, :, None], moved, table.accumulator))
 
     def project(self, features: Tensor) -> Tensor:
         """Decoded features, (N, D, h, w) → projected pixels, (N, d, h, w)."""

@@ -13,11 +13,10 @@ from torch import Tensor, nn
 from semiverse.labels import IGNORE, LabelSpace
 from semiverse.models.batch_norm import select_group
 from semiverse.models.config import Convention, ModelConfig, check_domains
-from semiverse.models.deeplab import SummedAspp, load_head
 from semiverse.models.label_embeddings import LabelEmbeddings
 from semiverse.models.latent_branch import LatentBranch
 from semiverse.models.network import Network, build_head
-from semiverse.models.published import load_weights
+from semiverse.models.published import load_head, load_weights
 from semiverse.models.saving import WEIGHTS, SavedModel, find_model, read_config, read_model, write_model
 from semiverse.resolution import Resolution
 from semiverse.upsampling import ScoreMap, Upsampling
@@ -211,12 +210,11 @@ class SegmentationModel(nn.Module):
         ``own`` is how the encoder wants images, where the configuration does not say otherwise.
 
         Raises:
-            ValueError: If the saved model takes colour channels in another order.
+            ValueError: If the saved model takes colour channels in another order, or its network is another.
         """
         if not weights.is_dir():
             for name, head in self.heads.items():
-                if isinstance(head, SummedAspp):
-                    log.info("head of %s: %s", name, load_head(head, weights))
+                log.info("head of %s: %s", name, load_head(head, weights))
             return
         folder = find_model(weights)
         saved = ModelConfig.from_values(read_config(folder))
@@ -225,7 +223,13 @@ class SegmentationModel(nn.Module):
                 f"the model in {weights} has input {saved.input!r}, the new one {self.config.input!r}, with channels "
                 "in another order; expected the same: set input to that of the saved model"
             )
-        log.info("%s", load_weights(self, folder / WEIGHTS, required="networks."))
+        apart = self.config.separate and not saved.separate
+        log.info("%s", load_weights(self, folder / WEIGHTS, required=None if apart else "networks."))
+        if apart:  # every domain's own network starts from the shared one
+            other = SegmentationModel.load(folder)
+            for domain, network in self.networks.items():
+                known = domain if domain in other.label_spaces else next(iter(other.label_spaces))
+                cast(Network, network).start_from(other.network(known), other.group(known))
         spaces = read_model(folder).label_spaces
         for name, head in self.heads.items():
             # The saved head of these classes may have the name of another domain.

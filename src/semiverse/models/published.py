@@ -10,6 +10,9 @@ import torch
 from torch import Tensor, nn
 
 PREFIXES = ("module.", "Scale.")
+HEADS = ("layer6.", "layer5.", "seg.")
+"""How names of heads begin in published files: of DeepLab-v2 on the last stage, where there are two and where there is
+one, and of the segmentation code for dilated residual networks."""
 
 
 @dataclass(frozen=True)
@@ -65,19 +68,53 @@ def load_weights(
     own = module.state_dict()
     children = [name for name, _ in module.named_children()]
     named = {_published_name(name, prefixes, children): value for name, value in read_tensors(path).items()}
-    found = {name.removeprefix(part): value for name, value in named.items() if name.startswith(part)}
+    found = _part(named, part)
     copied = [name for name, value in found.items() if name in own and own[name].shape == value.shape]
     if required is not None and not any(name.startswith(required) for name in copied):
         raise ValueError(
             f"no tensor {required}* of {path} fits the network; found {_shapes(found)}; expected {_shapes(own)}: "
             "use weights of the same architecture"
         )
+    return _copied(own, found, copied, path)
+
+
+def load_head(head: nn.Module, path: Path) -> KeyReport:
+    """Copy a published head if all of it fits; a head of other classes, or on other features, keeps its values.
+
+    Args:
+        head: The head; changed in place.
+        path: A published file. Of its heads the first of ``HEADS`` that fits is taken.
+
+    Returns:
+        What was copied, skipped and missing.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If the file holds anything but tensors.
+    """
+    own = head.state_dict()
+    named = {_published_name(name, PREFIXES, ()): value for name, value in read_tensors(path).items()}
+    heads = [_part(named, part) for part in HEADS]
+    shapes = {name: value.shape for name, value in own.items()}
+    for found in heads:
+        if {name: value.shape for name, value in found.items()} == shapes:
+            return _copied(own, found, list(found), path)
+    return _copied(own, next(filter(None, heads), {}), [], path)
+
+
+def _part(tensors: dict[str, Tensor], part: str) -> dict[str, Tensor]:
+    """Those whose names begin with ``part``, without it."""
+    return {name.removeprefix(part): value for name, value in tensors.items() if name.startswith(part)}
+
+
+def _copied(own: dict[str, Tensor], found: dict[str, Tensor], names: Sequence[str], path: Path) -> KeyReport:
+    """Copy the named tensors of a file into a network's own, and report."""
     with torch.no_grad():
-        for name in copied:
+        for name in names:
             own[name].copy_(found[name])
-    missing = [name for name in own if name not in copied and not name.endswith("num_batches_tracked")]
-    skipped = [name for name in found if name not in copied]
-    return KeyReport(path, tuple(copied), tuple(skipped), tuple(missing))
+    missing = [name for name in own if name not in names and not name.endswith("num_batches_tracked")]
+    skipped = [name for name in found if name not in names]
+    return KeyReport(path, tuple(names), tuple(skipped), tuple(missing))
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
