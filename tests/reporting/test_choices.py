@@ -154,16 +154,25 @@ def test_truth_that_does_not_exist_has_no_column(setting: list[Setting]) -> None
 
 
 @pytest.mark.parametrize("named", ["b", "abc/b"])
-def test_selected_classes_are_shown_alone_over_the_grey_image(setting: list[Setting], named: str) -> None:
+def test_selected_classes_are_shown_alone_over_the_pale_image(setting: list[Setting], named: str) -> None:
     prediction = torch.tensor([[0, 0, 1], [0, 1, 1]], dtype=torch.uint8)
     example = letters(torch.tensor([[2, 2, 2], [2, 2, 1]], dtype=torch.uint8), first=prediction)
     headings, pictures = drawn(example, setting, [named, "elsewhere/a"])
     assert headings == ["image", "truth", "first"]
-    left_out, border, inside = [100] * 3, [0, 0, 0], [20, 180, 20]  # 0.8 of the colour and 0.2 of the grey
+    left_out, border, inside = [178] * 3, [0, 0, 0], [36, 196, 36]  # 0.8 of the colour, 0.2 of 128 + 100 / 2
     assert pictures[2] == [[left_out, border, inside], [border, inside, inside]]
     (picture,) = example_picture(example, setting, [named])
     assert "Only b is shown." in picture.caption and "Black" not in picture.caption
     assert [text.get_text() for text in picture.figure.legends[0].get_texts()] == ["b"]
+
+
+def test_caption_says_who_takes_the_images_for_those_of_another_domain(setting: list[Setting]) -> None:
+    example = letters(NOTHING, first=NOTHING, e1=NOTHING, e2=NOTHING)
+    example.seen_as = {"first": "game", "e1": "camvid", "e2": "camvid"}
+    (picture,) = example_picture(example, setting)
+    assert picture.caption.endswith(
+        "chosen evenly. first takes them for images of game. e1 and e2 take them for images of camvid."
+    )
 
 
 def test_domain_without_a_selected_class_has_no_picture(setting: list[Setting]) -> None:

@@ -218,7 +218,7 @@ def example_picture(
     Args:
         example: What is shown.
         compared: All settings, each of which is shown by its first run.
-        classes: Those that are shown alone, over the grey images; None: all. Without one of them there is no picture.
+        classes: Those that are shown alone, over pale images; None: all. Without one of them there is no picture.
     """
     labels, samples = example.labels, example.samples
     titles = selected(classes, example.domain, labels.classes)
@@ -244,11 +244,11 @@ def example_picture(
 
 
 def _shown(image: Tensor, mask: Tensor, labels: LabelSpace, classes: Collection[str] | None) -> Tensor:
-    """A mask in colours, (H, W, 3) uint8: by itself, or over the grey image where only some classes are shown."""
+    """A mask in colours, (H, W, 3) uint8: by itself, or over the pale image where only some classes are shown."""
     if classes is None:
         return labels.colorize(mask)
-    grey = image.float().mean(dim=0).round().to(torch.uint8).expand(3, -1, -1)
-    return overlay(grey, mask, labels, strength=0.8).permute(1, 2, 0)
+    pale = (128 + image.float().mean(dim=0) / 2).to(torch.uint8).expand(3, -1, -1)
+    return overlay(pale, mask, labels, strength=0.8).permute(1, 2, 0)
 
 
 def _caption(
@@ -261,6 +261,8 @@ def _caption(
         sentences.append(f"Only {in_words(titles)} {'is' if len(titles) == 1 else 'are'} shown.")
     elif example.labelled:
         sentences.append("Black in the truth: no label, not scored.")
-    sentences += [f"{name} takes them for images of {domain}." for name, domain in example.seen_as.items()]
+    for domain in dict.fromkeys(example.seen_as.values()):
+        names = [name for name, other in example.seen_as.items() if other == domain]
+        sentences.append(f"{in_words(names)} take{'s' * (len(names) == 1)} them for images of {domain}.")
     several = [f"{setting.name} is shown by {setting.runs[0].name}" for setting in compared if len(setting.runs) > 1]
     return " ".join(sentences + [f"{'; '.join(several)}."] * bool(several))
