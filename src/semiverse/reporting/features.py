@@ -119,13 +119,7 @@ def feature_map(panels: Mapping[str, Features]) -> Figure | None:
     Args:
         panels: Features of all domains by run; more than ``MOST_POINTS`` are thinned out, evenly over the classes.
     """
-    planes: dict[str, tuple[list[NamedClass], np.ndarray]] = {}
-    for name, features in panels.items():
-        chosen = thinned(features, MOST_POINTS)
-        values = features.values[chosen]
-        if len(chosen) >= 4 and np.ptp(values, axis=0).max() > 0:  # else there is no neighbourhood to keep
-            plane = embedded(values)
-            planes[name] = [features.pixels[i] for i in chosen], plane - (plane.min(axis=0) + plane.max(axis=0)) / 2
+    planes = {name: placed for name, features in panels.items() if (placed := _plane(features)) is not None}
     if not planes:
         return None
     every = dict.fromkeys(pixel for pixels, _ in planes.values() for pixel in pixels)
@@ -135,7 +129,7 @@ def feature_map(panels: Mapping[str, Features]) -> Figure | None:
     legend_columns, columns = -(-len(colors) // 24), ceil(sqrt(len(planes)))
     rows, side = ceil(len(planes) / columns), 5.6 if len(planes) == 1 else 4.4
     with rc_context(STYLE | {"axes.grid": False, "axes.spines.top": True, "axes.spines.right": True}):
-        figure = Figure(figsize=(columns * side + 1 + 1.5 * legend_columns, rows * (side + 0.2)), layout="constrained")
+        figure = Figure(figsize=(columns * side + 0.2 + 1.5 * legend_columns, rows * (side + 0.2)), layout="compressed")
         places = figure.subplots(rows, columns, squeeze=False).flatten()
         for axes, (name, (pixels, plane)) in zip(places, planes.items(), strict=False):
             order = np.random.default_rng(0).permutation(len(plane))  # so that no class lies on top of all others
@@ -154,6 +148,16 @@ def feature_map(panels: Mapping[str, Features]) -> Figure | None:
         names = [*shapes, *colors]
         figure.legend(entries, names, loc="outside right upper", ncols=legend_columns, fontsize=8, handlelength=1.2)
     return figure
+
+
+def _plane(features: Features) -> tuple[list[NamedClass], np.ndarray] | None:
+    """Pixels, thinned out, and where they lie around the origin, (M, 2); None where no neighbourhood is to be kept."""
+    chosen = thinned(features, MOST_POINTS)
+    values = features.values[chosen]
+    if len(chosen) < 4 or np.ptp(values, axis=0).max() == 0:
+        return None
+    plane = embedded(values)
+    return [features.pixels[i] for i in chosen], plane - (plane.min(axis=0) + plane.max(axis=0)) / 2
 
 
 def thinned(features: Features, most: int) -> list[int]:
