@@ -126,7 +126,7 @@ def feature_map(panels: Mapping[str, Features]) -> Figure | None:
     colors = class_colors(list(dict.fromkeys(pixel.title for pixel in every)))
     shapes = dict(zip(dict.fromkeys(pixel.domain for pixel in every), cycle("o^sDvPX*"), strict=False))
     reach = 1.05 * max(np.abs(plane).max() for _, plane in planes.values())
-    legend_columns, columns = -(-len(colors) // 24), ceil(sqrt(len(planes)))
+    legend_columns, columns = -(-len(colors) // 24), min(3, ceil(sqrt(len(planes))))
     rows, side = ceil(len(planes) / columns), 5.6 if len(planes) == 1 else 4.4
     with rc_context(STYLE | {"axes.grid": False, "axes.spines.top": True, "axes.spines.right": True}):
         figure = Figure(figsize=(columns * side + 0.2 + 1.5 * legend_columns, rows * (side + 0.2)), layout="compressed")
