@@ -14,6 +14,7 @@ from semiverse.datasets import Cityscapes, PascalVOC
 from semiverse.recipes.cells import cells
 from semiverse.recipes.recipe import SHIPPED, load
 from tests.fakes import WRITERS, write_camvid
+from tests.reporting.checked import check_report
 
 CONFIGS = Path(__file__).parent.parent / "configs"
 PAPER = SHIPPED / "latent"
@@ -89,6 +90,7 @@ def test_experiment_trains_two_steps(config, tmp_path):
 def test_preset_changes_an_experiment(preset, tmp_path):
     out = trained(tmp_path, CONFIGS / "camvid_labelmefacade_cpu.yaml", preset)
     assert (out / "model" / "model.safetensors").is_file()
+    check_report(out)
 
 
 IN_PUBLIC_CODE = {  # working size and crop

@@ -29,6 +29,15 @@ def test_a_class_is_found_by_name_and_an_unknown_one_is_refused_with_the_known()
         STREET.id_of("tram")
 
 
+def test_classes_that_are_not_chosen_become_ignore():
+    mask = torch.tensor([[0, 1, 2, 3, IGNORE]], dtype=torch.uint8)
+    kept = STREET.only(mask, ["sky", "car"])
+    assert kept.tolist() == [[IGNORE, 1, IGNORE, 3, IGNORE]] and kept.dtype == torch.uint8
+    assert torch.equal(STREET.only(mask, STREET.classes), mask)
+    with pytest.raises(ValueError, match="no class 'tram'"):
+        STREET.only(mask, ["tram"])
+
+
 @pytest.mark.parametrize("count", [0, 256])
 def test_none_or_more_than_255_classes_are_refused(count):
     with pytest.raises(ValueError, match=f"{count} classes.*1 to 255"):

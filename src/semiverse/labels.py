@@ -1,7 +1,7 @@
 """What a pixel's label is: an id in a label space, or ``IGNORE``."""
 
 import colorsys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -62,6 +62,17 @@ class LabelSpace:
         if name not in self.classes:
             raise ValueError(f"label space {self.name!r} has no class {name!r}; it has {', '.join(self.classes)}")
         return self.classes.index(name)
+
+    def only(self, mask: Tensor, names: Iterable[str]) -> Tensor:
+        """A mask, (H, W) uint8, with every class but these as ``IGNORE``.
+
+        Raises:
+            ValueError: If the space has no such class.
+        """
+        table = torch.full((IGNORE + 1,), IGNORE, dtype=torch.uint8)
+        for name in names:
+            table[self.id_of(name)] = self.id_of(name)
+        return table[mask.long()]
 
     def colorize(self, mask: Tensor) -> Tensor:
         """Colours of a mask, (H, W) train ids or ``IGNORE`` (black) → (H, W, 3) uint8."""

@@ -10,8 +10,10 @@ from semiverse.cli.call import given_values, name_words, parse, set_value, split
 from semiverse.cli.main import main
 from semiverse.commands.evaluate import evaluate
 from semiverse.commands.predict import predict
+from semiverse.commands.report import report
 from semiverse.commands.train import train
 from semiverse.configuration import describe, dump_yaml, load_yaml, merged
+from semiverse.configuration.options import options
 from semiverse.datasets import SyntheticRooms
 from semiverse.methods import Adversarial, Latent, Method, Universal
 from semiverse.models import SegmentationModel
@@ -48,6 +50,13 @@ def test_options_reach_every_value_of_the_file(tmp_path):
 def test_one_of_a_list_is_enough_and_again_adds_another(words, trained):
     expected = ["road", "sky"] if "sky" in " ".join(words) else ["road"]
     assert parse("evaluate", evaluate, ("run",), [str(trained), *words])["classes"] == expected
+
+
+def test_argument_named_like_a_word_of_python_is_an_option_without_its_underscore():
+    assert parse("report", report, ("runs...",), ["a", "--as", "x", "--as", "y"])["as_"] == ["x", "y"]
+    assert "as_" not in options(report)
+    with pytest.raises(ValueError, match=r"as_ is no option.*did you mean 'as'"):
+        parse("report", report, ("runs...",), ["a", "--as_", "x"])
 
 
 def test_later_files_and_options_win(tmp_path):

@@ -135,3 +135,14 @@ def test_similarity_equals_cosines_worked_out_by_hand():
     assert same_name == pytest.approx(0.6)
     del centroids["a", "sky"]
     assert np.isnan(similarity(centroids).same_name)
+
+
+def test_two_networks_are_sampled_at_the_same_pixels():
+    places = torch.arange(48.0).reshape(1, 1, 6, 8)
+    samples = [FeatureSample(channels, num_classes=3) for channels in (1, 2)]
+    for seed in range(30):  # so many that classes give up pixels again
+        mask = labels_of(3, 12, 16, seed)
+        for sample in samples:
+            sample.add(places.expand(1, sample.vectors.shape[1], 6, 8) + 100 * seed, mask)
+    one, two = (sample.vectors for sample in samples)
+    assert len(one) == 600 and torch.equal(one.expand(-1, 2), two)

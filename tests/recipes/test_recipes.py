@@ -16,6 +16,7 @@ from semiverse.recipes.recipe import load, names
 from semiverse.recipes.results import result_of_run, score
 from semiverse.recipes.table import numbers
 from semiverse.run import Run
+from tests.reporting.checked import check_report
 
 RECIPES = {name: load(name) for name in names()}
 WEIGHTS = ("weights", "width", "pretrained")
@@ -108,7 +109,7 @@ def small(cell, folder):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "cell"), kinds())
-def test_kind_of_run_trains_two_steps_and_is_scored(name, cell, tmp_path, monkeypatch, capsys):
+def test_kind_of_run_trains_two_steps_is_scored_and_reported(name, cell, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("SEMIVERSE_CACHE", str(tmp_path / "cache"))
     out = tmp_path / "run"
     train(**parse("train", train, (), ["--config", str(small(cell, tmp_path)), "--out", str(out)]))
@@ -120,3 +121,4 @@ def test_kind_of_run_trains_two_steps_and_is_scored(name, cell, tmp_path, monkey
     assert all(score(s, result.scores) is not None for s in present), (asked, sorted(result.scores))
     found = numbers(recipe, {(cell.column, cell.row, cell.seed): result})
     assert any(number.values for number in found if (number.column, number.row) == (cell.column, cell.row))
+    check_report(out)

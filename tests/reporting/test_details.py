@@ -252,6 +252,27 @@ def test_damaged_features_are_pointed_out(tmp_path: Path) -> None:
     assert len(pictures) == 2 and len(problems) == 1 and "features.npz is damaged" in problems[0]
 
 
+def test_maps_of_features_of_runs_on_the_same_domains_share_a_figure(tmp_path: Path) -> None:
+    both = [
+        write_run(tmp_path / name, lr=0.1 * i, separate=name == "apart") for i, name in enumerate(("apart", "joint"))
+    ]
+    alone = write_run(tmp_path / "alone", domains=["street"])
+    for run in both:
+        write_features(run)
+    write_features(alone, ["street"])
+    pictures, _ = across_pictures(compared(*both, alone))
+    maps = {picture.name: picture for picture in pictures if picture.name.startswith("features")}
+    assert list(maps) == ["features_room_street", "features_alone"]
+    caption = maps["features_room_street"].caption
+    assert caption.startswith("Encoder features of apart and joint at random labelled pixels")
+    assert "of the same name: 0.25 (apart) and 0.25 (joint)." in caption and "encoder of its own in apart:" in caption
+    pictures, _ = across_pictures(compared(*both), ["sky", "room/wall"])
+    (picture,) = [picture for picture in pictures if picture.name.startswith("features")]
+    assert [text.get_text() for text in picture.figure.legends[0].get_texts()] == ["street", "room", "sky", "wall"]
+    points = [part for part in picture.figure.axes[0].collections if len(part.get_offsets())]
+    assert [len(part.get_offsets()) for part in points] == [10, 20]
+
+
 def test_centroids_of_separate_encoders_are_not_compared(tmp_path: Path) -> None:
     run = write_run(tmp_path / "a", separate=True)
     write_features(run)

@@ -100,7 +100,7 @@ def test_map_keeps_classes_apart_and_is_always_the_same() -> None:
 
 
 def test_equal_names_share_a_colour_and_domains_have_shapes() -> None:
-    figure = feature_map(features(5, 5, 5, 5))
+    figure = feature_map({"run": features(5, 5, 5, 5)})
     assert figure is not None
     round_points, triangles = figure.axes[0].collections
     assert len(round_points.get_offsets()) == len(triangles.get_offsets()) == 10
@@ -110,13 +110,53 @@ def test_equal_names_share_a_colour_and_domains_have_shapes() -> None:
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["x", "y", "class 0", "class 1"]
 
 
+def test_runs_stand_side_by_side_on_one_scale_with_one_legend() -> None:
+    few, many = features(5, 5, 5, 5), features(9, 9)
+    figure = feature_map({"few": few, "nothing to tell": features(1), "many": many})
+    assert figure is not None
+    first, second = figure.axes
+    assert [axes.get_title() for axes in figure.axes] == ["few", "many"]
+    assert first.get_xlim() == first.get_ylim() == second.get_xlim() == second.get_ylim()
+    points = [np.concatenate([np.asarray(part.get_offsets()) for part in axes.collections]) for axes in figure.axes]
+    assert [len(part) for part in points] == [20, 18]
+    assert np.stack([part.max(axis=0) + part.min(axis=0) for part in points]) == pytest.approx(
+        np.zeros((2, 2)), abs=1e-4
+    )
+    assert 1.05 * max(np.abs(part).max() for part in points) == pytest.approx(first.get_xlim()[1])
+    distances = [[np.linalg.norm(part - one, axis=1) for one in part] for part in (embedded(few.values), points[0])]
+    assert np.sort(distances[0], axis=None) == pytest.approx(
+        np.sort(distances[1], axis=None), rel=1e-4
+    )  # no stretching
+    shades = [{tuple(color) for part in axes.collections for color in part.get_facecolors()} for axes in figure.axes]
+    assert shades[1] < shades[0]  # one colour a class in all of them
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["x", "y", "class 0", "class 1"]
+
+
+def test_chosen_classes_are_named_by_title_or_of_one_domain() -> None:
+    wall, floor = NamedClass("room", "wall"), NamedClass("room", "floor")
+    street, road = NamedClass("street", "wall"), NamedClass("street", "road")
+    across = {
+        "street/wall": {"room/wall": 0.5, "room/floor": 0.1},
+        "room/wall": {"street/wall": 0.5, "street/road": 0.2},
+        "street/road": {"room/wall": 0.2},
+    }
+    every = Features(np.arange(8.0).reshape(4, 2), [wall, floor, street, road], across, 0.75)
+    assert every.only(None) is every
+    both = every.only(["wall", "road"])
+    assert list(both.pixels) == [wall, street, road] and both.values.tolist() == [[0, 1], [4, 5], [6, 7]]
+    assert both.same_name == 0.5
+    rooms = every.only(["room/wall", "road"])
+    assert list(rooms.pixels) == [wall, road] and rooms.same_name is None
+    assert list(every.only(["sea"]).pixels) == []
+
+
 def test_features_of_one_channel_can_be_drawn() -> None:
-    assert feature_map(Features(np.arange(8.0)[:, None], [STREET] * 8)) is not None
+    assert feature_map({"run": Features(np.arange(8.0)[:, None], [STREET] * 8)}) is not None
 
 
 @pytest.mark.parametrize("values", [np.zeros((9, 3)), np.eye(3)])
 def test_nothing_is_drawn_of_equal_or_too_few_pixels(values: np.ndarray) -> None:
-    assert feature_map(Features(values, [STREET] * len(values))) is None
+    assert feature_map({"run": Features(values, [STREET] * len(values))}) is None
 
 
 @pytest.mark.parametrize("count", [3, 20, 40])

@@ -19,7 +19,15 @@ from semiverse.mixture import Domain, DomainMixture
 from semiverse.models import ModelConfig, SegmentationModel
 from semiverse.reporting.curves import curve_pictures
 from semiverse.reporting.examples import add_predictions, read_examples
-from semiverse.reporting.latent import LatentClasses, column_order, given_class_figure, laid_over, read_latent_classes
+from semiverse.reporting.latent import (
+    LatentClasses,
+    column_order,
+    given_class_figure,
+    laid_over,
+    latent_pictures,
+    read_latent_classes,
+    side_by_side,
+)
 from semiverse.reporting.runs import read_runs, settings
 
 LETTERS = LabelSpace("letters", ("a", "b", "c"))
@@ -95,7 +103,7 @@ def test_curves_are_those_of_the_metrics(trained: Path) -> None:
 def test_validation_estimate_is_that_of_a_slow_loop(trained: Path, world: DomainMixture) -> None:
     compared = settings(read_runs([trained]))
     examples, _ = read_examples(compared, 1)
-    add_predictions(examples, compared, "cpu")
+    add_predictions(examples, {"first": trained}, "cpu")
     found, problems = read_latent_classes(compared, examples, validation=True, device="cpu")
     assert not problems
     model = SegmentationModel.load(trained)
@@ -113,7 +121,7 @@ def test_validation_estimate_is_that_of_a_slow_loop(trained: Path, world: Domain
 
 def test_heat_map_shows_latent_given_class_in_the_order_of_the_classes() -> None:
     counts = torch.tensor([[0.0, 3.0, 1.0, 0.0], [6.0, 0.0, 2.0, 0.0], [0.0, 0.0, 0.0, 0.0]])
-    axes = given_class_figure(LatentClasses("run", LETTERS, {"training": counts})).axes[0]
+    axes = given_class_figure([LatentClasses("run", LETTERS, {"training": counts})]).axes[0]
     expected = np.array([[0.75, 0.25, 0.0, 0.0], [0.0, 0.25, 0.75, 0.0]])
     shown = axes.images[0].get_array()
     assert shown[:2].tolist() == expected.tolist() and shown.mask[2].all()
@@ -124,8 +132,39 @@ def test_heat_map_shows_latent_given_class_in_the_order_of_the_classes() -> None
 
 def test_heat_map_can_keep_the_order_of_the_numbers_and_shows_every_source() -> None:
     counts = {"training": torch.tensor([[0.0, 1.0]] * 3), "validation": torch.tensor([[1.0, 3.0]] * 3)}
-    panels = given_class_figure(LatentClasses("run", LETTERS, counts), "number").axes[:2]
+    panels = given_class_figure([LatentClasses("run", LETTERS, counts)], "number").axes[:2]
     assert [axes.images[0].get_array()[0].tolist() for axes in panels] == [[0.0, 1.0], [0.25, 0.75]]
+
+
+def test_heat_maps_of_settings_stand_side_by_side_in_one_scale() -> None:
+    few = LatentClasses("few", LETTERS, {"training": torch.tensor([[1.0, 3.0], [4.0, 0.0], [0.0, 0.0]])})
+    many = LatentClasses("many", LETTERS, {"training": torch.eye(3).repeat(1, 2)[:, :5]})
+    first, second, bar = given_class_figure([few, many]).axes
+    assert [axes.get_title() for axes in (first, second)] == ["few", "many"]
+    assert [text.get_text() for text in first.get_xticklabels()] == ["1", "0"]
+    assert first.images[0].get_array()[:2].tolist() == [[0.75, 0.25], [0.0, 1.0]]
+    assert second.images[0].get_array().shape == (3, 5) and not second.images[0].get_array().mask.any()
+    assert [text.get_text() for text in first.get_yticklabels()] == ["a", "b", "c"]  # one of them has seen c
+    assert first.images[0].get_clim() == second.images[0].get_clim() == (0, 1)
+    assert bar.get_ylabel() == "P(latent class | class)"
+
+
+def latent_classes(*counts: int, labels: LabelSpace = LETTERS) -> list[LatentClasses]:
+    return [LatentClasses(f"latent {i}", labels, {"training": torch.ones(3, count)}) for i, count in enumerate(counts)]
+
+
+def test_ten_and_twenty_latent_classes_share_a_figure_and_more_do_not() -> None:
+    assert [[one.count for one in row] for row in side_by_side(latent_classes(10, 20))] == [[10, 20]]
+    assert [[one.count for one in row] for row in side_by_side(latent_classes(2, 4, 6, 10, 20, 50))] == [
+        [2, 4, 6, 10],
+        [20],
+        [50],
+    ]
+    others = latent_classes(3, labels=LabelSpace("others", ("d", "e", "f")))
+    assert [len(row) for row in side_by_side([*latent_classes(2, 2), *others])] == [2, 1]
+    pictures = latent_pictures("abc", latent_classes(10, 20, 50), None, "class")
+    assert [picture.name for picture in pictures] == ["latent_given_class_abc", "latent_given_class_abc_latent 2"]
+    assert "latent classes of latent 0 and latent 1; a row" in pictures[0].caption
 
 
 def test_columns_stand_by_class_and_unused_ones_at_the_end() -> None:

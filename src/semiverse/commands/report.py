@@ -12,6 +12,8 @@ def report(
     device: str = "auto",
     latent_order: Literal["class", "number"] = "class",
     latent_validation: bool = False,
+    as_: list[str] | None = None,
+    classes: list[str] | None = None,
 ) -> Path:
     """Compare runs: tables, curves and example pictures on one self-contained HTML page, and as files for papers.
 
@@ -20,7 +22,8 @@ def report(
     with what there is. A report that is there already is replaced; other files never are.
 
     Args:
-        runs: Run folders, or folders that hold run folders.
+        runs: Run folders, or folders that hold run folders; and models that are of no run, such as published ones,
+            which are shown among the example pictures alone.
         out: Where to write index.html, tables and figures; None: ``report`` inside the only folder given, or beside the
             first of several.
         images: Example images of each domain, the best, worst and most improved where evaluations have details, else
@@ -29,18 +32,23 @@ def report(
         device: Where to compute the example predictions; auto: a GPU if there is one.
         latent_order: Order of latent classes in P(l|c): by the class that predicts each most, or by number.
         latent_validation: Estimate P(l|c) from all validation images as well, beside that of the training.
+        as_: The domain that example images are like, for models that do not know theirs; of several, the first that a
+            model knows counts. None: such models show nothing.
+        classes: Show only these in example pictures and maps of features, by title or, of one domain alone, as
+            DOMAIN/TITLE. None: all. Tables and other figures have all.
 
     Returns:
         The page that was written.
 
     Raises:
         FileNotFoundError: If something given is no run.
-        ValueError: If the folder holds files that are not from an earlier report.
+        ValueError: If the folder holds files that are not from an earlier report, or a class is unknown.
     """
     if images < 0:
         raise ValueError(f"images is {images}; expected how many examples of each domain to show: 0 or more")
-    from semiverse.reporting.page import write_report  # seconds of imports that the help does not need
+    from semiverse.reporting.page import Shown, write_report  # seconds of imports that the help does not need
 
-    page = write_report(runs, out, images, title, device, latent_order, latent_validation)
+    shown = Shown(images, device, latent_order, latent_validation, as_ or (), classes)
+    page = write_report(runs, out, title, shown)
     print(f"report: {page}")
     return page

@@ -4,6 +4,7 @@ The parser only knows that something is wrong.
 """
 
 import copy
+import inspect
 import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
@@ -23,6 +24,7 @@ from semiverse.configuration.options import (
     item_hint,
     listed,
     nearest,
+    option_name,
     options,
     type_name,
 )
@@ -68,12 +70,14 @@ def arguments(function: Callable[..., Any], values: Mapping[str, Plain]) -> dict
     for name, kind in classes.items():
         if isinstance(values.get(name), dict):
             values[name] = {"class_path": kind.__name__} | values[name]
-    built = vars(_instantiated(parser, values, _mistakes(values, known)))
+    spelled = {option_name(name): name for name in inspect.signature(function).parameters}
+    given = {spelled.get(name, name): value for name, value in values.items()}
+    built = vars(_instantiated(parser, given, _mistakes(values, known)))
     for name, value in built.items():
         kinds = [one for one in value.args if isinstance(one, type)] if isinstance(value, partial) else []
         if kinds:  # the parser's own kind of a partial call
             built[name] = partial(kinds[-1], **value.keywords)
-    return {name: value for name, value in built.items() if name in values or name not in classes}
+    return {name: value for name, value in built.items() if name in given or name not in classes}
 
 
 def _new_parser() -> ArgumentParser:

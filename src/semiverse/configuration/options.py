@@ -47,16 +47,26 @@ class Option(NamedTuple):
         return next((kind for part in alternatives(self.hint) if (kind := class_hint(item_hint(part) or part))), None)
 
 
+def option_name(argument: str) -> str:
+    """What the option of an argument is called."""
+    return argument.removesuffix("_")
+
+
 @cache
 def options(target: Callable[..., Any]) -> dict[str, Option]:
-    """Options of a function or class by name; a class that hands ``**options`` on has those of its base as well."""
+    """Options of a function or class by name; a class that hands ``**options`` on has those of its base as well.
+
+    An argument whose name is a word of Python ends in an underscore, its option does not: ``as_`` is ``--as``.
+    """
     found: dict[str, Option] = {}
     for function, signature, text in signatures(target):
         hints = get_type_hints(function)
         meanings = {parameter.arg_name: parameter.description for parameter in parse(text).params}
         for name, parameter in signature.parameters.items():
             if name != "self" and parameter.kind not in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL):
-                found.setdefault(name, Option(hints.get(name, Any), parameter.default, meanings.get(name) or ""))
+                found.setdefault(
+                    option_name(name), Option(hints.get(name, Any), parameter.default, meanings.get(name) or "")
+                )
     return found
 
 

@@ -36,10 +36,7 @@ class Segmentation(NamedTuple):
         Raises:
             ValueError: If the label space has no such class.
         """
-        shown = torch.full((IGNORE + 1,), IGNORE, dtype=torch.uint8)
-        for name in classes:
-            shown[self.labels.id_of(name)] = self.labels.id_of(name)
-        return self._replace(mask=shown[self.mask.long()])
+        return self._replace(mask=self.labels.only(self.mask, classes))
 
 
 def usable_device(name: str) -> torch.device:

@@ -1,6 +1,6 @@
 """Pictures of what an evaluation finds: in each domain, and from one domain to another."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,7 +15,7 @@ from semiverse.reporting.features import Features, feature_map, label_row_simila
 from semiverse.reporting.figures import STYLE, Picture, heat_map, line_color
 from semiverse.reporting.runs import RunFacts, Setting, read_if_there
 from semiverse.reporting.scores import Evaluated, Frequencies
-from semiverse.reporting.tables import MISSING, percent_cell
+from semiverse.reporting.tables import MISSING, in_words, percent_cell
 
 
 def domain_pictures(
@@ -59,8 +59,15 @@ def domain_pictures(
     return pictures
 
 
-def across_pictures(settings: Sequence[Setting]) -> tuple[list[Picture], list[str]]:
-    """Pictures of what domains have to do with each other, by the first run of every setting; and what is missing."""
+def across_pictures(
+    settings: Sequence[Setting], classes: Collection[str] | None = None
+) -> tuple[list[Picture], list[str]]:
+    """Pictures of what domains have to do with each other, by the first run of every setting; and what is missing.
+
+    Args:
+        settings: The runs.
+        classes: Those that are shown in maps of features; None: all.
+    """
     pictures: list[Picture] = []
     problems: list[str] = []
     runs = [run for setting in settings for run in setting.runs]
@@ -72,25 +79,51 @@ def across_pictures(settings: Sequence[Setting]) -> tuple[list[Picture], list[st
             f"{'was' if len(plain) == 1 else 'were'} evaluated without details: `semiverse evaluate RUN --details "
             "true` finds them."
         )
-    for setting in settings:
-        run, features = setting.runs[0], None
+    found: dict[str, Features] = {}
+    for run in (setting.runs[0] for setting in settings):
         pictures += _seen_as(run)
         try:
             features = read_features(run.run.folder)
-            drawn = feature_map(features) if features is not None else None
-            if features is not None and drawn is not None:
-                caption = f"Encoder features of {run.name} at random labelled pixels, t-SNE of all domains together."
-                if features.same_name is not None:
-                    caption += f" Mean cosine between centroids of classes of the same name: {features.same_name:.2f}."
-                caption += " Every domain has an encoder of its own: their features do not compare." * run.separate
-                pictures.append(Picture(f"features_{run.name}", caption, drawn))
+            found |= {run.name: features} if features is not None else {}
         except ValueError as error:
             problems.append(str(error))
         try:
-            pictures += _similarities(run, features)
+            pictures += _similarities(run, found.get(run.name))
         except UNREADABLE as error:
             problems.append(f"No map of the classes of {run.name}: {error}")
-    return pictures, problems
+    separate = [setting.runs[0].name for setting in settings if setting.runs[0].separate]
+    return pictures + _feature_maps({name: one.only(classes) for name, one in found.items()}, separate), problems
+
+
+def _feature_maps(found: Mapping[str, Features], separate: Collection[str]) -> list[Picture]:
+    """Maps of features, side by side for runs on the same domains.
+
+    Args:
+        found: Features by run.
+        separate: Runs in which every domain has a network of its own.
+    """
+    pictures = []
+    domains = {name: frozenset(pixel.domain for pixel in features.pixels) for name, features in found.items()}
+    for same in dict.fromkeys(domains.values()):
+        panels = {name: features for name, features in found.items() if domains[name] == same}
+        drawn = feature_map(panels)
+        if drawn is None:
+            continue
+        alike = [
+            f"{features.same_name:.2f}" + f" ({name})" * (len(panels) > 1)
+            for name, features in panels.items()
+            if features.same_name is not None
+        ]
+        apart = [name for name in panels if name in separate]
+        caption = f"Encoder features of {in_words(panels)} at random labelled pixels, t-SNE of all domains together"
+        caption += ", a map a run, all on one scale." if len(panels) > 1 else "."
+        caption += f" Mean cosine between centroids of classes of the same name: {in_words(alike)}." * bool(alike)
+        if apart:
+            of_whom = f" in {in_words(apart)}" if len(panels) > 1 else ""
+            caption += f" Every domain has an encoder of its own{of_whom}: their features do not compare."
+        name = "_".join(["features", *(panels if len(panels) == 1 else sorted(same))])
+        pictures.append(Picture(name, caption, drawn))
+    return pictures
 
 
 def _seen_as(run: RunFacts) -> list[Picture]:

@@ -1,24 +1,28 @@
 """Which images are shown: the best, the worst and the most improved by their own mIoU."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import cycle
+from pathlib import Path
 from statistics import mean
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from semiverse.configuration.build import build
 from semiverse.data import Content, Sample
+from semiverse.inference.pictures import overlay
 from semiverse.inference.predictor import Predictor
-from semiverse.labels import LabelSpace
+from semiverse.labels import IGNORE, LabelSpace
 from semiverse.mixture import DomainMixture
 from semiverse.models import SegmentationModel
 from semiverse.progress import Progress
-from semiverse.reporting.figures import Picture, legend, picture_grid, unlabeled_entry
+from semiverse.reporting.figures import Picture, legend, picture_grid, selected, unlabeled_entry
 from semiverse.reporting.runs import RunFacts, Setting
 from semiverse.reporting.scores import Frequencies
+from semiverse.reporting.tables import in_words
 
 IMPROVED = "most improved"
 ImageScores = Mapping[str, Mapping[str, float]]
@@ -91,7 +95,8 @@ class Examples:
         frequencies: How often classes occur in the split's masks.
         kinds: Why each sample was chosen, as "best"; empty: evenly over the split.
         scores: The mIoU of every image by itself, by name of the setting and id of the image.
-        predictions: Masks (H, W) of every sample, by name of the setting.
+        predictions: Masks (H, W) of every sample, by name of the setting or model.
+        seen_as: As images of which domain those see them that do not know theirs.
     """
 
     domain: str
@@ -102,6 +107,12 @@ class Examples:
     kinds: list[str] = field(default_factory=list)
     scores: ImageScores = field(default_factory=dict)
     predictions: dict[str, list[Tensor]] = field(default_factory=dict)
+    seen_as: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def labelled(self) -> bool:
+        """Whether there is a truth to show."""
+        return any(bool((sample.mask != IGNORE).any()) for sample in self.samples)
 
 
 def read_examples(settings: Sequence[Setting], count: int) -> tuple[list[Examples], list[str]]:
@@ -160,48 +171,98 @@ def evenly(total: int, count: int) -> list[int]:
     return [int((i + 0.5) * total / count) for i in range(count)]
 
 
-def add_predictions(examples: Sequence[Examples], settings: Sequence[Setting], device: str) -> list[str]:
-    """Let one run of every setting segment the examples; returns what could not be done."""
+def add_predictions(
+    examples: Sequence[Examples], models: Mapping[str, Path], device: str, seen_as: Sequence[str] = ()
+) -> list[str]:
+    """Let models segment the examples; returns what could not be done.
+
+    Args:
+        examples: To be segmented.
+        models: Folders of models, or runs, by the names that they are shown under.
+        device: Where to compute.
+        seen_as: Domains that the images may be like. A model that does not know the domain of an example takes it for
+            one of the first of these that it knows; none: it shows nothing.
+    """
     problems: list[str] = []
-    total = len(settings) * sum(len(example.samples) for example in examples)
-    with Progress("example pictures", total) as bar:
-        for setting in settings:
-            missing = f"No predictions of {setting.name}"
+    known: set[str] = set()
+    with Progress("example pictures", len(models) * sum(len(example.samples) for example in examples)) as bar:
+        for name, folder in models.items():
+            missing = f"No predictions of {name}"
             try:
-                predictor = Predictor(SegmentationModel.load(setting.runs[0].run.folder), resize=False, device=device)
+                predictor = Predictor(SegmentationModel.load(folder), resize=False, device=device)
+                spaces = predictor.model.label_spaces
+                known |= {*spaces}
                 for example in examples:
-                    known = predictor.model.label_spaces.get(example.domain)
-                    if known == example.labels:
-                        masks = [predictor(sample.image, example.domain).mask for sample in example.samples]
-                        example.predictions[setting.name] = masks
-                    elif known is not None:
+                    domain = next((one for one in (example.domain, *seen_as) if one in spaces), None)
+                    if domain is not None and spaces[domain].classes == example.labels.classes:
+                        masks = [predictor(sample.image, domain).mask for sample in example.samples]
+                        example.predictions[name] = masks
+                        example.seen_as |= {name: domain} if domain != example.domain else {}
+                    elif domain is not None:
                         problems.append(f"{missing} for {example.domain}: it was trained on other classes.")
                     bar.advance(len(example.samples))
             except UNREADABLE as error:
                 problems.append(f"{missing}: {error}")
+    strange = [domain for domain in seen_as if domain not in known]
+    if strange:
+        listed = ", ".join(sorted(known))
+        problems.append(f"No model knows {', '.join(strange)}; expected one of {listed}: correct --as.")
     return problems
 
 
-def example_picture(example: Examples, compared: Sequence[Setting]) -> Picture:
-    """Examples with what the first run of every setting makes of them: a row an image, a column a prediction."""
-    several = [f"{setting.name} is shown by {setting.runs[0].name}" for setting in compared if len(setting.runs) > 1]
-    caption = (
-        f"{len(example.samples)} of the {example.split_size} validation images, "
-        f"{choice(example.kinds, example.scores, compared[0].name)}. Black in the truth: no "
-        f"label, not scored.{' ' * bool(several)}{'; '.join(several)}{'.' * bool(several)}"
-    )
+def example_picture(
+    example: Examples, compared: Sequence[Setting], classes: Collection[str] | None = None
+) -> list[Picture]:
+    """Examples with what models make of them: a row an image, a column a prediction, and one of truths that there are.
+
+    Args:
+        example: What is shown.
+        compared: All settings, each of which is shown by its first run.
+        classes: Those that are shown alone, over pale images; None: all. Without one of them there is no picture.
+    """
     labels, samples = example.labels, example.samples
-    columns = [[sample.mask for sample in samples], *example.predictions.values()]
+    titles = selected(classes, example.domain, labels.classes)
+    if not titles or not samples:
+        return []
+    truths = [labels.only(sample.mask, titles) for sample in samples]
+    predictions = [[labels.only(mask, titles) for mask in masks] for masks in example.predictions.values()]
+    columns = [truths, *predictions] if example.labelled else predictions
     rows = [
-        [sample.image.permute(1, 2, 0), *(labels.colorize(masks[i]) for masks in columns)]
+        [sample.image.permute(1, 2, 0), *(_shown(sample.image, masks[i], labels, classes) for masks in columns)]
         for i, sample in enumerate(samples)
     ]
     captions = []
     for i, sample in enumerate(samples):  # the image's id, why it was chosen, and its own mIoU by each prediction
-        scores = [example.scores.get(setting, {}).get(sample.id) for setting in example.predictions]
+        scores = [example.scores.get(name, {}).get(sample.id) for name in example.predictions]
         numbers = ["" if score is None else f"mIoU {100 * score:.1f}" for score in scores]
         captions.append([sample.id, *example.kinds[i : i + 1], *(numbers if example.kinds else [])])
     shown = [mask for masks in columns for mask in masks]
-    classes = legend(shown, labels) + unlabeled_entry(shown)
-    figure = picture_grid(rows, ["image", "truth", *example.predictions], classes, captions)
-    return Picture(f"examples_{example.domain}", caption, figure)
+    entries = legend(shown, labels) + (unlabeled_entry(shown) if classes is None else [])
+    headings = ["image", *["truth"] * example.labelled, *example.predictions]
+    figure = picture_grid(rows, headings, entries, captions)
+    return [Picture(f"examples_{example.domain}", _caption(example, compared, titles, classes), figure)]
+
+
+def _shown(image: Tensor, mask: Tensor, labels: LabelSpace, classes: Collection[str] | None) -> Tensor:
+    """A mask in colours, (H, W, 3) uint8: by itself, or over the pale image where only some classes are shown."""
+    if classes is None:
+        return labels.colorize(mask)
+    pale = (128 + image.float().mean(dim=0) / 2).to(torch.uint8).expand(3, -1, -1)
+    return overlay(pale, mask, labels, strength=0.8).permute(1, 2, 0)
+
+
+def _caption(
+    example: Examples, compared: Sequence[Setting], titles: Sequence[str], classes: Collection[str] | None
+) -> str:
+    """What an example picture shows."""
+    chosen = choice(example.kinds, example.scores, compared[0].name)
+    sentences = [f"{len(example.samples)} of the {example.split_size} validation images, {chosen}."]
+    if classes is not None:
+        sentences.append(f"Only {in_words(titles)} {'is' if len(titles) == 1 else 'are'} shown.")
+    elif example.labelled:
+        sentences.append("Black in the truth: no label, not scored.")
+    for domain in dict.fromkeys(example.seen_as.values()):
+        names = [name for name, other in example.seen_as.items() if other == domain]
+        sentences.append(f"{in_words(names)} take{'s' * (len(names) == 1)} them for images of {domain}.")
+    several = [f"{setting.name} is shown by {setting.runs[0].name}" for setting in compared if len(setting.runs) > 1]
+    return " ".join(sentences + [f"{'; '.join(several)}."] * bool(several))

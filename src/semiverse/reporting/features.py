@@ -1,9 +1,10 @@
 """Encoder features that an evaluation with details leaves in a run folder."""
 
 import zipfile
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import cycle, product
+from math import ceil, sqrt
 from pathlib import Path
 from typing import NamedTuple, cast
 
@@ -20,7 +21,7 @@ from scipy.spatial.distance import squareform
 from semiverse.labels import distinct_colors
 from semiverse.models import SegmentationModel
 from semiverse.models.label_embeddings import LabelEmbeddings
-from semiverse.reporting.figures import MOST_NUMBERS, STYLE, heat_map, line_color, two_digits
+from semiverse.reporting.figures import MOST_NUMBERS, STYLE, heat_map, line_color, selected, two_digits
 from semiverse.reporting.runs import read_if_there
 
 
@@ -54,6 +55,16 @@ class Features:
     def classes(self) -> list[NamedClass]:
         """Classes that have pixels, in the order of the file."""
         return list(dict.fromkeys(self.pixels))
+
+    def only(self, classes: Collection[str] | None) -> "Features":
+        """Those of some classes, each named by its title or as domain/title; None: all."""
+        if classes is None:
+            return self
+        kept = [i for i, pixel in enumerate(self.pixels) if selected(classes, pixel.domain, [pixel.title])]
+        pixels = [self.pixels[i] for i in kept]
+        names = {str(pixel): pixel.title for pixel in pixels}
+        same = [v for n, row in self.across.items() for o, v in row.items() if n in names and names[n] == names.get(o)]
+        return replace(self, values=self.values[kept], pixels=pixels, same_name=float(np.mean(same)) if same else None)
 
     def similarity(self) -> np.ndarray:
         """Cosine between the centroids of every two classes, (C, C) in [-1, 1]: of all pixels where these are known."""
@@ -99,36 +110,54 @@ MOST_POINTS = 2000
 """Points of the map: about ten seconds on one core, which grow faster than their number."""
 
 
-def feature_map(features: Features) -> Figure | None:
-    """t-SNE of features: colours are names of classes, shapes are domains; None where there are too few to tell.
+def feature_map(panels: Mapping[str, Features]) -> Figure | None:
+    """t-SNE of features of several runs, side by side on one scale; None where there are too few to tell.
+
+    Colours are names of classes, shapes are domains. Every run has a map of its own, as features of different networks
+    do not compare; what does is how far classes and domains keep apart.
 
     Args:
-        features: Of all domains; more than ``MOST_POINTS`` are thinned out, evenly over the classes.
+        panels: Features of all domains by run; more than ``MOST_POINTS`` are thinned out, evenly over the classes.
     """
-    chosen = thinned(features, MOST_POINTS)
-    values = features.values[chosen]
-    if len(chosen) < 4 or np.ptp(values, axis=0).max() == 0:  # there is no neighbourhood to keep
+    planes = {name: placed for name, features in panels.items() if (placed := _plane(features)) is not None}
+    if not planes:
         return None
-    pixels, plane = [features.pixels[i] for i in chosen], embedded(values)
-    colors = class_colors(list(dict.fromkeys(pixel.title for pixel in pixels)))
-    shapes = dict(zip(dict.fromkeys(pixel.domain for pixel in pixels), cycle("o^sDvPX*"), strict=False))
-    columns = -(-len(colors) // 24)
+    every = dict.fromkeys(pixel for pixels, _ in planes.values() for pixel in pixels)
+    colors = class_colors(list(dict.fromkeys(pixel.title for pixel in every)))
+    shapes = dict(zip(dict.fromkeys(pixel.domain for pixel in every), cycle("o^sDvPX*"), strict=False))
+    reach = 1.05 * max(np.abs(plane).max() for _, plane in planes.values())
+    legend_columns, columns = -(-len(colors) // 24), min(3, ceil(sqrt(len(planes))))
+    rows, side = ceil(len(planes) / columns), 5.6 if len(planes) == 1 else 4.4
     with rc_context(STYLE | {"axes.grid": False, "axes.spines.top": True, "axes.spines.right": True}):
-        figure = Figure(figsize=(6.6 + 1.5 * columns, 5.8), layout="constrained")
-        axes = figure.add_subplot()
-        order = np.random.default_rng(0).permutation(len(plane))  # so that no class lies on top of all others
-        entries: list[Artist] = []
-        for domain, shape in shapes.items():
-            own = [i for i in order if pixels[i].domain == domain]
-            shades = [colors[pixels[i].title] for i in own]
-            axes.scatter(plane[own, 0], plane[own, 1], s=13, c=shades, marker=shape, alpha=0.75, linewidths=0)
-            entries.append(Line2D([], [], linestyle="none", marker=shape, color="#444444", markersize=5))
-        axes.set(xticks=[], yticks=[], xlabel="first t-SNE dimension", ylabel="second t-SNE dimension")
-        axes.set_aspect("equal", adjustable="datalim")
+        figure = Figure(figsize=(columns * side + 0.2 + 1.5 * legend_columns, rows * (side + 0.2)), layout="compressed")
+        places = figure.subplots(rows, columns, squeeze=False).flatten()
+        for axes, (name, (pixels, plane)) in zip(places, planes.items(), strict=False):
+            order = np.random.default_rng(0).permutation(len(plane))  # so that no class lies on top of all others
+            for domain, shape in shapes.items():
+                own = [i for i in order if pixels[i].domain == domain]
+                shades = [colors[pixels[i].title] for i in own]
+                axes.scatter(plane[own, 0], plane[own, 1], s=13, c=shades, marker=shape, alpha=0.75, linewidths=0)
+            axes.set(xticks=[], yticks=[], xlabel="first t-SNE dimension", ylabel="second t-SNE dimension")
+            axes.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal", title=name * (len(planes) > 1))
+        for axes in places[len(planes) :]:
+            axes.set_axis_off()
+        entries: list[Artist] = [
+            Line2D([], [], linestyle="none", marker=shape, color="#444444", markersize=5) for shape in shapes.values()
+        ]
         entries += [Patch(color=color) for color in colors.values()]
         names = [*shapes, *colors]
-        figure.legend(entries, names, loc="outside right upper", ncols=columns, fontsize=8, handlelength=1.2)
+        figure.legend(entries, names, loc="outside right upper", ncols=legend_columns, fontsize=8, handlelength=1.2)
     return figure
+
+
+def _plane(features: Features) -> tuple[list[NamedClass], np.ndarray] | None:
+    """Pixels, thinned out, and where they lie around the origin, (M, 2); None where no neighbourhood is to be kept."""
+    chosen = thinned(features, MOST_POINTS)
+    values = features.values[chosen]
+    if len(chosen) < 4 or np.ptp(values, axis=0).max() == 0:
+        return None
+    plane = embedded(values)
+    return [features.pixels[i] for i in chosen], plane - (plane.min(axis=0) + plane.max(axis=0)) / 2
 
 
 def thinned(features: Features, most: int) -> list[int]:

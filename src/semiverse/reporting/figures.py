@@ -3,7 +3,7 @@
 import io
 import logging
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -134,6 +134,11 @@ def heat_map(
 def two_digits(value: float) -> str:
     """Shares with two digits and without the zero before them."""
     return "1" if value >= 0.995 else f"{value:.2f}".replace("0.", ".", 1)
+
+
+def selected(classes: Collection[str] | None, domain: str, titles: Sequence[str]) -> list[str]:
+    """Those classes of a domain that shall be shown, each named by its title or as domain/title; None: all."""
+    return [title for title in titles if classes is None or {title, f"{domain}/{title}"} & {*classes}]
 
 
 CELL = 1.9

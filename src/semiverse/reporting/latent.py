@@ -29,6 +29,7 @@ from semiverse.reporting.figures import (
     unlabeled_entry,
 )
 from semiverse.reporting.runs import Setting, read_if_there
+from semiverse.reporting.tables import in_words
 from semiverse.upsampling import ScoreMap, argmax
 
 
@@ -51,8 +52,18 @@ class LatentClasses:
     @property
     def colors(self) -> LabelSpace:
         """Latent classes with their colours, which mean nothing but stay the same."""
-        count = next(iter(self.counts.values())).shape[1]
-        return LabelSpace("latent classes", tuple(f"latent {i}" for i in range(count)))
+        return LabelSpace("latent classes", tuple(f"latent {i}" for i in range(self.count)))
+
+    @property
+    def count(self) -> int:
+        """L."""
+        return self.counts["training"].shape[1]
+
+    def columns(self, order: "Order") -> list[int]:
+        """Latent classes in this order, by the co-occurrences of the training."""
+        counts = self.counts["training"]
+        given = latent_given_class(counts) * (counts.sum(dim=1) > 0)[:, None]
+        return column_order(given.numpy()) if order == "class" else list(range(self.count))
 
 
 def read_latent_classes(
@@ -124,22 +135,26 @@ LEAST = 0.1
 """A latent class that no class predicts with a higher probability counts as unused (the lower threshold of Table 4)."""
 
 
-def given_class_figure(latent: LatentClasses, order: Order = "class") -> Figure:
-    """P(l|c): a row a class, a column a latent class, a panel for each source of co-occurrences."""
-    first = next(iter(latent.counts.values()))
-    seen = first.sum(dim=1) > 0
-    order_of_class = column_order((latent_given_class(first) * seen[:, None]).numpy())
-    columns = order_of_class if order == "class" else list(range(first.shape[1]))
-    names = [n if there else f"{n} (never seen)" for n, there in zip(latent.labels.classes, seen, strict=True)]
-    cell = 0.36 if len(columns) <= MOST_NUMBERS else 0.18
+def given_class_figure(found: Sequence[LatentClasses], order: Order = "class") -> Figure:
+    """P(l|c): a row a class, a column a latent class, a panel for each setting and source of co-occurrences.
+
+    Args:
+        found: Latent classes of settings that have the same classes.
+        order: Of the columns.
+    """
+    panels = [(latent, source) for latent in found for source in latent.counts]
+    widths = [latent.count for latent, _ in panels]
+    seen = torch.stack([latent.counts["training"].sum(dim=1) > 0 for latent in found]).any(dim=0)
+    names = [n if there else f"{n} (never seen)" for n, there in zip(found[0].labels.classes, seen, strict=True)]
+    inches = sum(0.3 + count * (0.36 if count <= MOST_NUMBERS else 0.18) for count in widths)
     with rc_context(STYLE | {"axes.grid": False}):
-        panels = len(latent.counts)
-        size = (2.6 + panels * (0.3 + cell * len(columns)), 1.0 + 0.3 * len(names))
-        figure = Figure(figsize=size, layout="constrained")
-        axes = figure.subplots(1, panels, sharey=True, squeeze=False)[0]
-        for place, (source, counts) in zip(axes, latent.counts.items(), strict=True):
-            picture = _draw_given_class(place, counts, columns, names, latent.colors.palette)
-            place.set_title(f"of {source} images" if panels > 1 else "")
+        figure = Figure(figsize=(2.6 + inches, 1.0 + 0.3 * len(names)), layout="constrained")
+        axes = figure.subplots(1, len(panels), sharey=True, squeeze=False, width_ratios=widths)[0]
+        for place, (latent, source) in zip(axes, panels, strict=True):
+            counts = latent.counts[source]
+            picture = _draw_given_class(place, counts, latent.columns(order), names, latent.colors.palette)
+            several = [latent.setting] * (len(found) > 1) + [f"of {source} images"] * (len(latent.counts) > 1)
+            place.set_title(", ".join(several))
         figure.colorbar(picture, ax=axes, label="P(latent class | class)", pad=0.02)
     return figure
 
@@ -167,28 +182,52 @@ def column_order(probabilities: np.ndarray) -> list[int]:
     return sorted(range(len(best)), key=lambda i: (highest[i] <= LEAST, best[i], -highest[i]))
 
 
-def latent_pictures(domain: str, found: LatentClasses, example: Examples | None, order: Order) -> list[Picture]:
-    """P(l|c) of a setting, and latent classes over the examples."""
+def latent_pictures(
+    domain: str, found: Sequence[LatentClasses], example: Examples | None, order: Order
+) -> list[Picture]:
+    """P(l|c) of settings, side by side where they fit, and the latent classes of each over the examples."""
     by_class = " Ordered by the class that predicts each most; unused ones, below 0.1 everywhere, last."
-    caption = (
-        f"How the classes of {domain} predict the latent classes of {found.setting}; a row sums to 1. Their numbers "
-        f"and colours mean nothing.{by_class * (order == 'class')}"
-    )
-    name = f"latent_given_class_{domain}_{found.setting}"
-    pictures = [Picture(name, caption, given_class_figure(found, order))]
-    if example is not None and found.masks and found.setting in example.predictions:
-        caption = f"Classes and latent classes that {found.setting} sees, in colours over the grey images."
-        labels, truths = found.labels, [sample.mask for sample in example.samples]
-        predictions = example.predictions[found.setting]
-        rows = []
-        for sample, prediction, latent in zip(example.samples, predictions, found.masks, strict=True):
-            masks = [labels.colorize(sample.mask), labels.colorize(prediction), found.colors.colorize(latent)]
-            rows.append([sample.image.permute(1, 2, 0), *(laid_over(sample.image, mask) for mask in masks)])
-        entries = legend([*truths, *predictions], labels) + legend(found.masks, found.colors) + unlabeled_entry(truths)
-        captions = [[sample.id] for sample in example.samples]
-        figure = picture_grid(rows, ["image", "truth", "classes", "latent classes"], entries, captions)
-        pictures.append(Picture(f"latent_examples_{domain}_{found.setting}", caption, figure))
-    return pictures
+    pictures = []
+    for members in side_by_side(found):
+        names = [latent.setting for latent in members]
+        caption = (
+            f"How the classes of {domain} predict the latent classes of {in_words(names)}; a row sums to 1. Their "
+            f"numbers and colours mean nothing.{by_class * (order == 'class')}"
+        )
+        name = "_".join(["latent_given_class", domain, *(names if len(names) == 1 else [])])
+        pictures.append(Picture(name, caption, given_class_figure(members, order)))
+    shown = [one for one in found if example is not None and one.masks and one.setting in example.predictions]
+    return pictures + [_examples(domain, latent, cast(Examples, example)) for latent in shown]
+
+
+def side_by_side(found: Sequence[LatentClasses]) -> list[list[LatentClasses]]:
+    """Settings that share a figure: of the same classes, and no more columns in all than have room for numbers."""
+    rows: list[list[LatentClasses]] = []
+    for latent in found:
+        row = [*rows[-1], latent] if rows else [latent]
+        fits = sum(one.count * len(one.counts) for one in row) <= MOST_NUMBERS
+        if rows and fits and latent.labels == rows[-1][0].labels:
+            rows[-1] = row
+        else:
+            rows.append([latent])
+    return rows
+
+
+def _examples(domain: str, found: LatentClasses, example: Examples) -> Picture:
+    """Classes and latent classes of a setting, laid over the examples."""
+    caption = f"Classes and latent classes that {found.setting} sees, in colours over the grey images."
+    labels, predictions = found.labels, example.predictions[found.setting]
+    truths = [sample.mask for sample in example.samples] if example.labelled else []
+    rows = []
+    for i, sample in enumerate(example.samples):
+        classes = [labels.colorize(mask) for mask in (*truths[i : i + 1], predictions[i])]
+        masks = [*classes, found.colors.colorize(found.masks[i])]
+        rows.append([sample.image.permute(1, 2, 0), *(laid_over(sample.image, mask) for mask in masks)])
+    entries = legend([*truths, *predictions], labels) + legend(found.masks, found.colors) + unlabeled_entry(truths)
+    captions = [[sample.id] for sample in example.samples]
+    headings = ["image", *["truth"] * example.labelled, "classes", "latent classes"]
+    figure = picture_grid(rows, headings, entries, captions)
+    return Picture(f"latent_examples_{domain}_{found.setting}", caption, figure)
 
 
 def laid_over(image: Tensor, colors: Tensor) -> Tensor:

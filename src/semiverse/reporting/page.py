@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from itertools import chain, count
 from pathlib import Path
 from statistics import mean
@@ -11,6 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from semiverse.configuration import dump_yaml
 from semiverse.files import write_atomically
+from semiverse.models.saving import find_model
 from semiverse.progress import progress
 from semiverse.reporting.comparisons import compare
 from semiverse.reporting.curves import curve_pictures, efficiency_pictures
@@ -45,35 +47,41 @@ class DomainSection(NamedTuple):
     further: Table | None
 
 
-def write_report(
-    runs: Sequence[Path],
-    out: Path | None,
-    images: int,
-    title: str | None,
-    device: str,
-    latent_order: Order,
-    latent_validation: bool,
-) -> Path:
+class Shown(NamedTuple):
+    """What pictures show; fields as the arguments of ``semiverse report``, ``seen_as`` for ``as_``."""
+
+    images: int = 4
+    device: str = "auto"
+    latent_order: Order = "class"
+    latent_validation: bool = False
+    seen_as: Sequence[str] = ()
+    classes: Sequence[str] | None = None
+
+
+def write_report(runs: Sequence[Path], out: Path | None, title: str | None, shown: Shown) -> Path:
     """Read runs, compare them, and write the page; arguments as for ``semiverse report``.
 
     Raises:
         FileNotFoundError: If something given is no run.
-        ValueError: If the folder holds files that are not from an earlier report.
+        ValueError: If the folder holds files that are not from an earlier report, or a class is unknown.
     """
-    compared = settings(read_runs(find_runs(runs)))
+    models = _models_by_themselves(runs)
+    compared = settings(read_runs(find_runs([place for place in runs if place not in models.values()] or runs)))
     facts = [run for setting in compared for run in setting.runs]
     out = out or (runs[0] if len(runs) == 1 else runs[0].parent) / "report"
-    examples, remarks = read_examples(compared, images)
-    remarks += add_predictions(examples, compared, device) if images else []
-    latent, missing = read_latent_classes(compared, examples, latent_validation, device)
-    across, undetailed = across_pictures(compared)
+    examples, remarks = read_examples(compared, shown.images)
+    _refuse_unknown(shown.classes, compared, examples)
+    columns = models | {setting.name: setting.runs[0].run.folder for setting in compared}
+    remarks += add_predictions(examples, columns, shown.device, shown.seen_as) if shown.images else []
+    latent, missing = read_latent_classes(compared, examples, shown.latent_validation, shown.device)
+    across, undetailed = across_pictures(compared, shown.classes)
     remarks += [*missing, *undetailed, *(problem for run in facts for problem in run.problems)]
-    pairs, sections = compare(compared), _sections(compared, examples, latent, latent_order)
-    classes = {section.name: len(section.classes.rows) for section in sections if section.classes is not None}
-    classes |= {example.domain: len(example.labels) for example in examples}
+    pairs, sections = compare(compared), _sections(compared, examples, latent, shown)
+    counts = {section.name: len(section.classes.rows) for section in sections if section.classes is not None}
+    counts |= {example.domain: len(example.labels) for example in examples}
     page: dict[str, Any] = {
         "title": title or f"Report of {facts[0].name if len(facts) == 1 else f'{len(facts)} runs'}",
-        "summary": summary_sentences(compared, classes),
+        "summary": summary_sentences(compared, counts),
         "remarks": list(dict.fromkeys(remarks)),
         "findings": [verdict_on(pair) for pair in pairs],
         "verdicts": verdict_table(pairs) if pairs else None,
@@ -93,11 +101,40 @@ def write_report(
     return out / "index.html"
 
 
+def _models_by_themselves(places: Sequence[Path]) -> dict[str, Path]:
+    """Folders that hold a model but no run, such as a published one, by their names."""
+    found: dict[str, Path] = {}
+    for place in places:
+        with suppress(FileNotFoundError):
+            folder = find_model(place)
+            if not (place / "config.yaml").is_file():
+                name = (folder.parent if folder.name == "model" else folder).name
+                found[str(place) if name in found else name] = place
+    return found
+
+
+def _refuse_unknown(classes: Sequence[str] | None, compared: Sequence[Setting], examples: Sequence[Examples]) -> None:
+    """Make sure that all classes to be shown are those of a domain.
+
+    Raises:
+        ValueError: If one is not.
+    """
+    known = {(example.domain, title) for example in examples for title in example.labels.classes}
+    runs = [run for setting in compared for run in setting.runs]
+    known |= {(protocol.domain, title) for run in runs for protocol, score in run.scores.items() for title in score.iou}
+    titles = {title for _, title in known}
+    unknown = sorted({*(classes or ())} - titles - {f"{domain}/{title}" for domain, title in known})
+    if unknown:
+        raise ValueError(
+            f"there is no class {', '.join(unknown)}; expected some of {', '.join(sorted(titles))}: correct --classes"
+        )
+
+
 def _sections(
     compared: Sequence[Setting],
     examples: Sequence[Examples],
     latent: Mapping[str, Sequence[LatentClasses]],
-    order: Order,
+    shown: Shown,
 ) -> list[DomainSection]:
     """A section for every domain of any run."""
     by_domain = {example.domain: example for example in examples}
@@ -106,9 +143,8 @@ def _sections(
         example, found = by_domain.get(domain), evaluations(domain, compared)
         colors = dict(zip(example.labels.classes, example.labels.palette, strict=True)) if example else {}
         frequencies = example.frequencies if example else {}
-        pictures = [example_picture(example, compared)] if example is not None and example.samples else []
-        for classes in latent.get(domain, ()):
-            pictures += latent_pictures(domain, classes, example, order)
+        pictures = example_picture(example, compared, shown.classes) if example is not None else []
+        pictures += latent_pictures(domain, latent.get(domain, ()), example, shown.latent_order)
         pictures += domain_pictures(domain, found, frequencies, compared)
         table = class_table(domain, found, frequencies, colors)
         sections.append(DomainSection(domain, table, pictures, further_table(domain, found)))
