@@ -177,6 +177,8 @@ MOVED = {name: f"optimizer.{name}" for name in ("lr", "momentum", "weight_decay"
 """Where options of methods of version 0.1 stand now."""
 AS_BEFORE = {"algorithm": "sgd", "decoder_factor": 1.0, "warmup": 0, "decay_steps": None}
 """What optimisers of version 0.1 were like without saying so."""
+BEFORE = {"data": {"balance": None}, "model": {"head_deviation": None, "decoder_norm": False}}
+"""What trainings of version 0.1 were like without saying so."""
 FEATURE_ROWS = {"joint_pca": False, "project_from_pca": False, "pixels": 50_000}
 """What label embeddings of version 0.1 were made by if nothing else was said."""
 
@@ -184,9 +186,11 @@ FEATURE_ROWS = {"joint_pca": False, "project_from_pca": False, "pixels": 50_000}
 def modernized(values: dict[str, Plain], silent: bool = False) -> dict[str, Plain]:
     """A training's configuration in today's form, with a warning that shows it if version 0.1 wrote it otherwise.
 
-    That of a run (``silent``) says every value; what optimisers of version 0.1 were like is added to it.
+    That of a run (``silent``) says every value; what trainings of version 0.1 were like is added to it.
     """
     new, moved = rewritten(values)
+    if silent and "data" in new:
+        new = merged(BEFORE, new)
     if moved and not silent:
         warn(
             "options of version 0.1 are read, and will be refused from version 0.3 on; write instead:\n"
