@@ -13,6 +13,8 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from semiverse.data import Sample
+from semiverse.labels import IGNORE
 from semiverse.methods import Curve, Method, Role
 from semiverse.methods.method import ramp
 from semiverse.mixture import Draws, TrainBatch
@@ -49,21 +51,21 @@ class MeanTeacher(Method):
     def terms(self, batch: TrainBatch) -> Iterator[Tensor]:
         """Cross entropy of labelled images, then the consistency of unlabelled ones."""
         for domain, sample in batch.labeled.items():
-            logits = self.model.classify(self.model.features(sample.image, domain), domain)
+            logits = self.model.classify(self.model.features(sample.image, domain, sample.padding), domain)
             yield self.supervised_loss(logits, sample, domain)
         for domain, sample in batch.unlabeled.items():
-            yield ramp(self.progress, 0.0, self.warmup) * self.consistency_loss(
-                sample.image, batch.views[domain][0].image, domain
-            )
+            yield ramp(self.progress, 0.0, self.warmup) * self.consistency_loss(sample, batch.views[domain][0], domain)
 
-    def consistency_loss(self, images: Tensor, others: Tensor, domain: str) -> Tensor:
+    def consistency_loss(self, sample: Sample, other: Sample, domain: str) -> Tensor:
         """Squared difference of the probabilities of the student, and of the teacher in other colours, cell by cell."""
         with torch.no_grad():
-            wanted = self.teacher.classify(self.teacher.features(others, domain), domain).values.softmax(dim=1)
-        found = self.model.classify(self.model.features(images, domain), domain).values.softmax(dim=1)
-        loss = (found - wanted).square().sum(dim=1).mean()
+            teacher = self.teacher.classify(self.teacher.features(other.image, domain, other.padding), domain)
+        student = self.model.classify(self.model.features(sample.image, domain, sample.padding), domain)
+        inside = ... if sample.padding is None else student.at_cells(sample.padding) != IGNORE
+        found, wanted = student.values.softmax(dim=1), teacher.values.softmax(dim=1)
+        loss = (found - wanted).square().sum(dim=1)[inside].mean()
         self.means.add(f"{domain}/consistency", loss)
-        self.means.add(f"{domain}/agreement", (found.argmax(dim=1) == wanted.argmax(dim=1)).double().mean())
+        self.means.add(f"{domain}/agreement", (found.argmax(dim=1) == wanted.argmax(dim=1))[inside].double().mean())
         return loss
 
     @torch.no_grad()

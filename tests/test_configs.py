@@ -18,7 +18,8 @@ from tests.fakes import WRITERS, write_camvid
 CONFIGS = Path(__file__).parent.parent / "configs"
 PAPER = SHIPPED / "latent"
 EXPERIMENTS = sorted(CONFIGS.glob("*.yaml"))
-PRESETS = sorted((CONFIGS / "presets").rglob("*.yaml"))
+PRESETS = sorted((CONFIGS / "presets").glob("*/*.yaml"))
+PUBLIC = CONFIGS / "presets" / "universal" / "public_code"
 ROWS = [f"universal/rows/{path.stem}" for path in sorted((SHIPPED / "universal" / "rows").glob("*.yaml"))]
 EVERY_FILE = [*sorted(CONFIGS.rglob("*.yaml")), *sorted(SHIPPED.rglob("*.yaml"))]
 
@@ -88,6 +89,35 @@ def test_experiment_trains_two_steps(config, tmp_path):
 def test_preset_changes_an_experiment(preset, tmp_path):
     out = trained(tmp_path, CONFIGS / "camvid_labelmefacade_cpu.yaml", preset)
     assert (out / "model" / "model.safetensors").is_file()
+
+
+IN_PUBLIC_CODE = {  # working size and crop
+    "cityscapes": ([512, 1024], [512, 512]),
+    "idd": ([512, 1024], [512, 512]),
+    "camvid": ([360, 480], "whole"),
+    "sunrgbd": ([480, 640], "whole"),
+    "nyuv2": ([240, 320], "whole"),
+}
+
+
+def test_datasets_of_the_public_code_have_its_sizes_and_crops_and_train_together(tmp_path, monkeypatch):
+    files = sorted(PUBLIC.glob("*.yaml"))
+    preset = PUBLIC.with_suffix(".yaml")
+    data = describe(parse("train", train, (), words(*files, preset)))["data"]["init_args"]
+    found = {name: (domain["resolution"]["size"], domain["crop"]) for name, domain in data["domains"].items()}
+    assert found == IN_PUBLIC_CODE and data["augmentation"]["scale"] == [1.0, 1.0]
+    monkeypatch.setenv("SEMIVERSE_DATA", str(tmp_path))
+    for name in ("cityscapes", "camvid"):
+        WRITERS_BY_BASE[name](tmp_path)
+    sizes = {
+        "cityscapes": {"resolution": {"size": [32, 64]}, "crop": [32, 32]},
+        "camvid": {"resolution": {"size": [36, 48]}},
+    }
+    changes = {"data": {"domains": sizes, "batch_size": 2, "workers": 0}, "model": {"width": 0.0625}, "check": False}
+    changes |= {"method": {"init_args": {"embed_dim": 8}}, "trainer": {"max_steps": 2, "accelerator": "cpu"}}
+    (tmp_path / "small.yaml").write_text(dump_yaml(changes))
+    chosen = words(PUBLIC / "cityscapes.yaml", PUBLIC / "camvid.yaml", preset, tmp_path / "small.yaml")
+    assert main(["train", *chosen, "--out", str(tmp_path / "run")]) == 0
 
 
 @pytest.mark.parametrize("row", ROWS)

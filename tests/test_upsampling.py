@@ -191,3 +191,20 @@ def test_confidence_is_the_softmax_probability_of_the_prediction(cells, size):
     prediction, confidence = argmax_with_confidence(ScoreMap(logits), size)
     assert torch.equal(prediction.long(), classes)
     torch.testing.assert_close(confidence, expected, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("align_corners", [False, True])
+@pytest.mark.parametrize(("cells", "size"), [*SIZES, ((10, 10), (321, 321)), ((41, 41), (321, 321)), ((6, 6), (4, 4))])
+def test_a_cell_has_the_mask_of_the_pixel_in_its_middle(cells, size, align_corners):
+    mask = torch.arange(size[0] * size[1]).reshape(1, *size)
+    found = ScoreMap(torch.zeros(1, 1, *cells), Upsampling(align_corners)).at_cells(mask)[0]
+    middles = []
+    for count, pixels in zip(cells, size, strict=True):
+        if align_corners and count > 1:
+            middles.append([i * (pixels - 1) / (count - 1) for i in range(count)])
+        else:
+            middles.append([(i + 0.5) * pixels / count - 0.5 for i in range(count)])
+    for i, row in enumerate(middles[0]):
+        for j, column in enumerate(middles[1]):
+            y, x = divmod(int(found[i, j]), size[1])
+            assert abs(y - row) <= 0.5 and abs(x - column) <= 0.5

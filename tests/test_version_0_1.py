@@ -12,6 +12,7 @@ from PIL import Image
 
 from semiverse.cli.main import main
 from semiverse.configuration import load_yaml
+from semiverse.models import ModelConfig, SegmentationModel
 from semiverse.run import Run
 from tests.tiny import contents
 
@@ -58,6 +59,12 @@ def test_its_configuration_is_read_with_a_warning_that_shows_todays_form_and_tra
         assert float(new["learning_rate"]) == float(old["learning_rate"])
         for name in ("streets/supervised", "rooms/supervised", "streets/anchor", "rooms/anchor"):
             assert float(new[name]) == pytest.approx(float(old[name]), rel=0.02)  # other processors round otherwise
+
+
+def test_its_model_keeps_black_beyond_images():
+    model = SegmentationModel.load(OLD / "run" / "model")
+    assert "padding" not in json.loads((OLD / "run" / "model" / "config.json").read_text())
+    assert model.config.padding == "black" and ModelConfig().padding == "mean"
 
 
 def test_the_same_call_finds_it_finished(run):

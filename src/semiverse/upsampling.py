@@ -61,6 +61,12 @@ class ScoreMap(NamedTuple):
             pixels = pixels * matrices.rows.sum(dim=1)[:, None] * matrices.columns.sum(dim=1)
         return pixels
 
+    def at_cells(self, mask: Tensor) -> Tensor:
+        """A mask of pixels, (N, H, W), at the cells, (N, h, w): of each cell the pixel where upsampling puts it."""
+        sizes = zip(self.values.shape[-2:], mask.shape[-2:], strict=True)
+        rows, columns = (_pixels_of_cells(cells, pixels, self.upsampling, mask.device) for cells, pixels in sizes)
+        return mask[:, rows[:, None], columns]
+
 
 class Strip(NamedTuple):
     """Some output rows of some images.
@@ -172,6 +178,14 @@ def _position(pixel: int, cells: int, pixels: int, upsampling: Upsampling) -> fl
     if upsampling.align_corners:
         return pixel * (cells - 1) / (pixels - 1) if pixels > 1 else 0.0
     return (pixel + 0.5) * cells / pixels - 0.5
+
+
+def _pixels_of_cells(cells: int, pixels: int, upsampling: Upsampling, device: torch.device) -> Tensor:
+    """The pixels nearest to the middles of the cells of one axis, (cells,) int64."""
+    if upsampling.align_corners and cells > 1:
+        steps = torch.arange(cells, device=device) * (pixels - 1)
+        return (2 * steps + cells - 1) // (2 * (cells - 1))  # of two that are equally near, the later one
+    return (2 * torch.arange(cells, device=device) + 1) * pixels // (2 * cells)
 
 
 def argmax(scores: ScoreMap, size: tuple[int, int]) -> Tensor:

@@ -109,7 +109,7 @@ def rgb_masks(root):
             lambda root: (root / "masks" / "b.png").unlink(), {}, ["b.png", "no mask for 1 of 4"], id="no-mask"
         ),
         pytest.param(other_size, {}, ["b.png", "40x30", "40x32", "expected equal sizes"], id="sizes-differ"),
-        pytest.param(other_size_of_both, {}, ["domain meadow", "(30, 40)", "(32, 40)", "data.crop"], id="no-crop"),
+        pytest.param(other_size_of_both, {}, ["domain meadow", "(30, 40)", "(32, 40)", "set data.crop"], id="no-crop"),
         pytest.param(wrong_value, {}, ["b.png", "9", "x=7", "y=5", "expected", "0, 1"], id="value-outside"),
         pytest.param(rgb_masks, RGB, ["b.png", "(1, 2, 3)", "x=4", "y=3", "palette"], id="colour-outside"),
         pytest.param(palette_mask, {"masks": "index"}, ["b.png", "palette", "expected"], id="palette-for-index"),
@@ -124,6 +124,15 @@ def rgb_masks(root):
 def test_bad_file_is_refused_before_anything_is_written(spoil, options, parts, meadow, tmp_path, capsys):
     spoil(meadow)
     assert_refused(train_words(tmp_path, on_meadow(meadow, **options)), tmp_path / "run", capsys, *parts)
+
+
+def test_whole_images_of_several_sizes_are_refused_where_a_domain_wants_them(meadow, tmp_path, capsys):
+    other_size_of_both(meadow)
+    changes = on_meadow(meadow) | {"data.crop": [16, 16]}
+    assert main(train_words(tmp_path, changes, "cut")) == 0
+    changes["data.domains"]["meadow"]["crop"] = "whole"
+    parts = ("domain meadow", "(30, 40)", "(32, 40)", "set data.domains.meadow.crop")
+    assert_refused(train_words(tmp_path, changes), tmp_path / "run", capsys, *parts)
 
 
 def test_good_folder_trains(meadow, tmp_path):

@@ -174,13 +174,13 @@ def test_further_views_are_the_same_cut_in_colours_drawn_one_after_the_other(siz
         generator = seeded(seed)
         cut, mask = plain(*coordinates(), generator)
         expected = [jitter(cut, 0.4, generator) for _ in range(3)]
-        views, found = colored.views(*coordinates(), seeded(seed), 3)
+        views, found, _ = colored.views(*coordinates(), seeded(seed), 3)
         assert torch.equal(found, mask)
         assert all(torch.equal(one, other) for one, other in zip(views, expected, strict=True))
         assert not any(torch.equal(one, other) for one, other in zip(views, views[1:] + views[:1], strict=True))
         first, same_mask = colored(*coordinates(), seeded(seed))
         assert torch.equal(first, views[0]) and torch.equal(same_mask, mask)
-        again, _ = plain.views(*coordinates(), seeded(seed), 2)
+        again, _, _ = plain.views(*coordinates(), seeded(seed), 2)
         assert all(torch.equal(one, cut) for one in again)
 
 
@@ -193,6 +193,110 @@ def test_a_split_draws_as_many_views_as_it_is_asked_for():
     assert [torch.equal(view.image, alone.image) for view in views] == [True, False, False]
     whole = Split(reader, split.records, ResizeTransform(Resolution(0.5))).draw(0, seeded(), 2)
     assert len(whole) == 2 and torch.equal(whole[0].image, whole[1].image)  # it knows no other colours
+
+
+# Padding
+
+
+@pytest.mark.parametrize(("flip", "columns"), [(0.0, slice(0, 24)), (1.0, slice(6, 30))])
+def test_padding_is_black_and_ignored_and_known_as_what_lies_beyond_the_image(flip, columns):
+    transform = CropTransform(Resolution(size=(16, 24)), (20, 30), Augmentation(flip=flip, color=0.4))
+    images, mask, padding = transform.views(*coordinates(), seeded(2), 2)
+    inside = torch.zeros(20, 30, dtype=torch.bool)
+    inside[:16, columns] = True
+    assert padding.dtype == torch.uint8
+    assert torch.equal(padding == 0, inside) and torch.equal(padding == IGNORE, ~inside)
+    assert torch.equal(mask == IGNORE, ~inside)
+    whole, _, none = CropTransform(Resolution(size=(16, 24)), None, transform.augmentation).views(
+        *coordinates(), seeded(2), 2
+    )
+    assert none is None
+    for image, content in zip(images, whole, strict=True):  # its colours change as if nothing were beyond it
+        assert torch.equal(image[:, :16, columns], content)
+        assert not image[:, ~inside].any()
+
+
+def test_where_nothing_lies_beyond_the_image_there_is_no_padding():
+    for size in ((48, 64), (10, 64), None):
+        assert CropTransform(Resolution(), size, PLAIN).views(*coordinates(), seeded(), 1)[2] is None
+
+
+@pytest.mark.parametrize("labelled", [True, False])
+def test_a_sample_tells_padding_from_pixels_without_label(labelled):
+    image, mask = coordinates()
+    mask[:6] = IGNORE
+    reader = SimpleNamespace(read=lambda _: (image, mask if labelled else torch.full_like(mask, IGNORE)))
+    split = Split(reader, [Record(Path("a.png"), None)], CropTransform(Resolution(), (50, 70), PLAIN))
+    for sample in split.draw(0, seeded(), 2):
+        assert torch.equal(sample.padding[:48, :64], torch.zeros(48, 64, dtype=torch.uint8))
+        assert (sample.padding == IGNORE).sum() == 50 * 70 - 48 * 64
+        assert bool((sample.mask[6:48, :64] != IGNORE).all()) == labelled and bool((sample.mask[:6] == IGNORE).all())
+
+
+def published_label_map(mask, crop, factors, place):
+    """The loop of the public code's loader of label maps, its attempts counted as there; factors are what it draws."""
+    attempt, size = 0, tuple(mask.shape)
+    while attempt < 10:
+        factor = next(factors)
+        size = (round(size[0] * factor), round(size[1] * factor))
+        if max(crop[0] - size[0], 0) > 0 or max(crop[1] - size[1], 0) > 0:
+            attempt += 1
+            continue
+        break
+    if attempt == 10:
+        size = crop
+    (height, width), scaled = mask.shape, torch.empty(size, dtype=torch.uint8)
+    for y in range(size[0]):
+        for x in range(size[1]):  # the nearest pixel, by the middles of both
+            scaled[y, x] = mask[int((y + 0.5) * height / size[0]), int((x + 0.5) * width / size[1])]
+    top, left = (int(p * (whole - part + 1)) for p, whole, part in zip(place, size, crop, strict=True))
+    return scaled[top : top + crop[0], left : left + crop[1]], size == crop
+
+
+@pytest.mark.parametrize(
+    ("size", "crop", "scale", "attempts"),
+    [
+        ((16, 24), (32, 48), 2.0, 1),  # fits at once
+        ((8, 12), (32, 48), 2.0, 2),  # factors multiply
+        ((20, 12), (40, 48), 2.0, 2),  # both edges have to fit
+        ((16, 24), (32, 48), 1.0, 10),  # never grows: stretched to the crop
+        ((8, 24), (32, 48), 1.0, 10),  # each edge by a factor of its own
+        ((20, 30), (21, 41), 1.25, 2),
+        ((40, 60), (21, 41), 0.5, 10),  # shrinks further and further, and is stretched from its own pixels
+    ],
+)
+@pytest.mark.parametrize("axis", [0, 1])
+def test_label_maps_are_scaled_until_the_crop_fits_as_in_the_public_code(axis, size, crop, scale, attempts):
+    mask = torch.meshgrid(*map(torch.arange, size), indexing="ij")[axis].to(torch.uint8)  # every pixel says its place
+    transform = CropTransform(Resolution(), crop, Augmentation(scale=(scale, scale), flip=0.0), within=True)
+    for seed in range(4):
+        generator = seeded(seed)
+        torch.rand((), generator=generator)  # the first factor
+        place = torch.rand(2, generator=generator).tolist()
+        factors = iter([scale] * 10)
+        expected, whole = published_label_map(mask, crop, factors, place)
+        assert len([*factors]) == 10 - attempts
+        image, found = transform(mask.expand(3, -1, -1), mask, seeded(seed))
+        assert image.shape == (3, *crop) and found.shape == crop
+        assert (found != IGNORE).all()
+        # A part of a scaled map is cut before it is scaled, with its borders at whole pixels.
+        assert (found.int() - expected.int()).abs().max() <= (not whole)
+
+
+def test_label_maps_hold_no_padding_and_are_other_views_only_where_others_are_padded():
+    options = (Resolution(), (40, 60), Augmentation(scale=(0.5, 1.6)))
+    padded = 0
+    for seed in range(60):
+        plain, fitting = (CropTransform(*options, within=within) for within in (False, True))
+        _, mask, padding = plain.views(*coordinates(), seeded(seed), 1)
+        image, found = fitting(*coordinates(), seeded(seed))
+        assert (found != IGNORE).all() and agreement(image, found) > 0.98
+        if padding is None:
+            assert torch.equal(found, mask)
+        else:
+            padded += 1
+            assert (mask == IGNORE).any()
+    assert 10 < padded < 50
 
 
 def test_without_strength_colours_stay():

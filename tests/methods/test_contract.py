@@ -9,6 +9,7 @@ import torch
 
 import semiverse.methods
 from semiverse.configuration import describe
+from semiverse.labels import IGNORE
 from semiverse.methods import Adaptation, Finetune, Method, Universal
 from tests.methods.worlds import TINY, first_batch, learner, mixture, moved, networks_of, take_step
 
@@ -22,8 +23,8 @@ METHODS = sorted(
 )
 
 
-def made(kind):
-    data = mixture(names=("streets", "dusk")) if kind is Adaptation else mixture()
+def made(kind, **changes):
+    data = mixture(**changes, names=("streets", "dusk")) if kind is Adaptation else mixture(**changes)
     if kind is Adaptation:
         data.domains["dusk"].labeled = 0
     config = replace(TINY, separate=kind is Finetune)
@@ -95,3 +96,25 @@ def test_an_image_without_labelled_pixels_costs_nothing(method_and_data):
         loss = method.supervised_loss(logits, sample, domain)
         assert loss == 0
         assert loss.requires_grad
+
+
+@pytest.mark.parametrize("kind", METHODS, ids=lambda kind: kind.__name__)
+def test_what_lies_beyond_an_image_is_seen_by_no_method(kind):
+    method, data = made(kind, crop=(40, 56))
+    batch = first_batch(data, draws=method.draws()._replace(ground_truth=True))
+
+    def terms():
+        again = copy.deepcopy(method)
+        again.data = data
+        return [
+            term.item() for terms in (again.terms, *(one.terms for one in again.opponents())) for term in terms(batch)
+        ]
+
+    expected = terms()
+    for sample in [*batch.labeled.values(), *batch.unlabeled.values()]:
+        assert sample.padding.count_nonzero() == 2 * (40 * 56 - 32 * 48)
+        sample.image.masked_fill_((sample.padding == IGNORE)[:, None], 200)
+    assert terms() == expected
+    for sample in batch.labeled.values():
+        sample.image[:, :, 0, 24] ^= 255
+    assert terms() != expected

@@ -60,6 +60,8 @@ def assert_equal(one, two):
         assert sample.id == two[key].id
         assert torch.equal(sample.image, two[key].image)
         assert torch.equal(sample.mask, two[key].mask)
+        assert (sample.padding is None) == (two[key].padding is None)
+        assert sample.padding is None or torch.equal(sample.padding, two[key].padding)
 
 
 def test_a_batch_has_every_domain_labelled_and_unlabelled():
@@ -258,3 +260,24 @@ def test_images_of_several_sizes_need_a_crop():
         ValueError, match=r"\(height, width\) \[\(4, 5\), \(4, 6\)\]; expected one size: set data\.crop"
     ):
         collate(samples_of)
+
+
+def test_batches_say_what_lies_beyond_images_and_label_maps_have_nothing_there():
+    data, beyond = mixture(crop=(8, 8), augmentation=Augmentation(scale=(0.5, 1.5))), 0
+    for batch in epochs(data, draws=EVERYTHING, count=4).values():
+        for (kind, _), sample in samples(batch).items():
+            outside = torch.zeros_like(sample.mask) if sample.padding is None else sample.padding
+            assert set(outside.unique().tolist()) <= {0, IGNORE} and outside.dtype == torch.uint8
+            assert bool((sample.mask[outside == IGNORE] == IGNORE).all())
+            if kind in ("labeled", "ground_truth"):  # all pixels of these images have a label
+                assert torch.equal(sample.mask == IGNORE, outside == IGNORE)
+            assert kind != "ground_truth" or sample.padding is None
+            beyond += int((outside == IGNORE).any())
+    assert beyond > 10
+
+
+def test_of_a_batch_without_padding_nothing_is_said():
+    whole, cut = (Sample(torch.zeros(3, 2, 2), torch.zeros(2, 2, dtype=torch.uint8), name) for name in "ab")
+    assert collate([whole, cut]).padding is None
+    corner = torch.tensor([[0, IGNORE], [0, IGNORE]], dtype=torch.uint8)
+    assert collate([whole, cut._replace(padding=corner)]).padding.tolist() == [[[0, 0], [0, 0]], corner.tolist()]

@@ -10,7 +10,7 @@ import torch
 from semiverse.data import Augmentation, digest
 from semiverse.datasets import Folder, ImageFolder, Remapped
 from semiverse.labels import IGNORE
-from semiverse.mixture import Domain, DomainMixture
+from semiverse.mixture import Domain, DomainMixture, Draws
 from semiverse.mixture.domain import labeling_facts
 from semiverse.resolution import Resolution
 from tests.fakes import THREE, Numbered, number_of, write_folder, write_mask, write_photo
@@ -276,6 +276,28 @@ def test_numbers_out_of_range_are_refused(option):
 def test_a_random_scale_without_crop_is_refused_before_anything_is_read():
     with pytest.raises(ValueError, match="without a crop"):
         mixture(augmentation=Augmentation(scale=(0.5, 1.0)))
+
+
+def test_a_domain_has_a_crop_of_its_own_or_none():
+    domains = {
+        "common": Domain(Numbered(4, size=(12, 16))),
+        "own": Domain(Numbered(4, size=(12, 16)), crop=(6, 20)),
+        "whole": Domain(Numbered(4, size=(12, 16)), crop="whole", resolution=Resolution(0.5)),
+    }
+    draws = Draws(unlabeled_from=0, ground_truth=True)
+    batch = next(iter(mixture(domains, crop=(8, 8)).training(lambda: 0, draws)))
+    for samples in (batch.labeled, batch.unlabeled, batch.ground_truth):
+        sizes = {name: tuple(sample.mask.shape[1:]) for name, sample in samples.items()}
+        assert sizes == {"common": (8, 8), "own": (6, 20), "whole": (6, 8)}
+    batch = next(iter(mixture(domains).training(lambda: 0, draws)))
+    assert batch.labeled["common"].mask.shape[1:] == (12, 16) and batch.labeled["own"].mask.shape[1:] == (6, 20)
+
+
+def test_a_crop_of_a_domain_is_refused_as_that_of_all_is():
+    with pytest.raises(ValueError, match="without a crop"):
+        mixture({"a": Domain(Numbered(), crop="whole")}, crop=(8, 8), augmentation=Augmentation(scale=(0.5, 1.0)))
+    with pytest.raises(ValueError, match=r"crop=\(0, 8\); expected a positive"):
+        mixture({"a": Domain(Numbered(), crop=(0, 8))})
 
 
 def test_evaluation_has_every_image_in_order_at_the_working_size():

@@ -177,8 +177,6 @@ MOVED = {name: f"optimizer.{name}" for name in ("lr", "momentum", "weight_decay"
 """Where options of methods of version 0.1 stand now."""
 AS_BEFORE = {"algorithm": "sgd", "decoder_factor": 1.0, "warmup": 0, "decay_steps": None}
 """What optimisers of version 0.1 were like without saying so."""
-BEFORE = {"data": {"balance": None}, "model": {"head_deviation": None, "decoder_norm": False}}
-"""What trainings of version 0.1 were like without saying so."""
 FEATURE_ROWS = {"joint_pca": False, "project_from_pca": False, "pixels": 50_000}
 """What label embeddings of version 0.1 were made by if nothing else was said."""
 
@@ -186,18 +184,31 @@ FEATURE_ROWS = {"joint_pca": False, "project_from_pca": False, "pixels": 50_000}
 def modernized(values: dict[str, Plain], silent: bool = False) -> dict[str, Plain]:
     """A training's configuration in today's form, with a warning that shows it if version 0.1 wrote it otherwise.
 
-    That of a run (``silent``) says every value; what trainings of version 0.1 were like is added to it.
+    That of a run (``silent``) says every value; what version 0.1 was like without saying so is added to it.
     """
     new, moved = rewritten(values)
-    if silent and "data" in new:
-        new = merged(BEFORE, new)
     if moved and not silent:
         warn(
             "options of version 0.1 are read, and will be refused from version 0.3 on; write instead:\n"
             + dump_yaml(moved).rstrip(),
             stacklevel=2,
         )
-    return new | {"optimizer": AS_BEFORE | new["optimizer"]} if silent and "optimizer" in moved else new
+    if not silent:
+        return new
+    return _completed(new | {"optimizer": AS_BEFORE | new["optimizer"]} if "optimizer" in moved else new)
+
+
+def _completed(values: dict[str, Plain]) -> dict[str, Plain]:
+    """The configuration of a run, with what an older version was like where it wrote nothing.
+
+    Padding was black; without a crop there was none, so that it is whatever it is today.
+    """
+    data, model = values.get("data"), values.get("model")
+    if not isinstance(data, dict) or "domains" not in data or not isinstance(model, dict) or "padding" in model:
+        return values
+    domains = {name: {"crop": None} | domain for name, domain in data["domains"].items()}
+    before = {"padding": "mean" if data.get("crop") is None else "black", "head_deviation": None, "decoder_norm": False}
+    return values | {"data": {"balance": None} | data | {"domains": domains}, "model": before | model}
 
 
 def rewritten(values: dict[str, Plain]) -> tuple[dict[str, Plain], dict[str, Plain]]:

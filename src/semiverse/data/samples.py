@@ -1,4 +1,4 @@
-"""Records as samples for a network: read, then image and mask transformed together; ``IGNORE`` beyond the image."""
+"""Records as samples for a network: read, then image and mask transformed together; padding is known as such."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -23,10 +23,14 @@ class Sample(NamedTuple):
     device, a fifth of the memory traffic of floats.
     """
 
-    image: Tensor  # (3, H, W) uint8
+    image: Tensor  # (3, H, W) uint8, black beyond the image
     mask: Tensor  # (H, W) uint8, train ids or IGNORE
     id: str
+    padding: Tensor | None = None  # (H, W) uint8, 0 inside the image and IGNORE beyond it; None: nothing is beyond it
 
+
+_SCALINGS = 10
+"""How often an image is scaled, at most, until a crop fits into it."""
 
 Transform = Callable[[Tensor, Tensor, torch.Generator], tuple[Tensor, Tensor]]
 
@@ -63,9 +67,9 @@ class Split(Dataset[Sample]):
         """
         record = self.records[index]
         image, mask = self.reader.read(record)
-        if views > 1 and isinstance(self.transform, CropTransform):
-            images, mask = self.transform.views(image, mask, generator, views)
-            return [Sample(one, mask, record.id) for one in images]
+        if isinstance(self.transform, CropTransform):
+            images, mask, padding = self.transform.views(image, mask, generator, views)
+            return [Sample(one, mask, record.id, padding) for one in images]
         image, mask = self.transform(image, mask, generator)
         return [Sample(image, mask, record.id)] * views
 
@@ -118,37 +122,61 @@ class CropTransform:
         resolution: Working size of the domain.
         crop: (height, width) of the result; None: the whole image at its working size.
         augmentation: What to draw; without a crop its scale must be (1, 1), which leaves the size alone.
+        within: No view goes beyond its image: one that is smaller than the crop is scaled again, up to ten times in
+            all, by factors that multiply, and then stretched to the crop. So the public code of Hung et al. draws the
+            label maps of its discriminator; False: what is missing below and beside the image is padding.
 
     Raises:
         ValueError: If the crop is not positive, or a scale is to be drawn without one.
     """
 
-    def __init__(self, resolution: Resolution, crop: tuple[int, int] | None, augmentation: Augmentation) -> None:
+    def __init__(
+        self, resolution: Resolution, crop: tuple[int, int] | None, augmentation: Augmentation, within: bool = False
+    ) -> None:
         if crop is None and augmentation.scale != (1.0, 1.0):
             found = f"augmentation scale={augmentation.scale} without a crop"
             raise ValueError(f"{found}; expected a size that all images share: set crop, or scale to [1, 1]")
         if crop is not None and min(crop) < 1:
             raise ValueError(f"crop={crop}; expected a positive height and width: correct it")
-        self.resolution, self.crop, self.augmentation = resolution, crop, augmentation
+        self.resolution, self.crop, self.augmentation, self.within = resolution, crop, augmentation, within
 
     def __call__(self, image: Tensor, mask: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Image (3, H, W) and mask (H, W), both uint8, at the size of the crop."""
-        (image,), mask = self.views(image, mask, generator, 1)
+        (image,), mask, _ = self.views(image, mask, generator, 1)
         return image, mask
 
-    def views(self, image: Tensor, mask: Tensor, generator: torch.Generator, count: int) -> tuple[list[Tensor], Tensor]:
-        """The same pixels so many times, each in colours of its own, and their one mask, as ``__call__`` gives them."""
+    def views(
+        self, image: Tensor, mask: Tensor, generator: torch.Generator, count: int
+    ) -> tuple[list[Tensor], Tensor, Tensor | None]:
+        """The same pixels so many times, each in colours of its own, their one mask, and their padding (``Sample``)."""
         height, width = self.resolution.of(*mask.shape)
         factor = _uniform(generator, *self.augmentation.scale)
         place = torch.rand(2, generator=generator).tolist()
         if self.crop is None:
             image, mask = resize(image, mask, (height, width))
         else:
-            image, mask = crop(image, mask, Resolution(factor).of(height, width), self.crop, place)
-        if float(torch.rand((), generator=generator)) < self.augmentation.flip:
+            working = Resolution(factor).of(height, width)
+            working = self._fitting(working, self.crop, generator) if self.within else working
+            image, mask = crop(image, mask, working, self.crop, place)
+        flipped = float(torch.rand((), generator=generator)) < self.augmentation.flip
+        if flipped:
             image, mask = image.flip(-1), mask.flip(-1)
-        image, color = image.contiguous(), self.augmentation.color
-        return [jitter(image, color, generator) if color > 0 else image for _ in range(count)], mask.contiguous()
+        image, mask, color = image.contiguous(), mask.contiguous(), self.augmentation.color
+        images = [jitter(image, color, generator) if color > 0 else image for _ in range(count)]
+        below, beside = (whole - part for whole, part in zip(self.crop or mask.shape, mask.shape, strict=True))
+        if not (below or beside):
+            return images, mask, None
+        outside = (beside, 0, 0, below) if flipped else (0, beside, 0, below)
+        padding = pad(torch.zeros_like(mask), outside, value=IGNORE)
+        return [pad(one, outside) for one in images], pad(mask, outside, value=IGNORE), padding
+
+    def _fitting(self, size: tuple[int, int], crop: tuple[int, int], generator: torch.Generator) -> tuple[int, int]:
+        """The size of a scaled image, or, if the crop does not fit into it, one into which it does."""
+        for _ in range(_SCALINGS - 1):
+            if size[0] >= crop[0] and size[1] >= crop[1]:
+                return size
+            size = Resolution(_uniform(generator, *self.augmentation.scale)).of(*size)
+        return size if size[0] >= crop[0] and size[1] >= crop[1] else crop
 
 
 def resize(image: Tensor, mask: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
@@ -164,7 +192,7 @@ def crop(
 ) -> tuple[Tensor, Tensor]:
     """A window (``size``) of image (3, H, W) and mask (H, W) as they would be at ``working`` size; only it is resized.
 
-    It lies at ``place``, vertical and horizontal, each in [0, 1]; what is outside the image is black and ``IGNORE``.
+    It lies at ``place``, vertical and horizontal, each in [0, 1], and is smaller where the image is.
     """
     bounds, inner = [], []
     for whole, full, window, where in zip(working, mask.shape, size, place, strict=True):
@@ -174,9 +202,7 @@ def crop(
         high = max(low + 1, round((start + inside) * full / whole))
         bounds.append(slice(min(low, full - 1), high))
         inner.append(inside)
-    image, mask = resize(image[:, bounds[0], bounds[1]], mask[bounds[0], bounds[1]], (inner[0], inner[1]))
-    outside = (0, size[1] - inner[1], 0, size[0] - inner[0])
-    return (pad(image, outside), pad(mask, outside, value=IGNORE)) if any(outside) else (image, mask)
+    return resize(image[:, bounds[0], bounds[1]], mask[bounds[0], bounds[1]], (inner[0], inner[1]))
 
 
 def jitter(image: Tensor, strength: float, generator: torch.Generator) -> Tensor:

@@ -22,7 +22,7 @@ def adversarial_loss(
     Args:
         judgement: Logits of the discriminator, (N, 1, H, W).
         label: ``REAL`` or ``FAKE``.
-        mask: Train ids or ``IGNORE``, (N, H, W); ignored pixels do not count. None: all pixels do.
+        mask: (N, H, W); pixels that are ``IGNORE``, without label or beyond the image, do not count. None: all do.
         least_squares: (logit - label)² instead of the logistic loss.
 
     Returns:

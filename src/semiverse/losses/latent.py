@@ -10,7 +10,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from semiverse.losses.strips import count_labeled, side_by_side, summed
+from semiverse.losses.strips import count_labeled, mean_divisor, side_by_side, summed, summed_inside
 from semiverse.upsampling import ScoreMap, Strip
 
 # Latent classes that no class predicts would make the logarithm of a mapped probability infinite.
@@ -70,7 +70,13 @@ def effective_latent_classes(probabilities: Tensor, threshold: float) -> int:
 
 
 def consistency(
-    semantic: ScoreMap, latent: ScoreMap, probabilities: Tensor, size: tuple[int, int], gradient: Branch = "semantic"
+    semantic: ScoreMap,
+    latent: ScoreMap,
+    probabilities: Tensor,
+    size: tuple[int, int],
+    gradient: Branch = "semantic",
+    mask: Tensor | None = None,
+    total: float | None = None,
 ) -> Tensor:
     """Cross entropy of the latent classes that the classes imply, Σ_c P(l|c) S_c, with the latent classes S_l (Eq. 10).
 
@@ -83,9 +89,12 @@ def consistency(
         probabilities: P(l|c), (C, L), rows sum to 1; no gradient goes there.
         size: Height and width at which both are compared, (H, W).
         gradient: Which branch learns from it.
+        mask: (N, H, W); where it is ``IGNORE``, beyond the image, pixels do not count. None: all do.
+        total: Divisor instead of the number of pixels that count, where several processes share one mean.
 
     Returns:
-        Scalar mean over all pixels, at least the mean entropy of S_l; float32, or float64 for float64 logits.
+        Scalar mean over the pixels that count, at least the mean entropy of S_l there; float32, or float64 for float64
+        logits.
 
     Raises:
         ValueError: If ``probabilities`` does not fit the numbers of channels, or there is no such branch.
@@ -100,12 +109,18 @@ def consistency(
     semantic = semantic.detach() if gradient == "latent" else semantic
     latent = latent.detach() if gradient == "semantic" else latent
     scores = side_by_side(semantic, latent)
-    disagreement = partial(_disagreement, mapping=probabilities.detach().to(scores.values))
-    return summed(scores, size, disagreement)[0] / (len(scores.values) * size[0] * size[1])
+    disagreement = partial(_disagreement, mapping=probabilities.detach().to(scores.values), mask=mask)
+    return summed(scores, size, disagreement)[0] / mean_divisor(size, len(scores.values), mask, total)
 
 
-def symmetric_divergence(first: ScoreMap, second: ScoreMap, size: tuple[int, int]) -> Tensor:
-    """KL(S_1 || S_2) + KL(S_2 || S_1), averaged over all pixels; both branches get its gradient.
+def symmetric_divergence(
+    first: ScoreMap,
+    second: ScoreMap,
+    size: tuple[int, int],
+    mask: Tensor | None = None,
+    total: float | None = None,
+) -> Tensor:
+    """KL(S_1 || S_2) + KL(S_2 || S_1), averaged over the pixels that count; both branches get its gradient.
 
     The ablation of Sawatzky et al. in which a second semantic branch replaces the latent one.
 
@@ -113,6 +128,8 @@ def symmetric_divergence(first: ScoreMap, second: ScoreMap, size: tuple[int, int
         first: Logits of one branch, (N, C, h, w), finite.
         second: Logits of the other, (N, C, h, w), finite.
         size: Height and width at which they are compared, (H, W).
+        mask: As in ``consistency``.
+        total: As in ``consistency``.
 
     Returns:
         Scalar, at least 0 and 0 where both are alike; float32, or float64 for float64 logits.
@@ -126,7 +143,8 @@ def symmetric_divergence(first: ScoreMap, second: ScoreMap, size: tuple[int, int
             f"two branches have logits of shape {one} and {two}; expected the same classes and cells: give logits of "
             "branches alike"
         )
-    return summed(side_by_side(first, second), size, _divergence)[0] / (one[0] * size[0] * size[1])
+    divergence = summed(side_by_side(first, second), size, partial(_divergence, mask=mask))[0]
+    return divergence / mean_divisor(size, one[0], mask, total)
 
 
 def _one_hot(strip: Strip, mask: Tensor, classes: int) -> Tensor:
@@ -150,7 +168,7 @@ def _mean_costs(strip: Strip, mask: Tensor, costs: Tensor) -> Tensor:
     return mean.sum()[None]
 
 
-def _disagreement(strip: Strip, mapping: Tensor) -> Tensor:
+def _disagreement(strip: Strip, mapping: Tensor, mask: Tensor | None) -> Tensor:
     """Summed -Σ_l S_l log Σ_c P(l|c) S_c, for values (images, C + L, rows, W) of both branches."""
     semantic, latent = torch.split(strip.values, list(mapping.shape), dim=1)
     p, q = semantic.softmax(dim=1), latent.softmax(dim=1)
@@ -163,7 +181,7 @@ def _disagreement(strip: Strip, mapping: Tensor) -> Tensor:
     mean_slope = (p * slope_of_class).sum(dim=1, keepdim=True)
     torch.mul(p, slope_of_class.sub_(mean_slope), out=semantic)
     torch.mul(q, log_implied.add_(loss).neg_(), out=latent)
-    return loss.sum()[None]
+    return summed_inside(strip, [loss], mask)
 
 
 def _mapped(matrix: Tensor, maps: Tensor) -> Tensor:
@@ -171,7 +189,7 @@ def _mapped(matrix: Tensor, maps: Tensor) -> Tensor:
     return torch.bmm(matrix.expand(len(maps), -1, -1), maps)
 
 
-def _divergence(strip: Strip) -> Tensor:
+def _divergence(strip: Strip, mask: Tensor | None) -> Tensor:
     """Summed Σ (p - q)(log p - log q), for values (images, 2 C, rows, W).
 
     The gradient of the first branch is p (log p - log q - KL(p || q)) + p - q, that of the second its mirror image.
@@ -182,4 +200,4 @@ def _divergence(strip: Strip) -> Tensor:
     forward, backward = (p * ratio).sum(dim=1, keepdim=True), -(q * ratio).sum(dim=1, keepdim=True)
     first.copy_(p * (ratio - forward) + p - q)
     second.copy_(q * (-ratio - backward) + q - p)
-    return (forward + backward).sum()[None]
+    return summed_inside(strip, [forward + backward], mask)

@@ -39,6 +39,25 @@ def summed(
     return losses
 
 
+def summed_inside(strip: Strip, losses: Sequence[Tensor], mask: Tensor | None) -> Tensor:
+    """Sums of losses of a strip's pixels, (images, 1, rows, W) each → (G,).
+
+    Pixels where the mask, (N, H, W), is ``IGNORE`` do not count, and their gradients, the strip's values, become 0.
+    """
+    if mask is not None:
+        valid = (mask[strip.images, strip.rows] != IGNORE)[:, None].to(strip.values.dtype)
+        strip.values.mul_(valid)
+        losses = [loss * valid for loss in losses]
+    return torch.stack([loss.sum() for loss in losses])
+
+
+def mean_divisor(size: Sequence[int], images: int, mask: Tensor | None, total: float | None) -> Tensor | float:
+    """What a sum over pixels is divided by: ``total`` where it is given, or the number of pixels that count."""
+    if total is not None:
+        return total
+    return images * size[0] * size[1] if mask is None else (mask != IGNORE).sum().clamp(min=1)
+
+
 def side_by_side(first: ScoreMap, second: ScoreMap) -> ScoreMap:
     """Channels of two branches of one model in one map, in full precision."""
     return first._replace(values=torch.cat([full_precision(first.values), full_precision(second.values)], dim=1))

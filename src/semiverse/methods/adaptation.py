@@ -141,14 +141,14 @@ class Adaptation(Method):
         for domain, sample in batch.labeled.items():
             yield self.source_loss(sample, domain, 1 / len(batch.labeled))
         if self.discriminators is not None:
-            images = {name: batch.unlabeled[name].image for name in self.target_domains if name in batch.unlabeled}
-            total = sum(len(one) for one in images.values())
-            for domain, one in images.items():
-                yield self.target_loss(one, domain, len(one) / total)
+            samples = {name: batch.unlabeled[name] for name in self.target_domains if name in batch.unlabeled}
+            total = sum(len(one.image) for one in samples.values())
+            for domain, one in samples.items():
+                yield self.target_loss(one.image, domain, len(one.image) / total, one.padding)
 
-    def levels(self, images: Tensor, domain: str) -> dict[str, ScoreMap]:
-        """Images, (N, 3, H, W) → logits of each level, (N, C, h, w)."""
-        maps = self.model.encode(images, domain)
+    def levels(self, images: Tensor, domain: str, padding: Tensor | None = None) -> dict[str, ScoreMap]:
+        """Images, (N, 3, H, W), and their padding, (N, H, W) → logits of each level, (N, C, h, w)."""
+        maps = self.model.encode(images, domain, padding)
         logits = {MAIN: self.model.classify(self.model.network(domain).decoder(maps), domain)}
         if self.auxiliary is not None:
             logits[AUXILIARY] = ScoreMap(self.auxiliary(maps[-2]), self.model.upsampling)
@@ -156,21 +156,25 @@ class Adaptation(Method):
 
     def source_loss(self, sample: Sample, domain: str, share: float) -> Tensor:
         """L_seg of the main head + weight L_seg of the auxiliary one; ``share`` as in ``Levels``."""
-        logits = self.levels(sample.image, domain)
-        self.seen.append(Levels.cut_off(logits, sample.image, SOURCE, share))
+        logits = self.levels(sample.image, domain, sample.padding)
+        self.seen.append(Levels.cut_off(logits, sample.image, SOURCE, share, sample.padding))
         loss = self.supervised_loss(logits[MAIN], sample, domain)
         if self.auxiliary_weight:
             loss = loss + self.auxiliary_weight * self.supervised_loss(logits[AUXILIARY], sample, domain, AUXILIARY)
         return loss
 
-    def target_loss(self, images: Tensor, domain: str, share: float) -> Tensor:
-        """Weighted L_adv of the levels, for target images (N, 3, H, W) that are so much of the step's."""
-        logits = self.levels(images, domain)
-        self.seen.append(Levels.cut_off(logits, images, TARGET, share))
+    def target_loss(self, images: Tensor, domain: str, share: float, padding: Tensor | None = None) -> Tensor:
+        """Weighted L_adv of the levels, for target images (N, 3, H, W) that are so much of the step's.
+
+        Outputs of discriminators in their padding, (N, H, W), do not count.
+        """
+        logits = self.levels(images, domain, padding)
+        self.seen.append(Levels.cut_off(logits, images, TARGET, share, padding))
         loss = logits[MAIN].values.new_zeros(())
         discriminators = cast(SourceOrTarget, self.discriminators)
         for level in discriminators.networks:  # the loss of a discriminator, which does not move, on the wrong label
-            extra = discriminators.loss(discriminators.judge(level, logits[level], self.seen[-1].size), SOURCE)
+            judgement = discriminators.judge(level, logits[level], self.seen[-1].size)
+            extra = discriminators.loss(judgement, SOURCE, padding)
             self.means.add(f"{domain}/{level}_adversarial", extra)
             loss = loss + share * self.adversary_weights[level] * extra
         return loss

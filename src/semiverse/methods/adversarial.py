@@ -59,15 +59,18 @@ class Adversarial(Method):
         """Unlabelled images first, then labelled ones, each through the network by itself."""
         self.adversary.predictions = []
         for domain, sample, labeled in unlabeled_first(batch, self.model):
-            yield self.labeled_loss(sample, domain) if labeled else self.unlabeled_loss(sample.image, domain)
+            if labeled:
+                yield self.labeled_loss(sample, domain)
+            else:
+                yield self.unlabeled_loss(sample.image, domain, sample.padding)
 
     def labeled_loss(self, sample: Sample, domain: str) -> Tensor:
         """L_ce + weight L_adv of labelled images."""
-        logits = self.model.classify(self.model.features(sample.image, domain), domain)
+        logits = self.model.classify(self.model.features(sample.image, domain, sample.padding), domain)
         return self.supervised_loss(logits, sample, domain) + self.adversary.labeled_loss(logits, sample, domain)
 
-    def unlabeled_loss(self, images: Tensor, domain: str) -> Tensor:
-        """Weight L_adv + weight L_semi of unlabelled images, (N, 3, H, W)."""
-        logits = self.model.classify(self.model.features(images, domain), domain)
+    def unlabeled_loss(self, images: Tensor, domain: str, padding: Tensor | None = None) -> Tensor:
+        """Weight L_adv + weight L_semi of unlabelled images, (N, 3, H, W), without what their padding ignores."""
+        logits = self.model.classify(self.model.features(images, domain, padding), domain)
         labels = self.steps_done >= self.later(self.pseudo_from)
-        return self.adversary.unlabeled_loss(logits, images, domain, labels)
+        return self.adversary.unlabeled_loss(logits, images, domain, labels, padding)

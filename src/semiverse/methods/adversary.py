@@ -15,7 +15,7 @@ from semiverse.data import Sample
 from semiverse.distributed import mean_over_processes
 from semiverse.labels import IGNORE
 from semiverse.losses import FAKE, REAL, adversarial_loss, cross_entropy, one_hot_map, pseudo_labels
-from semiverse.methods.method import Curve, Means, Opponent, Role, labeled_pixels
+from semiverse.methods.method import Curve, Means, Opponent, Role, image_pixels, labeled_pixels
 from semiverse.methods.optimizer import AS_PUBLISHED
 from semiverse.mixture import TrainBatch
 from semiverse.models import Discriminator, SegmentationModel
@@ -63,21 +63,28 @@ class Prediction(NamedTuple):
         space: Key of the label space.
         logits: (N, C, h, w); None for a label map, which is the mask.
         size: Height and width of the images, (H, W).
-        mask: Where pixels are ignored, (N, H, W); None where there are no labels: all of them count.
+        mask: Where pixels are ignored, (N, H, W); None where there are no labels: all inside the images count.
+        padding: What lies beyond the images, (N, H, W), as in ``Sample``.
     """
 
     space: str
     logits: ScoreMap | None
     size: tuple[int, int]
     mask: Tensor | None
+    padding: Tensor | None = None
+
+    @property
+    def counted(self) -> Tensor | None:
+        """Where pixels do not count, (N, H, W) ``IGNORE``: without a label, or beyond an image; None: all do."""
+        return self.padding if self.mask is None else self.mask
 
     @property
     def pixels(self) -> Tensor:
         """Number of pixels that count, a scalar."""
-        if self.mask is None:
+        if self.counted is None:
             values = cast(ScoreMap, self.logits).values
             return torch.tensor(len(values) * self.size[0] * self.size[1], device=values.device)
-        return (self.mask != IGNORE).sum()
+        return (self.counted != IGNORE).sum()
 
 
 class LabelMapDiscriminators(nn.Module):
@@ -106,7 +113,7 @@ class LabelMapDiscriminators(nn.Module):
 
     def loss(self, judgement: ScoreMap, label: float, one: Prediction, total: Tensor) -> Tensor:
         """The part of a mean over ``total`` pixels, those of all processes, that those of a prediction have in it."""
-        loss = adversarial_loss(judgement.at(one.size), label, one.mask)
+        loss = adversarial_loss(judgement.at(one.size), label, one.counted)
         return loss * (one.pixels.double() / mean_over_processes(total.double()).clamp(min=1)).to(loss.dtype)
 
     def losses(self, predictions: list[Prediction], truth: Mapping[str, Sample], means: Means) -> Iterator[Tensor]:
@@ -128,7 +135,8 @@ class LabelMapDiscriminators(nn.Module):
             else:
                 label, sign, shown = FAKE, -1, one.logits.at(one.size).softmax(dim=1)
             judgement = self.judge(one.space, shown)
-            means.add(f"{one.space}/discriminator_right_on_{side}", (sign * judgement.values > 0).float().mean())
+            right = share_inside(sign * judgement.values > 0, judgement, one.padding)
+            means.add(f"{one.space}/discriminator_right_on_{side}", right)
             loss = self.loss(judgement, label, one, totals[f"{one.space}/{side}"])
             parts.append((f"{one.space}/discriminator_on_{side}", loss.detach()))
             yield 0.5 * loss
@@ -173,36 +181,46 @@ class LabelMapAdversary(nn.Module):
         """Weight L_adv of a prediction for labelled images; ignored pixels do not count."""
         if self.discriminators is None:
             return logits.values.new_zeros(())
-        prediction = self._remember(logits, sample.image, domain, sample.mask)
+        prediction = self._remember(logits, sample.image, domain, sample.padding, sample.mask)
         if not self.labeled:
             return logits.values.new_zeros(())
         _, loss = self._deceive(prediction, logits)
         self.means.add(f"{domain}/labeled_adversarial", loss)
         return self.labeled * loss
 
-    def unlabeled_loss(self, logits: ScoreMap, images: Tensor, domain: str, label: bool) -> Tensor:
-        """Weight L_adv of a prediction for unlabelled images (N, 3, H, W), and weight L_semi if they are to label."""
+    def unlabeled_loss(
+        self, logits: ScoreMap, images: Tensor, domain: str, label: bool, padding: Tensor | None = None
+    ) -> Tensor:
+        """Weight L_adv of a prediction for unlabelled images (N, 3, H, W), and weight L_semi if they are to label.
+
+        What is ``IGNORE`` in their padding, (N, H, W), does not count, and becomes no label.
+        """
         if self.discriminators is None:
             return logits.values.new_zeros(())
-        prediction = self._remember(logits, images, domain)
+        prediction = self._remember(logits, images, domain, padding)
         judgement, adversarial = self._deceive(prediction, logits)
         self.means.add(f"{domain}/unlabeled_adversarial", adversarial)
         loss = self.unlabeled * adversarial
         if not (self.pseudo and label):
             return loss
         labels = pseudo_labels(logits, judgement, prediction.size, self.threshold)
+        if padding is not None:
+            labels.masked_fill_(padding == IGNORE, IGNORE)
         classes = self.label_spaces[domain].classes
-        trusted = torch.bincount(labels.flatten(), minlength=IGNORE + 1)[: len(classes)] / labels.numel()
+        trusted = torch.bincount(labels.flatten(), minlength=IGNORE + 1)[: len(classes)] / image_pixels(images, padding)
         for title, share in zip(classes, trusted, strict=True):
             self.means.add(f"{domain}/pseudo_labels/{title}", share)
         semi = cross_entropy(logits, labels, total=labeled_pixels(labels))
         self.means.add(f"{domain}/pseudo_label", semi)
         return loss + self.pseudo * semi
 
-    def _remember(self, logits: ScoreMap, images: Tensor, domain: str, mask: Tensor | None = None) -> Prediction:
+    def _remember(
+        self, logits: ScoreMap, images: Tensor, domain: str, padding: Tensor | None, mask: Tensor | None = None
+    ) -> Prediction:
         """Keep a prediction for the discriminators' half of the step."""
         space = cast(LabelMapDiscriminators, self.discriminators).space_of[domain]
-        self.predictions.append(Prediction(space, logits.detach(), (images.shape[-2], images.shape[-1]), mask))
+        size = (images.shape[-2], images.shape[-1])
+        self.predictions.append(Prediction(space, logits.detach(), size, mask, padding))
         return self.predictions[-1]
 
     def _deceive(self, prediction: Prediction, logits: ScoreMap) -> tuple[ScoreMap, Tensor]:
@@ -248,6 +266,13 @@ def refuse_none_class(model: SegmentationModel) -> None:
         )
 
 
+def share_inside(right: Tensor, judgement: ScoreMap, padding: Tensor | None) -> Tensor:
+    """The share of a discriminator's outputs, (N, 1, h, w), that are right; those in the padding do not count."""
+    inside = torch.ones_like(right[:, 0]) if padding is None else judgement.at_cells(padding) != IGNORE
+    count = mean_over_processes(inside.sum().double()).clamp(min=1)
+    return (right[:, 0] & inside).sum().float() / count.float()
+
+
 SOURCE, TARGET = 0.0, 1.0
 """What a discriminator says of predictions for images of the source, and of the target."""
 
@@ -260,18 +285,22 @@ class Levels(NamedTuple):
         size: Height and width of the images, (H, W).
         side: ``SOURCE`` or ``TARGET``.
         share: Of the images of that side in the step, in (0, 1].
+        padding: What lies beyond the images, (N, H, W), as in ``Sample``.
     """
 
     logits: dict[str, ScoreMap]
     size: tuple[int, int]
     side: float
     share: float
+    padding: Tensor | None
 
     @classmethod
-    def cut_off(cls, logits: Mapping[str, ScoreMap], images: Tensor, side: float, share: float) -> Self:
+    def cut_off(
+        cls, logits: Mapping[str, ScoreMap], images: Tensor, side: float, share: float, padding: Tensor | None
+    ) -> Self:
         """Predictions for images, (N, 3, H, W), without the gradient that they carry."""
         size = (images.shape[-2], images.shape[-1])
-        return cls({level: one.detach() for level, one in logits.items()}, size, side, share)
+        return cls({level: one.detach() for level, one in logits.items()}, size, side, share, padding)
 
 
 class SourceOrTarget(nn.Module):
@@ -293,9 +322,17 @@ class SourceOrTarget(nn.Module):
         network = cast(Discriminator, self.networks[level])
         return cast(Tensor, network(logits.at(size).softmax(dim=1).to(network.classifier.weight.dtype)))
 
-    def loss(self, judgement: Tensor, side: float) -> Tensor:
-        """How far a judgement is from ``SOURCE`` or ``TARGET``: the mean over (N, 1, h, w), without upsampling."""
-        return adversarial_loss(judgement, side, least_squares=self.least_squares)
+    def loss(self, judgement: Tensor, side: float, padding: Tensor | None = None) -> Tensor:
+        """How far a judgement is from ``SOURCE`` or ``TARGET``: the mean over (N, 1, h, w), without upsampling.
+
+        Outputs of which the pixel in the middle lies in the padding, (N, H, W), do not count. Of several processes each
+        has its part of the mean over all.
+        """
+        mask = None if padding is None else ScoreMap(judgement).at_cells(padding)
+        count = torch.tensor(judgement.numel(), device=judgement.device) if mask is None else (mask != IGNORE).sum()
+        part = count.double() / mean_over_processes(count.double()).clamp(min=1)
+        loss = adversarial_loss(judgement, side, mask, self.least_squares)
+        return loss * part.to(loss.dtype)
 
     def losses(self, seen: Iterable[Levels], means: Means) -> Iterator[Tensor]:
         """L_D of each level: one half for the source, one half for the target.
@@ -309,8 +346,9 @@ class SourceOrTarget(nn.Module):
             title = "source" if one.side == SOURCE else "target"
             for level in self.networks:
                 judgement = self.judge(level, one.logits[level], one.size)
-                loss = self.loss(judgement, one.side)
+                loss = self.loss(judgement, one.side, one.padding)
                 means.add(f"{level}/discriminator_on_{title}", loss)
-                right = ((judgement > border) == (one.side == TARGET)).float().mean()
-                means.add(f"{level}/discriminator_right_on_{title}", right)
+                right = (judgement > border) == (one.side == TARGET)
+                share = share_inside(right, ScoreMap(judgement), one.padding)
+                means.add(f"{level}/discriminator_right_on_{title}", share)
                 yield 0.5 * one.share * loss

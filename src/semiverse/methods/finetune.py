@@ -44,6 +44,6 @@ class Finetune(Method):
     def terms(self, batch: TrainBatch) -> Iterator[Tensor]:
         """Cross entropy of each domain (Eq. 1)."""
         for domain, sample in batch.labeled.items():
-            features = self.model.features(sample.image, domain)
+            features = self.model.features(sample.image, domain, sample.padding)
             logits = self.model.classify(features.detach() if self.head_only else features, domain)
             yield self.supervised_loss(logits, sample, domain)

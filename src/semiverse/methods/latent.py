@@ -23,7 +23,7 @@ from semiverse.methods.adversary import (
     unlabeled_first,
 )
 from semiverse.methods.class_groups import group_tables, grouped
-from semiverse.methods.method import Curve, Method, Opponent, Role, labeled_pixels
+from semiverse.methods.method import Curve, Method, Opponent, Role, image_pixels, labeled_pixels
 from semiverse.mixture import DomainMixture, Draws, TrainBatch
 from semiverse.models import SegmentationModel
 from semiverse.upsampling import ScoreMap
@@ -132,11 +132,14 @@ class Latent(Method):
         """Unlabelled images first, then labelled ones, each through the network by itself."""
         self.adversary.predictions = []
         for domain, sample, labeled in unlabeled_first(batch, self.model):
-            yield self.labeled_loss(sample, domain) if labeled else self.unlabeled_loss(sample.image, domain)
+            if labeled:
+                yield self.labeled_loss(sample, domain)
+            else:
+                yield self.unlabeled_loss(sample.image, domain, sample.padding)
 
     def labeled_loss(self, sample: Sample, domain: str) -> Tensor:
         """L_labeled of Eq. 6; what occurs together is noted."""
-        features, space = self.model.features(sample.image, domain), self.model.space_key(domain)
+        features, space = self.model.features(sample.image, domain, sample.padding), self.model.space_key(domain)
         logits, latent = self.model.classify(features, domain), self.latent_branch.logits(features, space)
         loss = self.supervised_loss(logits, sample, domain)
         loss = loss + self.adversary.labeled_loss(logits, sample, domain)
@@ -157,26 +160,28 @@ class Latent(Method):
         self.means.add(f"{domain}/latent", loss)
         return loss
 
-    def unlabeled_loss(self, images: Tensor, domain: str) -> Tensor:
-        """L_unlabeled of Eq. 11 for images (N, 3, H, W)."""
-        features, space = self.model.features(images, domain), self.model.space_key(domain)
+    def unlabeled_loss(self, images: Tensor, domain: str, padding: Tensor | None = None) -> Tensor:
+        """L_unlabeled of Eq. 11 for images (N, 3, H, W); what is ``IGNORE`` in their padding does not count."""
+        features, space = self.model.features(images, domain, padding), self.model.space_key(domain)
         logits, latent = self.model.classify(features, domain), self.latent_branch.logits(features, space)
         labels = self.steps_done >= self.later(self.pseudo_from)
-        loss = self.adversary.unlabeled_loss(logits, images, domain, labels)
+        loss = self.adversary.unlabeled_loss(logits, images, domain, labels, padding)
         if self.branch == "twin":
-            loss = loss + self.adversary.unlabeled_loss(latent, images, domain, labels)
+            loss = loss + self.adversary.unlabeled_loss(latent, images, domain, labels, padding)
         if self.consistency_weight and self.steps_done >= self.later(self.consistency_from):
-            loss = loss + self.consistency_weight * self.consistency_loss(logits, latent, images, domain)
+            loss = loss + self.consistency_weight * self.consistency_loss(logits, latent, images, domain, padding)
         return loss
 
-    def consistency_loss(self, logits: ScoreMap, latent: ScoreMap, images: Tensor, domain: str) -> Tensor:
+    def consistency_loss(
+        self, logits: ScoreMap, latent: ScoreMap, images: Tensor, domain: str, padding: Tensor | None = None
+    ) -> Tensor:
         """L_cons, the cross entropy of the latent classes that the classes imply with the latent ones (Eq. 10)."""
-        size = (images.shape[-2], images.shape[-1])
+        size, total = (images.shape[-2], images.shape[-1]), image_pixels(images, padding)
         if self.branch == "twin":
-            loss = symmetric_divergence(logits, latent, size)
+            loss = symmetric_divergence(logits, latent, size, padding, total)
         else:
             given = self.latent_branch.latent_given_class(self.model.space_key(domain))
-            loss = consistency(logits, latent, given, size, self.gradient)
+            loss = consistency(logits, latent, given, size, self.gradient, padding, total)
         self.means.add(f"{domain}/consistency", loss)
         return loss
 

@@ -225,6 +225,11 @@ def labeled_pixels(mask: Tensor, weights: Tensor | None = None) -> float:
     return mean if mean > 0 else 1.0
 
 
+def image_pixels(images: Tensor, padding: Tensor | None) -> float:
+    """Pixels of a batch of images, (N, 3, H, W), without their padding, as ``labeled_pixels`` counts labelled ones."""
+    return labeled_pixels(torch.zeros_like(images[:, 0]) if padding is None else padding)
+
+
 def ramp(progress: float, begin: float, end: float) -> float:
     """Factor that is 0 until ``begin``, rises linearly and is 1 from ``end`` on; all three are shares of a run."""
     if progress < begin:

@@ -18,5 +18,5 @@ class Supervised(Method):
     def terms(self, batch: TrainBatch) -> Iterator[Tensor]:
         """Cross entropy of each domain (Eq. 1)."""
         for domain, sample in batch.labeled.items():
-            logits = self.model.classify(self.model.features(sample.image, domain), domain)
+            logits = self.model.classify(self.model.features(sample.image, domain, sample.padding), domain)
             yield self.supervised_loss(logits, sample, domain)

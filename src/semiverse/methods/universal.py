@@ -1,6 +1,7 @@
 """Universal semi-supervised semantic segmentation (Kalluri et al., ICCV 2019, arXiv:1811.10323)."""
 
 from collections.abc import Callable, Iterator, Mapping
+from itertools import repeat
 from typing import ClassVar
 
 import torch
@@ -10,8 +11,9 @@ from semiverse.data import Sample
 from semiverse.distributed import process_count
 from semiverse.embeddings.estimate import ClassMeans
 from semiverse.embeddings.sources import FeatureRows, Given, RowSource
+from semiverse.labels import IGNORE
 from semiverse.losses import assignment_entropy, cross_entropy, entropy
-from semiverse.methods.method import Curve, Method, Role, labeled_pixels, ramp
+from semiverse.methods.method import Curve, Method, Role, image_pixels, labeled_pixels, ramp
 from semiverse.mixture import Draws, TrainBatch
 from semiverse.models import SegmentationModel
 
@@ -113,15 +115,16 @@ class Universal(Method):
             if domain in batch.labeled:
                 yield self.labeled_loss(batch.labeled[domain], domain)
             if domain in batch.unlabeled:
-                images = batch.unlabeled[domain].image
-                batches = torch.split(images, self.data.batch_size // process_count())
+                sample, share = batch.unlabeled[domain], self.data.batch_size // process_count()
+                batches = torch.split(sample.image, share)
+                paddings = repeat(None) if sample.padding is None else torch.split(sample.padding, share)
                 weight = ramp(self.progress, *self.warmup) / len(batches)
-                for part in batches:
-                    yield weight * self.entropy_loss(part, domain)
+                for images, padding in zip(batches, paddings, strict=False):
+                    yield weight * self.entropy_loss(images, domain, padding)
 
     def labeled_loss(self, sample: Sample, domain: str) -> Tensor:
         """Supervised term and anchor of one labelled batch."""
-        features = self.model.features(sample.image, domain)
+        features = self.model.features(sample.image, domain, sample.padding)
         loss = self.supervised_loss(self.model.classify(features, domain), sample, domain)
         if self.anchor:
             loss = loss + self.anchor * self.anchor_loss(features, sample, domain)
@@ -138,26 +141,31 @@ class Universal(Method):
         self.means.add(f"{domain}/anchor", loss)
         return loss
 
-    def entropy_loss(self, images: Tensor, domain: str) -> Tensor:
+    def entropy_loss(self, images: Tensor, domain: str, padding: Tensor | None = None) -> Tensor:
         """Entropies alpha H(v_ij) + beta H(v_ii) of unlabelled images, (N, 3, H, W), of domain i (Eqs. 3 and 4).
 
+        What is ``IGNORE`` in their padding, (N, H, W), does not count.
         With more than two label spaces the cross-domain entropies are averaged, so that two give the paper's sum.
         """
         own = self.model.space_key(domain)
         others = [space for space in self.label_embeddings.spaces if space != own]
-        features = self.model.features(images, domain)
+        features = self.model.features(images, domain, padding)
         scores = self.label_embeddings.scores(features, [own, *others])  # (N, R, h, w), Eq. 2
         groups = [len(self.label_embeddings.row_classes(space)) for space in (own, *others)]
-        within, *across = entropy(scores, (images.shape[-2], images.shape[-1]), groups)
+        size, total = (images.shape[-2], images.shape[-1]), image_pixels(images, padding)
+        within, *across = entropy(scores, size, groups, padding, total)
         self.means.add(f"{domain}/entropy_within", within)
         loss: Tensor = self.beta * within
         if across:
             cross = torch.stack(across).mean()
             self.means.add(f"{domain}/entropy_across", cross)
             loss = loss + self.alpha * cross
-        assigned = assignment_entropy(scores, groups).mean()
+        assigned = assignment_entropy(scores, groups, padding).mean()
         self.means.add(f"{domain}/entropy_of_assignment", assigned)
-        self.means.add(f"{domain}/largest_score", scores.values.abs().amax())
+        sizes = scores.values.detach().abs()
+        if padding is not None:
+            sizes = sizes * (scores.at_cells(padding) != IGNORE)[:, None]
+        self.means.add(f"{domain}/largest_score", sizes.amax())
         return loss - self.diversity * assigned
 
     def after_step(self) -> None:

@@ -20,7 +20,8 @@ class TrainBatch(NamedTuple):
     Args:
         labeled: Labelled images.
         unlabeled: Images whose masks nobody looks at.
-        ground_truth: Labelled images drawn once more, for whoever compares predictions with true label maps.
+        ground_truth: Labelled images drawn once more, for whoever compares predictions with true label maps; scaled
+            until the crop fits, so that they hold no padding.
         views: Further views of the unlabelled images: the same pixels in other colours.
     """
 
@@ -177,8 +178,12 @@ def collate(samples: Sequence[Sample]) -> Sample:
             f"images of one batch have the sizes (height, width) {sorted(sizes)}; expected one size: set data.crop, or "
             "resolution.size of the domain"
         )
-    images, masks, names = zip(*samples, strict=True)
-    return Sample(torch.stack(images), torch.stack(masks), list(names))  # type: ignore[arg-type]
+    images, masks, names, paddings = zip(*samples, strict=True)
+    padding = None
+    if any(one is not None for one in paddings):
+        pairs = zip(paddings, masks, strict=True)
+        padding = torch.stack([torch.zeros_like(mask) if one is None else one for one, mask in pairs])
+    return Sample(torch.stack(images), torch.stack(masks), list(names), padding)  # type: ignore[arg-type]
 
 
 def loading_processes(processes: int) -> int:

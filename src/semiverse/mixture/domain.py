@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from semiverse import data
 from semiverse.files import find_folder
@@ -26,6 +26,8 @@ class Domain:
         train: The training split: one of the dataset's, or a list file (.txt).
         val: The validation split, likewise.
         resolution: The size at which the network sees the images.
+        crop: (height, width) of its training views, or ``whole``: whole images, which must then be of one size; None:
+            ``data.crop``.
         labeled_list: List file of the images that keep their masks, instead of a drawn budget.
         cover_classes: Prefer images with classes not labelled yet, so that few labels miss few classes.
         groups: Regular expression that finds the group of an image in its id, such as ``^[^_]+`` for the drive that
@@ -48,6 +50,7 @@ class Domain:
     train: str = "train"
     val: str = "val"
     resolution: Resolution = field(default_factory=Resolution)
+    crop: tuple[int, int] | Literal["whole"] | None = None
     labeled_list: Path | None = None
     cover_classes: bool = True
     groups: str | None = None
@@ -76,6 +79,10 @@ class Domain:
     def resolution_left(self) -> Resolution:
         """The working size, as seen from what ``reader`` gives."""
         return Resolution() if self.cache else self.resolution
+
+    def crop_or(self, common: tuple[int, int] | None) -> tuple[int, int] | None:
+        """(height, width) of its training views where others have the given one; None: whole images."""
+        return common if self.crop is None else None if self.crop == "whole" else self.crop
 
     def fill_cache(self, records: Sequence[data.Record], title: str) -> None:
         """Keep these records, if the domain has a cache; ``title`` says in messages what they are."""

@@ -27,7 +27,8 @@ class DomainMixture:
     Args:
         domains: Domains by name; a name has no dots.
         batch_size: Images of each domain in a batch, labelled and unlabelled alike, over all processes together.
-        crop: (height, width) of a training view; None: whole images, which must then be of one size.
+        crop: (height, width) of a training view, unless its domain has another; None: whole images, which must then be
+            of one size.
         augmentation: Random changes of training views.
         unlabeled_batches: Unlabelled batches of a domain in each step; None: as many as it takes to see all its
             unlabelled images about once an epoch.
@@ -64,7 +65,8 @@ class DomainMixture:
                 raise ValueError(f"{option} is {value}; expected at least {minimum}: raise data.{option}")
         self.batch_size, self.crop, self.augmentation = batch_size, crop, augmentation
         self.unlabeled_batches, self.workers = unlabeled_batches, workers
-        self._views = {name: CropTransform(one.resolution_left, crop, augmentation) for name, one in domains.items()}
+        for domain in domains.values():
+            self._view(domain)  # refuses what does not go together
 
     @property
     def label_spaces(self) -> dict[str, LabelSpace]:
@@ -187,7 +189,7 @@ class DomainMixture:
             range(rank, self.batch_size, processes),
             self._plan({name: len(stream) for name, stream in unlabeled.items()}, draws.in_turn),
             draws,
-            self._streams("ground truth", self.labeled) if draws.ground_truth else {},
+            self._streams("ground truth", self.labeled, within=True) if draws.ground_truth else {},
         )
         return DataLoader(
             steps,
@@ -198,15 +200,20 @@ class DomainMixture:
             pin_memory=torch.cuda.is_available(),
         )
 
-    def _streams(self, kind: str, chosen: Mapping[str, list[Record]]) -> dict[str, Stream]:
-        """Training views of the records of each domain that has any."""
+    def _view(self, domain: Domain, within: bool = False) -> CropTransform:
+        """How training views of a domain are drawn; ``within`` as in ``CropTransform``."""
+        return CropTransform(domain.resolution_left, domain.crop_or(self.crop), self.augmentation, within)
+
+    def _streams(self, kind: str, chosen: Mapping[str, list[Record]], within: bool = False) -> dict[str, Stream]:
+        """Training views of the records of each domain that has any; ``within`` as in ``CropTransform``."""
+        streams = {}
         for name, records in chosen.items():
-            self.domains[name].fill_cache(records, f"{name}, {kind}")
-        return {
-            name: Stream(Split(self.domains[name].reader, records, self._views[name]), self.seed, f"{kind} {name}")
-            for name, records in chosen.items()
-            if records
-        }
+            domain = self.domains[name]
+            domain.fill_cache(records, f"{name}, {kind}")
+            if records:
+                split = Split(domain.reader, records, self._view(domain, within))
+                streams[name] = Stream(split, self.seed, f"{kind} {name}")
+        return streams
 
     def _plan(self, images: Mapping[str, int], in_turn: bool) -> batches.Plan:
         """Which unlabelled batches a step has, of domains with so many images."""
@@ -238,4 +245,5 @@ class DomainMixture:
         for (name, domain), split in zip(self.domains.items(), splits, strict=True):
             domain.fill_cache(split.records, f"{name}, validation")
         shares = [Subset(split, range(rank, len(split), processes)) for split in splits]
-        return [DataLoader(share, batch_size=1, num_workers=0 if self.workers == 0 else 1) for share in shares]
+        workers = 0 if self.workers == 0 else 1
+        return [DataLoader(share, batch_size=1, num_workers=workers, collate_fn=batches.collate) for share in shares]

@@ -42,12 +42,15 @@ InputName = Literal["encoder", "rgb_imagenet", "bgr_caffe", "rgb_caffe"]
 CONVENTIONS = {"rgb_imagenet": RGB_IMAGENET, "bgr_caffe": BGR_CAFFE, "rgb_caffe": RGB_CAFFE}
 
 
-BEFORE = {"head_deviation": None, "decoder_norm": False}
-"""What models of version 0.1 were like without saying so."""
+PaddingColor = Literal["mean", "black"]
 Statistics = Literal["per_domain", "shared"]
 DecoderName = Literal["linear", "aspp", "mlp", "fpn", "aspp_sum"]
 Stride = Literal[8, 16, 32]
 Branches = Literal[2, 4]
+
+
+AS_BEFORE = {"padding": "black", "head_deviation": None, "decoder_norm": False}
+"""What models of version 0.1 were like without saying so, where it is not today's default."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,8 @@ class ModelConfig:
             "rgb_imagenet": normalised by the mean and deviation of ImageNet, as torchvision's weights for
             deeplab_resnet101; "bgr_caffe": blue first, 0..255 minus a mean, as the other files for it;
             "rgb_caffe": the same with red first, as the models released with AdvSemiSeg.
+        padding: What lies beyond an image in a training view: "mean", the mean of the convention, so that the network
+            sees zeros, as in the public code of AdvSemiSeg; "black", as version 0.1 has it.
         aspp_branches: How many of the four convolutions of an "aspp_sum" head count; 2 as in the public code of
             AdvSemiSeg and AdaptSegNet, and for scores of their weights.
         none_class: Give every head a further channel that is never a target, as that code does; pixels for which it is
@@ -98,6 +103,7 @@ class ModelConfig:
     separate: bool = False
     normalize_images: bool = True
     input: InputName = "encoder"
+    padding: PaddingColor = "mean"
     aspp_branches: Branches = 4
     none_class: bool = False
     head_deviation: float | None = 0.01
@@ -137,7 +143,7 @@ class ModelConfig:
 
     @classmethod
     def from_values(cls, values: Mapping[str, Any]) -> Self:
-        """A configuration from the plain values that were saved; what an older version did not save has its default.
+        """A configuration from the plain values that were saved; what an older version did not save is as it was then.
 
         Raises:
             ValueError: If entries are unknown.
@@ -149,7 +155,7 @@ class ModelConfig:
                 f"a saved configuration has the entries {', '.join(unknown)}; known are {', '.join(sorted(names))}: "
                 "use the version of this library that saved the model"
             )
-        return cls(**(BEFORE | dict(values)))
+        return cls(**(AS_BEFORE | dict(values)))
 
 
 def check_domains(label_spaces: Mapping[str, LabelSpace], resolutions: Mapping[str, Resolution]) -> None:

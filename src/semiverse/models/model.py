@@ -10,7 +10,7 @@ from typing import Self, cast
 import torch
 from torch import Tensor, nn
 
-from semiverse.labels import LabelSpace
+from semiverse.labels import IGNORE, LabelSpace
 from semiverse.models.batch_norm import select_group
 from semiverse.models.config import Convention, ModelConfig, check_domains
 from semiverse.models.deeplab import SummedAspp, load_head
@@ -133,15 +133,18 @@ class SegmentationModel(nn.Module):
         own = self.config.batch_norm == "per_domain" and not self.config.separate
         return list(self.label_spaces).index(domain) if own else 0
 
-    def encode(self, images: Tensor, domain: str) -> list[Tensor]:
-        """Images, (N, 3, H, W), uint8 in 0..255 or floating point in [0, 1] → one map a level, (N, D_i, h_i, w_i)."""
+    def encode(self, images: Tensor, domain: str, padding: Tensor | None = None) -> list[Tensor]:
+        """Images, (N, 3, H, W), uint8 in 0..255 or floating point in [0, 1] → one map a level, (N, D_i, h_i, w_i).
+
+        Where ``padding``, (N, H, W), is ``IGNORE``, beyond an image, the network sees the colour of ``config.padding``.
+        """
         network = self.network(domain)
         select_group(network, self.group(domain))
-        return cast(list[Tensor], network.encoder(self._normalized(images)))
+        return cast(list[Tensor], network.encoder(self.normalized(images, padding)))
 
-    def features(self, images: Tensor, domain: str) -> Tensor:
-        """Images, (N, 3, H, W), uint8 in 0..255 or floating point in [0, 1] → decoded features, (N, D, h, w)."""
-        return cast(Tensor, self.network(domain).decoder(self.encode(images, domain)))
+    def features(self, images: Tensor, domain: str, padding: Tensor | None = None) -> Tensor:
+        """Images, (N, 3, H, W), as in ``encode``, and their padding → decoded features, (N, D, h, w)."""
+        return cast(Tensor, self.network(domain).decoder(self.encode(images, domain, padding)))
 
     def classify(self, features: Tensor, domain: str) -> ScoreMap:
         """Features, (N, D, h, w) → logits of the domain's classes (and of a none class), (N, C, h, w)."""
@@ -231,7 +234,10 @@ class SegmentationModel(nn.Module):
                 taken = load_weights(head, folder / WEIGHTS, part=f"heads.{same}.", required=None)
                 log.info("head of %s: %s", name, taken)
 
-    def _normalized(self, images: Tensor) -> Tensor:
+    def normalized(self, images: Tensor, padding: Tensor | None = None) -> Tensor:
+        """Images, (N, 3, H, W), as in ``encode``, and their padding → what the network sees of them."""
         scale = 255.0 if images.dtype == torch.uint8 else 1.0
         normalized = (images.to(self.mean.dtype) - scale * self.mean) / (scale * self.std)
+        if padding is not None and self.config.padding == "mean":
+            normalized = normalized.masked_fill_((padding == IGNORE)[:, None], 0.0)
         return normalized.flip(1) if self.convention.bgr else normalized

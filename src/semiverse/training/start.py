@@ -47,15 +47,16 @@ def refuse_mixed_sizes(data: DomainMixture) -> None:
     Raises:
         ValueError: If training images of a domain are not, and nothing cuts them.
     """
-    if data.crop is not None or data.batch_size == 1:
-        return
     for name, domain in data.domains.items():
+        if domain.crop_or(data.crop) is not None or data.batch_size == 1:
+            continue
         known = [content.size for content in data.contents(name, domain.train) if content.size is not None]
         sizes = sorted({domain.resolution.of(*size) for size in known})
         if len(sizes) > 1:
+            option = "data.crop" if domain.crop is None else f"data.domains.{name}.crop"
             raise ValueError(
                 f"domain {name}: training images have {len(sizes)} sizes (height, width), such as {sizes[0]} and "
-                f"{sizes[-1]}; expected one, as whole images form a batch: set data.crop, or "
+                f"{sizes[-1]}; expected one, as whole images form a batch: set {option}, or "
                 f"data.domains.{name}.resolution.size"
             )
 
