@@ -57,7 +57,7 @@ def test_encoder_has_the_weights_and_the_convention_unless_told_otherwise(caplog
     ],
 )
 def test_weights_are_taken_wherever_they_can_be_had(options, pretrained):
-    assert ModelConfig(**options).pretrained is pretrained
+    assert ModelConfig(**options).starts_pretrained is pretrained
 
 
 def test_file_of_another_content_is_refused(monkeypatch):
@@ -81,3 +81,10 @@ def test_hub_that_cannot_be_reached_is_told_with_what_helps(monkeypatch):
     monkeypatch.setattr(timm, "create_model", offline)
     with pytest.raises(ValueError, match=r"hub \(no route to host\); expected .* model.pretrained: false"):
         build_encoder("resnet18", 32, pretrained=True)
+
+
+def test_command_line_that_names_only_the_encoder_gets_its_weights(capsys):
+    words = ["train", "--data.domains", "{a: {dataset: SyntheticStreets}}", "--model.encoder", LITE0, "--out", "run"]
+    assert main([*words, "--model.output_stride", "32", "--print_config"]) == 0
+    found = ModelConfig(**load_yaml(capsys.readouterr().out)["model"])
+    assert found.starts_pretrained

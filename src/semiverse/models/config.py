@@ -112,9 +112,6 @@ class ModelConfig:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "weights", None if self.weights is None else Path(self.weights))
-        if self.pretrained is None:
-            own = self.encoder.startswith(("drn_", "deeplab_"))
-            object.__setattr__(self, "pretrained", self.weights is None and not own)
         for field in fields(self):
             value, choices = getattr(self, field.name), get_args(field.type)
             if get_origin(field.type) is Literal and value not in choices:
@@ -131,6 +128,13 @@ class ModelConfig:
                 f"model has aspp_branches {self.aspp_branches} and decoder {self.decoder!r}, which has none; expected "
                 "decoder aspp_sum: use it or leave out the branches"
             )
+
+    @property
+    def starts_pretrained(self) -> bool:
+        """Whether the encoder starts from published weights that need no file."""
+        if self.pretrained is None:
+            return self.weights is None and not self.encoder.startswith(("drn_", "deeplab_"))
+        return self.pretrained
 
     @property
     def align_corners(self) -> bool:
