@@ -71,7 +71,7 @@ def test_values_are_those_of_the_predictions(domain, via, run):
     classes = len(spaces[domain])
     mious, boundary, widths = {}, 0, []
     gaps, seen_as = np.zeros(15), np.zeros((classes, len(spaces[other])), dtype=int)
-    for image, mask, name in samples_of(run, domain):
+    for image, mask, name, _ in samples_of(run, domain):
         said = predictor(image, domain)
         mious[name] = mean(plain_iou(said.mask, mask, classes))
         widths.append(boundary_width(*mask.shape))
@@ -116,7 +116,7 @@ def test_centroids_are_compared_between_domains_both_ways(run):
     means = {}
     for name, space in model.label_spaces.items():
         sums, pixels = torch.zeros(len(space), model.feature_channels), torch.zeros(len(space))
-        for image, mask, _ in samples_of(run, name):
+        for image, mask, *_ in samples_of(run, name):
             with torch.no_grad():
                 features = F.interpolate(model.features(image[None], name), mask.shape, mode="bilinear")[0]
             for c in range(len(space)):
@@ -142,7 +142,7 @@ def test_features_file_needs_no_pickles_and_holds_features_of_the_images(run):
     assert set(domains) == {"streets", "rooms"}
     for name, space in model.label_spaces.items():
         there = {}
-        for image, mask, _ in samples_of(run, name):
+        for image, mask, *_ in samples_of(run, name):
             with torch.no_grad():
                 cells = model.features(image[None], name)
             labels = F.interpolate(mask[None, None], cells.shape[-2:], mode="nearest-exact").flatten()

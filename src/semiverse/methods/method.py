@@ -133,7 +133,8 @@ class Method(nn.Module):
     def terms(self, batch: TrainBatch) -> Iterator[Tensor]:
         """Losses of one step, whose sum is minimised.
 
-        Each is back-propagated as soon as it is yielded, so that only one term's graph is alive at a time.
+        Each is back-propagated as soon as it is yielded, so that only one term's graph is alive at a time. The padding
+        of a sample goes with its images: to the model, and as ``mask`` to losses on images without labels.
         """
 
     def opponents(self) -> Sequence[Opponent]:
