@@ -6,6 +6,8 @@ import pytest
 import torch
 from skimage import data as photographs
 
+from semiverse.cli.main import main
+from semiverse.configuration import load_yaml
 from semiverse.models import ModelConfig, packaged
 from semiverse.models.encoder import build_encoder
 from semiverse.models.packaged import PACKAGES, load_packaged, packaged_file
