@@ -148,8 +148,9 @@ def test_what_is_somebody_elses_or_of_today_is_left_alone(values):
 @pytest.mark.parametrize(("crop", "color"), [(None, "mean"), ([32, 32], "black")])
 def test_a_run_that_wrote_no_colour_of_padding_had_black_where_it_had_any(crop, color):
     old = {"data": {"domains": {"a": {"labeled": 4}}, "crop": crop}, "model": {"width": 1.0}}
-    new = {"data": {"domains": {"a": {"labeled": 4, "crop": None}}, "crop": crop}}
-    assert modernized(old, silent=True) == new | {"model": {"width": 1.0, "padding": color}}
+    new = modernized(old, silent=True)
+    assert new["data"] == {"domains": {"a": {"labeled": 4, "crop": None}}, "crop": crop, "balance": None}
+    assert new["model"] == {"width": 1.0, "padding": color, "head_deviation": None, "decoder_norm": False}
     assert modernized(old) is old  # of a file that somebody writes, the defaults are today's
     of_today = old | {"model": {"padding": "mean"}}
     assert modernized(of_today, silent=True) is of_today

@@ -23,6 +23,11 @@ def process_count() -> int:
     return torch.distributed.get_world_size() if torch.distributed.is_initialized() else 1
 
 
+def process_rank() -> int:
+    """Number of this process among those that train together, from 0."""
+    return torch.distributed.get_rank() if torch.distributed.is_initialized() else 0
+
+
 def mean_over_processes(value: Tensor) -> Tensor:
     """The mean of a value that every process has, of any shape; the same for all of them, without gradient."""
     if process_count() == 1:

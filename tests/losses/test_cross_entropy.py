@@ -154,3 +154,23 @@ def test_cross_entropy_under_autocast_is_formed_in_single_precision():
 def test_an_extra_class_never_lowers_the_cross_entropy():
     scores, mask = random(2, 5, 3, 4), random_mask(4, (2, 24, 32))
     assert cross_entropy(ScoreMap(scores), mask) >= cross_entropy(ScoreMap(scores[:, :4]), mask)
+
+
+def test_weights_of_classes_are_those_of_torch_and_reach_the_gradient():
+    scores, mask = (2 * random(2, 5, 3, 4)).requires_grad_(), random_mask(5, (2, 11, 9))
+    weights = torch.tensor([0.25, 1.0, 4.0, 0.5, 2.0])
+    loss = cross_entropy(ScoreMap(scores, Upsampling()), mask, weights=weights)
+    (gradient,) = torch.autograd.grad(loss, scores)
+    values = upsampled(scores, (11, 9))
+    expected = F.cross_entropy(values, mask.long(), weights.to(values), ignore_index=IGNORE)
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-12)
+    torch.testing.assert_close(gradient, torch.autograd.grad(expected, scores)[0], rtol=1e-9, atol=1e-12)
+
+
+def test_weights_of_one_are_none_and_a_class_of_several_rows_has_one():
+    scores, mask, classes = 2 * random(2, 7, 3, 4), random_mask(3, (2, 11, 9)), torch.tensor([2, 0, 0, 1, 2, 2, 1])
+    plain = cross_entropy(ScoreMap(scores, Upsampling()), mask, classes)
+    assert cross_entropy(ScoreMap(scores, Upsampling()), mask, classes, weights=torch.ones(3)).item() == plain.item()
+    only = cross_entropy(ScoreMap(scores, Upsampling()), mask, classes, weights=torch.tensor([0.0, 3.0, 0.0]))
+    of_one = torch.where(mask == 1, mask, IGNORE)
+    assert only.item() == pytest.approx(cross_entropy(ScoreMap(scores, Upsampling()), of_one, classes).item(), rel=1e-9)

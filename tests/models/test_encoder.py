@@ -98,5 +98,5 @@ def test_atrous_rates_cover_the_same_pixels_at_every_stride(stride, rates):
 
 
 def test_unknown_decoder_is_refused():
-    with pytest.raises(ValueError, match="linear, aspp, fpn or aspp_sum"):
+    with pytest.raises(ValueError, match="linear, aspp, mlp, fpn or aspp_sum"):
         build_decoder("unet", (8,), (8,))

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -44,16 +45,22 @@ def disturb(model: SegmentationModel) -> SegmentationModel:
     [
         *((name, "linear", 8, 0.03125) for name in VARIANTS),
         *((name, decoder, 8, 0.03125) for name in ("drn_a_18", "drn_c_58", "drn_d_22") for decoder in ("aspp", "fpn")),
-        *(("mobilenetv3_small_100", decoder, 8, 1.0) for decoder in ("linear", "aspp", "fpn")),
+        *(("mobilenetv3_small_100", decoder, 8, 1.0) for decoder in ("linear", "aspp", "mlp", "fpn")),
+        ("tf_efficientnet_lite0", "mlp", 32, 1.0),
         *(("deeplab_resnet101", decoder, 8, 0.03125) for decoder in ("linear", "aspp", "fpn", "aspp_sum")),
         ("resnet18", "linear", 16, 1.0),
         ("convnext_atto", "fpn", 32, 1.0),
     ],
 )
 def test_contract_of_encoders_with_decoders(tmp_path, encoder, decoder, stride, width):
-    config = ModelConfig(encoder=encoder, decoder=decoder, output_stride=stride, width=width)
+    config = ModelConfig(encoder=encoder, decoder=decoder, output_stride=stride, width=width, pretrained=False)
     torch.manual_seed(0)
-    model = SegmentationModel(config, {"city": STREETS, "home": ROOMS}).eval()
+    model = SegmentationModel(config, {"city": STREETS, "home": ROOMS})
+    with torch.no_grad():  # nothing is known yet: every class is as likely, whatever stands before the heads
+        first = model(images(64, 96, count=4), "city")
+    mask = torch.randint(0, 3, (4, 64, 96), generator=torch.Generator().manual_seed(1))
+    assert F.cross_entropy(first, mask).item() == pytest.approx(math.log(3), rel=0.05)
+    model.eval()
     x = images(65, 97, count=1).requires_grad_()
     features = model.features(x, "city")
     assert features.shape[1] == model.feature_channels
@@ -127,7 +134,7 @@ def test_domains_with_equal_label_spaces_share_a_head():
 
 def test_heads_start_at_the_deviation_of_the_public_code():
     torch.manual_seed(0)
-    model = SegmentationModel(ModelConfig(), {"city": STREETS})
+    model = SegmentationModel(ModelConfig(head_deviation=None), {"city": STREETS})
     assert model.heads["city"].weight.std().item() == pytest.approx((2 / 3) ** 0.5, rel=0.05)
     assert model.heads["city"].bias.abs().max() == 0
 

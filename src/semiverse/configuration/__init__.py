@@ -202,20 +202,20 @@ def modernized(values: dict[str, Plain], silent: bool = False) -> dict[str, Plai
         )
     if not silent:
         return new
-    return _with_padding(new | {"optimizer": AS_BEFORE | new["optimizer"]} if "optimizer" in moved else new)
+    return _completed(new | {"optimizer": AS_BEFORE | new["optimizer"]} if "optimizer" in moved else new)
 
 
-def _with_padding(values: dict[str, Plain]) -> dict[str, Plain]:
-    """The configuration of a run, with crops of domains and the colour of padding where an older version wrote none.
+def _completed(values: dict[str, Plain]) -> dict[str, Plain]:
+    """The configuration of a run, with what an older version was like where it wrote nothing.
 
-    It was black; without a crop there was none, so that it is whatever it is today.
+    Padding was black; without a crop there was none, so that it is whatever it is today.
     """
     data, model = values.get("data"), values.get("model")
     if not isinstance(data, dict) or "domains" not in data or not isinstance(model, dict) or "padding" in model:
         return values
     domains = {name: {"crop": None} | domain for name, domain in data["domains"].items()}
-    color = "mean" if data.get("crop") is None else "black"
-    return values | {"data": data | {"domains": domains}, "model": {"padding": color} | model}
+    before = {"padding": "mean" if data.get("crop") is None else "black", "head_deviation": None, "decoder_norm": False}
+    return values | {"data": {"balance": None} | data | {"domains": domains}, "model": before | model}
 
 
 def rewritten(values: dict[str, Plain]) -> tuple[dict[str, Plain], dict[str, Plain]]:

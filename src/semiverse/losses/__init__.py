@@ -5,7 +5,7 @@ back to the cells at once. The backward pass then only scales a map of the size 
 """
 
 from semiverse.losses.adversarial import FAKE, REAL, adversarial_loss, one_hot_map, pseudo_labels
-from semiverse.losses.cross_entropy import cross_entropy
+from semiverse.losses.cross_entropy import cross_entropy, weighted_pixels
 from semiverse.losses.entropy import assignment_entropy, entropy
 from semiverse.losses.latent import (
     Branch,
@@ -33,4 +33,5 @@ __all__ = [
     "one_hot_map",
     "pseudo_labels",
     "symmetric_divergence",
+    "weighted_pixels",
 ]

@@ -3,6 +3,7 @@
 from functools import partial
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from semiverse.labels import IGNORE
@@ -11,7 +12,11 @@ from semiverse.upsampling import ScoreMap, Strip
 
 
 def cross_entropy(
-    scores: ScoreMap, mask: Tensor, classes: Tensor | None = None, total: Tensor | float | None = None
+    scores: ScoreMap,
+    mask: Tensor,
+    classes: Tensor | None = None,
+    total: Tensor | float | None = None,
+    weights: Tensor | None = None,
 ) -> Tensor:
     """Mean over labelled pixels of -log P(class of the pixel), with scores upsampled to the mask.
 
@@ -22,7 +27,9 @@ def cross_entropy(
         scores: (N, R, h, w), finite.
         mask: Train ids or ``IGNORE``, (N, H, W) of an integer type.
         classes: Class of each channel, (R,) integer; None: channel r is class r.
-        total: Divisor instead of the number of labelled pixels in ``mask``, where several processes share one mean.
+        total: Divisor instead of the number of labelled pixels in ``mask``, or of the sum of their weights, where
+            several processes share one mean.
+        weights: What a pixel of each class counts, (C,) floating point; None: all alike.
 
     Returns:
         Scalar, 0 with zero gradient where no pixel is labelled; float32, or float64 for float64 scores.
@@ -32,20 +39,30 @@ def cross_entropy(
     """
     device = scores.values.device
     classes = torch.arange(scores.values.shape[1]) if classes is None else classes.cpu()
-    labeled = count_labeled(mask, classes)
+    labeled: Tensor | float = count_labeled(mask, classes)
+    if weights is not None:
+        weights = F.pad(weights.to(device), (0, IGNORE + 1 - len(weights)))
+        labeled = weighted_pixels(mask, weights)
     divisor = torch.as_tensor(labeled if total is None else total, dtype=torch.float64)
     divisor = torch.where(divisor > 0, divisor, 1.0).to(device, torch.float32)
-    surprise = partial(_surprise, mask=mask, rows=_rows_of_classes(classes).to(device))
+    surprise = partial(_surprise, mask=mask, rows=_rows_of_classes(classes).to(device), weights=weights)
     return summed(scores, mask.shape[-2:], surprise)[0] / divisor
 
 
-def _surprise(strip: Strip, mask: Tensor, rows: Tensor) -> Tensor:
-    """Summed -log P(class of the pixel); its gradient is p - q.
+def weighted_pixels(mask: Tensor, weights: Tensor) -> Tensor:
+    """Sum of what the labelled pixels of a mask count, a scalar in double precision; ``weights``, (C,), of classes."""
+    counts = torch.bincount(mask.flatten(), minlength=IGNORE + 1)[: min(IGNORE, len(weights))]
+    return (counts.double() * weights[: len(counts)].to(counts.device, torch.float64)).sum()
+
+
+def _surprise(strip: Strip, mask: Tensor, rows: Tensor, weights: Tensor | None) -> Tensor:
+    """Summed -log P(class of the pixel), each times the weight w of its class; its gradient is w (p - q).
 
     q is the softmax of the channels of the pixel's class among themselves: one-hot where a class has one channel.
     """
     target = mask[strip.images, strip.rows].long()
-    valid = (target != IGNORE)[:, None].to(strip.values.dtype)
+    valid = (target != IGNORE) if weights is None else weights[target]
+    valid = valid[:, None].to(strip.values.dtype)
     own = rows[target].movedim(-1, 1)
     missing, own = own < 0, own.clamp(min=0)
     log_p = strip.values.log_softmax(dim=1)

@@ -2,6 +2,7 @@
 
 from semiverse.methods.adaptation import Adaptation
 from semiverse.methods.adversarial import Adversarial
+from semiverse.methods.consistency import Consistency
 from semiverse.methods.finetune import Finetune
 from semiverse.methods.latent import Latent
 from semiverse.methods.method import Curve, Method, Opponent, Role
@@ -12,6 +13,7 @@ from semiverse.methods.universal import Universal
 __all__ = [
     "Adaptation",
     "Adversarial",
+    "Consistency",
     "Curve",
     "Finetune",
     "Latent",

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from semiverse.data import Sample
 from semiverse.distributed import mean_over_processes
 from semiverse.labels import IGNORE
-from semiverse.losses import cross_entropy
+from semiverse.losses import cross_entropy, weighted_pixels
 from semiverse.methods.optimizer import AS_PUBLISHED, Optimizer
 from semiverse.mixture import DomainMixture, Draws, TrainBatch
 from semiverse.models import SegmentationModel
@@ -90,6 +90,8 @@ class Method(nn.Module):
         total_steps: Length of the training.
         steps_done: Position in it; what is drawn in a step depends on it alone.
         means: Where terms record numbers, as ``DOMAIN/NAME``.
+        class_weights: What a pixel of each class counts in supervised terms, (C,), by domain; all alike where there is
+            none.
     """
 
     reads: ClassVar[Mapping[str, Role]] = {}
@@ -106,6 +108,7 @@ class Method(nn.Module):
         self.model = model
         self.means = Means()
         self.steps_done, self.total_steps = 0, 1
+        self.class_weights: Mapping[str, Tensor] = {}
 
     def attach(self, data: DomainMixture, total_steps: int) -> None:
         """Get to know the data and the length of the training, and refuse what does not fit.
@@ -113,7 +116,7 @@ class Method(nn.Module):
         Raises:
             ValueError: If the method cannot learn from this data.
         """
-        self.data, self.total_steps = data, total_steps
+        self.data, self.total_steps, self.class_weights = data, total_steps, data.class_weights
 
     def prepare(self, networks: Callable[[], SegmentationModel]) -> None:
         """What has to happen once before a new training.
@@ -161,7 +164,8 @@ class Method(nn.Module):
             domain: Whose label space.
             title: What it is recorded as.
         """
-        loss = cross_entropy(logits, sample.mask, total=labeled_pixels(sample.mask))
+        weights = self.class_weights.get(domain)
+        loss = cross_entropy(logits, sample.mask, total=labeled_pixels(sample.mask, weights), weights=weights)
         self.means.add(f"{domain}/{title}", loss)
         return loss
 
@@ -212,9 +216,14 @@ class Means:
         return means
 
 
-def labeled_pixels(mask: Tensor) -> float:
-    """Labelled pixels of a batch; with several processes the mean over them, so that they share one mean loss."""
-    return max(1.0, float(mean_over_processes((mask != IGNORE).sum().double())))
+def labeled_pixels(mask: Tensor, weights: Tensor | None = None) -> float:
+    """Labelled pixels of a batch, or the sum of what they count if classes have ``weights``, (C,).
+
+    With several processes it is the mean over them, so that they share one mean loss.
+    """
+    pixels = (mask != IGNORE).sum() if weights is None else weighted_pixels(mask, weights)
+    mean = float(mean_over_processes(pixels.double()))
+    return mean if mean > 0 else 1.0
 
 
 def image_pixels(images: Tensor, padding: Tensor | None) -> float:

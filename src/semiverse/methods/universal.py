@@ -139,9 +139,10 @@ class Universal(Method):
 
     def anchor_loss(self, features: Tensor, sample: Sample, domain: str) -> Tensor:
         """Cross entropy of labelled pixels' similarities with their own labels; a label is the sum of its K rows."""
-        space, total = self.model.space_key(domain), labeled_pixels(sample.mask)
+        space, weights = self.model.space_key(domain), self.class_weights.get(domain)
+        total = labeled_pixels(sample.mask, weights)
         scores, classes = self.label_embeddings.scores(features, [space]), self.label_embeddings.row_classes(space)
-        loss = cross_entropy(scores, sample.mask, classes, total)
+        loss = cross_entropy(scores, sample.mask, classes, total, weights)
         self.means.add(f"{domain}/anchor", loss)
         return loss
 

@@ -9,11 +9,13 @@ from functools import cached_property, partial
 from warnings import warn
 
 import torch
+from torch import Tensor
 from torch.utils.data import DataLoader, Subset
 
 from semiverse.data import Augmentation, Content, CropTransform, Record, ResizeTransform, Sample, Split, survey
 from semiverse.labels import LabelSpace
 from semiverse.mixture import batches
+from semiverse.mixture.balance import Balance, labeled_frequencies
 from semiverse.mixture.batches import Draws, Stream, TrainBatch
 from semiverse.mixture.domain import Domain, choose_labeled, choose_unlabeled
 from semiverse.resolution import Resolution
@@ -32,6 +34,7 @@ class DomainMixture:
             unlabelled images about once an epoch.
         workers: Processes that load; 0: load in the training process; None: one a core, at most 4.
         seed: Of the label budgets, the order of the images and the augmentation.
+        balance: How much more pixels of rare classes count in supervised losses; None: all count alike.
 
     Raises:
         ValueError: If there is no domain, a name is empty or has a dot, or a number is out of range.
@@ -46,13 +49,14 @@ class DomainMixture:
         unlabeled_batches: int | None = 1,
         workers: int | None = None,
         seed: int = 0,
+        balance: Balance | None = None,
     ) -> None:
         if not domains:
             raise ValueError("the mixture has no domain; expected at least one: name it under data.domains")
         for name in domains:
             if not name or "." in name:
                 raise ValueError(f"domain name {name!r} is empty or has a dot; expected a word: call it 'streets', say")
-        self.domains, self.seed = domains, seed
+        self.domains, self.seed, self.balance = domains, seed, balance
         self._contents: dict[tuple[str, str], list[Content]] = {}
         least = {"batch_size": (batch_size, 1), "unlabeled_batches": (unlabeled_batches, 1)}
         least |= {"workers": (workers, 0), "seed": (seed, 0)}
@@ -108,6 +112,19 @@ class DomainMixture:
             FileNotFoundError: If files are missing.
         """
         return {name: choose_unlabeled(name, domain, self.labeled[name]) for name, domain in self.domains.items()}
+
+    @cached_property
+    def class_weights(self) -> dict[str, Tensor]:
+        """What a pixel of each class counts in supervised losses, (C,), by domain; empty where all count alike."""
+        if self.balance is None:
+            return {}
+        weights: dict[str, Tensor] = {}
+        for name, domain in self.domains.items():
+            labeled = {record.image for record in self.labeled[name]}
+            found = zip(domain.dataset.subset(domain.train), self.contents(name, domain.train), strict=True)
+            chosen = [content for record, content in found if record.image in labeled]
+            weights[name] = self.balance.weights(labeled_frequencies(chosen, len(domain.dataset.labels)))
+        return weights
 
     def warn_of_missing_classes(self) -> None:
         """Warn of classes that no labelled image shows, in any domain that shares them: nothing teaches them."""

@@ -3,6 +3,8 @@
 Training normalises each domain's batch by itself; one running average over all domains then belongs to none of them.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import cast
 
 import torch
@@ -118,3 +120,17 @@ def select_group(module: nn.Module, group: int) -> None:
     for child in module.modules():
         if isinstance(child, DomainBatchNorm2d):
             child.group = group
+
+
+@contextmanager
+def statistics_kept(module: nn.Module) -> Iterator[None]:
+    """Normalise with the statistics of the batch, and leave running ones as they are, in every converted layer."""
+    layers = [child for child in module.modules() if isinstance(child, DomainBatchNorm2d)]
+    momenta = [layer.momentum for layer in layers]
+    for layer in layers:
+        layer.momentum = 0.0
+    try:
+        yield
+    finally:
+        for layer, momentum in zip(layers, momenta, strict=True):
+            layer.momentum = momentum

