@@ -27,6 +27,7 @@ def run_cells(
     deadline: Deadline,
     device: str,
     training: Training,
+    done: Callable[[], object] = lambda: None,
 ) -> list[str]:
     """Run the cells that have no result yet; returns what could not be run, and why.
 
@@ -38,6 +39,7 @@ def run_cells(
         deadline: When to stop.
         device: Where to cluster.
         training: What trains and evaluates.
+        done: Is called after every run.
     """
     left = [cell for cell in cells if result_of(cell, known) is None]
     lacking = missing(recipe, left)
@@ -55,6 +57,7 @@ def run_cells(
         try:
             with deadline.interrupting():
                 known.append(_run(recipe, cell, folder, deadline, device, training))
+                done()
         except KeyboardInterrupt:
             if not deadline.over:
                 raise
@@ -67,7 +70,7 @@ def run_cells(
 def _run(recipe: Recipe, cell: Cell, folder: Path, deadline: Deadline, device: str, training: Training) -> CellResult:
     """Make a cell's run, or go on with it; its result is written."""
     place = folder / "runs" / cell.place
-    if recipe.kind == "clustering":
+    if recipe.kind_of(cell.row) == "clustering":
         result = cluster_cell(cell, place, device, deadline)
     else:
         runs = {row: folder / "runs" / cell.column / row / f"seed{cell.seed}" for row in recipe.rows}
