@@ -67,6 +67,15 @@ def test_lines_are_ours_with_their_range_and_the_published_ones(table: Path) -> 
     assert [text.get_text() for text in legend.get_texts()] == ["Plain", "Plain, published"]
 
 
+def test_published_numbers_that_stand_in_two_rows_are_one_line(table: Path) -> None:
+    values = values_of(table)
+    values["numbers"] += [number | {"row": "other", "seeds": {}} for number in values["numbers"]]
+    scores, relative = efficiency_picture(values).figure.axes
+    assert [len(axes.get_lines()) for axes in (scores, relative)] == [2, 2]
+    values["numbers"][-1]["published"] = 81.0
+    assert len(efficiency_picture(values).figure.axes[1].get_lines()) == 3
+
+
 def test_page_of_a_table_without_runs_is_the_table_its_notes_and_its_figure(table: Path) -> None:
     page = report([table])
     text = page.read_text(encoding="utf-8")

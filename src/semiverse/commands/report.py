@@ -17,8 +17,9 @@ def report(
 
     Runs that differ only in the seed become one row with mean and standard deviation; where runs allow it, a verdict
     says whether unlabelled images and other domains helped. The folder of a ``semiverse reproduce`` call gives the
-    table of the paper too, ours next to the published numbers, with its verdicts and figures. A run that is not finished or was never evaluated is shown
-    with what there is. A report that is there already is replaced; other files never are.
+    table of the paper too, ours next to the published numbers, with its verdicts and figures. A run that is not
+    finished or was never evaluated is shown with what there is. A report that is there already is replaced; other files
+    never are.
 
     Args:
         runs: Run folders, folders that hold run folders, or the --out of ``semiverse reproduce``.

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Mapping
 from contextlib import redirect_stdout
-from functools import partial
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -82,9 +81,11 @@ def reproduce(
         with redirect_stdout(StringIO()):  # its class-wise table stands in the run's evaluation.json
             evaluate(**arguments(evaluate, {"run": str(place), "data": values["data"], **evaluation}))
 
-    table = partial(write_table, found, every, known, folder)
-    problems = run_cells(found, mine, known, folder, deadline, device, training, done=partial(table, ()))
-    print(table(problems))
+    problems: list[str] = []
+    for further in run_cells(found, mine, known, folder, deadline, device, training):
+        problems += further
+        table = write_table(found, every, known, folder, problems)
+    print(table)
     return 1 if problems else 0
 
 

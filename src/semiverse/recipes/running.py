@@ -1,7 +1,7 @@
 """Running what is left of a table, cell by cell, until it is done or time is over."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from semiverse.configuration import dump_yaml
@@ -27,9 +27,8 @@ def run_cells(
     deadline: Deadline,
     device: str,
     training: Training,
-    done: Callable[[], object] = lambda: None,
-) -> list[str]:
-    """Run the cells that have no result yet; returns what could not be run, and why.
+) -> Iterator[list[str]]:
+    """Run the cells that have no result yet; says at the start and after each of them what cannot be run, and why.
 
     Args:
         recipe: Of the table.
@@ -39,14 +38,13 @@ def run_cells(
         deadline: When to stop.
         device: Where to cluster.
         training: What trains and evaluates.
-        done: Is called after every run.
     """
     left = [cell for cell in cells if result_of(cell, known) is None]
     lacking = missing(recipe, left)
     for problem, cells_without in lacking.items():
         log.warning("%d of %d runs are left out: %s", len(cells_without), len(left), problem)
     out_of_reach = {cell.place for cells_without in lacking.values() for cell in cells_without}
-    problems = list(lacking)
+    yield list(lacking)
     for count, cell in enumerate(left):
         if cell.place in out_of_reach:
             continue
@@ -57,14 +55,14 @@ def run_cells(
         try:
             with deadline.interrupting():
                 known.append(_run(recipe, cell, folder, deadline, device, training))
-                done()
         except KeyboardInterrupt:
             if not deadline.over:
                 raise
         except (ValueError, OSError, FloatingPointError, ImportError, RuntimeError) as error:  # others may succeed
             log.warning("%s failed: %s", cell.title, error)
-            problems.append(f"{cell.title} failed: {error}")
-    return problems
+            yield [f"{cell.title} failed: {error}"]
+        else:
+            yield []
 
 
 def _run(recipe: Recipe, cell: Cell, folder: Path, deadline: Deadline, device: str, training: Training) -> CellResult:

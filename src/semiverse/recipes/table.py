@@ -103,11 +103,12 @@ def _relative(found: Sequence[Number], reference: str) -> list[Number]:
     whole = {(number.row, number.score): number for number in found if number.column == reference}
     relative = []
     for number in found:
-        full = whole[number.row, number.score]
-        if number.column != reference:
+        full = whole.get((number.row, number.score))
+        if number.column != reference and full is not None:
             values = {seed: full.factor * value / full.mean for seed, value in number.values.items() if full.mean}
-            both = number.published is not None and full.published
-            published = round(100 * number.published / full.published, 1) if both else None  # as papers print it
+            published = None
+            if number.published is not None and full.published:
+                published = round(100 * number.published / full.published, 1)  # as papers print it
             relative.append(Number(number.column, number.row, number.score + RELATIVE, values, published))
     return relative
 

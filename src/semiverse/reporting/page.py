@@ -130,7 +130,9 @@ def _table_and_figure_files(page: Mapping[str, Any]) -> dict[str, str | bytes]:
     sections: list[DomainSection] = page["domains"]
     of_domains = [table for section in sections for table in (section.further, section.classes)]
     printed = [one.table for one in page["published"]]
-    tables = [t for t in (*printed, page["scores"], page["verdicts"], *of_domains, page["differences"]) if t is not None]
+    tables = [
+        t for t in (*printed, page["scores"], page["verdicts"], *of_domains, page["differences"]) if t is not None
+    ]
     for name, table in zip(file_names([table.name for table in tables]), tables, strict=True):
         files |= {f"tables/{name}.{ending}": as_text(table) for ending, as_text in WRITERS.items()}
     pictures = [p for one in page["published"] for p in one.pictures]

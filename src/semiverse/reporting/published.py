@@ -66,6 +66,7 @@ def efficiency_picture(values: Mapping[str, Any]) -> Picture:
             axes = figure.add_subplot(1, len(scores), i + 1)
             axes.set(title=values["scores"][score], xlabel=values["efficiency"], ylabel=known[0]["unit"])
             axes.set_xticks(range(len(columns)), [values["columns"][column] for column in columns])
+            drawn: list[dict[int, float]] = []  # numbers that stand in several rows make one line
             for j, (row, title) in enumerate(values["rows"].items()):
                 mine = {columns.index(number["column"]): number for number in known if number["row"] == row}
                 ours = {x: [*number["seeds"].values()] for x, number in sorted(mine.items()) if number["seeds"]}
@@ -75,7 +76,8 @@ def efficiency_picture(values: Mapping[str, Any]) -> Picture:
                     ends = [*map(min, ours.values())], [*map(max, ours.values())]
                     axes.fill_between([*ours], *ends, color=line_color(j), alpha=0.18, linewidth=0)
                     (handles[title],) = axes.plot([*ours], [*map(mean, ours.values())], line_style(j), **look)
-                if printed:
+                if printed and printed not in drawn:
+                    drawn.append(printed)
                     look |= {"markerfacecolor": "white", "linestyle": "--"}
                     (handles[f"{title}, published"],) = axes.plot([*printed], [*printed.values()], **look)
         figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=2, fontsize=8)
