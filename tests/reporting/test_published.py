@@ -95,6 +95,7 @@ def test_page_of_a_table_compares_its_runs_too(table: Path) -> None:
     text = report([table], images=0).read_text(encoding="utf-8")
     assert 'id="published-1"' in text and 'id="scores"' in text
     assert "3 runs of 2 settings" in text
+    assert '<th scope="row">plain</th><td class="words">Plain</td>' in text
 
 
 def test_table_of_an_earlier_version_is_named_and_left_out(table: Path) -> None:

@@ -17,12 +17,17 @@ from semiverse.reporting.tables import Column, Entry, Row, Table
 
 
 class Published(NamedTuple):
-    """Ours next to published numbers: what the table is called, itself, its verdicts, and its figures."""
+    """Ours next to published numbers.
+
+    ``title`` is what the table is called, ``names`` are titles of its rows and columns by the names of their folders,
+    which runs are called by.
+    """
 
     title: str
     table: Table
     verdicts: list[str]
     pictures: list[Picture]
+    names: dict[str, str]
 
 
 def read_published(places: Sequence[Path], images: int) -> tuple[list[Published], list[str]]:
@@ -36,7 +41,9 @@ def read_published(places: Sequence[Path], images: int) -> tuple[list[Published]
             values = json.loads((folder / TABLE).read_text(encoding="utf-8"))
             pictures, missing = cluster_pictures(folder, images)
             lines = [efficiency_picture(values)] if values["efficiency"] else []
-            found.append(Published(values["title"], _table(values["table"]), values["verdicts"], lines + pictures))
+            names = {name: title for part in ("columns", "rows") for name, title in values[part].items() if name}
+            table = _table(values["table"])
+            found.append(Published(values["title"], table, values["verdicts"], lines + pictures, names))
             problems += missing
         except (ValueError, TypeError, KeyError) as error:
             problems.append(
