@@ -16,8 +16,8 @@ from tests.fakes.driving import write_cityscapes, write_gta5
 CONFIGS = Path(__file__).parent.parent / "configs"
 PAPER, OPEN = SHIPPED / "adaptation", load("open/adaptation")
 PAPER_BASES = sorted(PAPER.glob("*_to_*.yaml"))
-SCORED = PAPER / "rows" / "scored_on_cityscapes.yaml"
-PAPER_ROWS = [path for path in sorted((PAPER / "rows").glob("*.yaml")) if path != SCORED]
+SCORED, CODE = (PAPER / "rows" / f"{name}.yaml" for name in ("scored_on_cityscapes", "authors_code"))
+PAPER_ROWS = [path for path in sorted((PAPER / "rows").glob("*.yaml")) if path not in (SCORED, CODE)]
 PAIRS = [(base, row) for base in PAPER_BASES for row in (None, *PAPER_ROWS)]
 WEIGHTS = {
     "source_only": (0.0, 0.0, 0.0),

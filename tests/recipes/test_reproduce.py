@@ -12,9 +12,15 @@ import pytest
 from semiverse.cli.main import main
 from semiverse.configuration import dump_yaml
 from semiverse.datasets import BSDS500
+from semiverse.recipes.recipe import Part, Recipe, load
+from semiverse.recipes.results import CellResult
+from semiverse.recipes.table import numbers as table_numbers
 from semiverse.reporting.tables import MISSING
-from tests.fakes import WRITERS
+from semiverse.run import Run
+from tests.fakes import WRITERS, write_photo
 from tests.tiny import TINY
+
+THING = {"name": "thing", "classes": ["thing"]}
 
 RECIPE = {
     "title": "Two worlds",
@@ -220,6 +226,81 @@ def test_clustering_is_scored_and_goes_on(tmp_path, monkeypatch):
     assert found["bsds500/variation"]["unit"] == ""
 
 
+def test_images_that_nobody_drew_on_are_clustered_beside_runs_and_kept_as_pictures(tmp_path, monkeypatch):
+    monkeypatch.setenv("SEMIVERSE_DATA", str(tmp_path))
+    for i in range(3):
+        write_photo(tmp_path / "campus" / "walk" / f"{i}.png", seed=i)
+    folder = {"class_path": "ImageFolder", "init_args": {"root": "campus", "labels": THING}}
+    settings = {"iterations": 2, "segments": 20, "channels": 6}
+    rows = {
+        "alone": RECIPE["rows"]["alone"],
+        "clusters": {
+            "kind": "clustering",
+            "config": {"dataset": folder, "split": "all", "images": 2, "settings": settings},
+        },
+    }
+    changes = {"rows": rows, "compare": [], "published": {}, "scores": ["sum_miou", "thing/clusters"]}
+    file = write_recipe(tmp_path, **changes)
+    assert reproduce(file, "--out", tmp_path / "out", "--seeds", "0") == 0
+    place = tmp_path / "out" / "runs" / "clusters" / "seed0"
+    found = json.loads((place / "clusters.json").read_text())["images"]
+    assert sorted(found) == ["walk/0", "walk/1"]
+    assert all((place / "walk" / f"{i}_overlay.jpg").is_file() for i in (0, 1))
+    (score,) = [n for n in numbers(tmp_path / "out") if (n["row"], n["score"]) == ("clusters", "thing/clusters")]
+    assert score["mean"] == sum(len(facts["clusters"]) for facts in found.values()) / 2
+
+
+def test_given_weights_are_scored_as_they_are_and_started_from(whole, tmp_path):
+    rows = {
+        "as_it_is": {"kind": "scoring", "config": {"model": {"weights": "{weights}"}, "method": TINY["method"]}},
+        "further": {"config": {"model": {"weights": "{weights}"}, "method": TINY["method"]}},
+    }
+    config = {**RECIPE["config"], "model": {"width": 0.125}}  # the given network says that it is narrower
+    file = write_recipe(tmp_path, rows=rows, compare=[], config=config, published={}, weights="nowhere.pth")
+    given = whole / "runs" / "universal" / "seed0"
+    assert reproduce(file, "--out", tmp_path / "out", "--weights", given, "--seeds", "0", "--rows", "as_it_is") == 0
+    start, same = (Run(run / "seed0") for run in (tmp_path / "out" / "runs" / "as_it_is", given.parent))
+    (score,) = [n for n in numbers(tmp_path / "out") if (n["row"], n["score"]) == ("as_it_is", "sum_miou")]
+    (trained,) = [n for n in numbers(whole) if (n["row"], n["score"]) == ("universal", "sum_miou")]
+    assert score["seeds"]["0"] == trained["seeds"]["0"]
+    assert start.read_metrics() == [] and same.read_metrics() != []
+    further = load(str(file)).starting_from(given).configuration("", "further", "")["model"]
+    assert (further["width"], further["weights"]) == (0.0625, str(given))
+
+
+def test_weights_that_are_not_there_are_named_with_the_option_that_gives_others(tmp_path, capsys, caplog):
+    rows = {"further": {"config": {"model": {"weights": "{weights}"}, "method": TINY["method"]}}}
+    file = write_recipe(tmp_path, rows=rows, compare=[], published={}, weights="nowhere.pth", seeds=[0])
+    assert reproduce(file, "--out", tmp_path / "out") == 1
+    said = caplog.text or capsys.readouterr().err
+    assert "nowhere.pth: no such file" in said and "--weights" in said
+
+
+def test_scores_are_related_to_those_of_the_full_label_set(tmp_path):
+    printed = {column: {"alone": {"streets/miou": value}} for column, value in (("half", 30.0), ("full", 40.0))}
+    recipe = Recipe(
+        "made up",
+        tmp_path,
+        "Two budgets",
+        rows={"alone": Part()},
+        columns={"half": Part(), "full": Part()},
+        published=printed,
+        scores=("streets/miou",),
+        relative_to="full",
+    )
+    results = {
+        (column, "alone", seed): CellResult(column, "alone", seed, {}, {"streets/miou": value})
+        for column, values in {"half": (0.2, 0.3), "full": (0.4, 0.6)}.items()
+        for seed, value in enumerate(values)
+    }
+    (found,) = [n for n in table_numbers(recipe, results) if n.score == "streets/miou/relative"]
+    assert found.column == "half"
+    assert found.values == {0: pytest.approx(0.4), 1: pytest.approx(0.6)}  # over 0.5, the mean of the full label set
+    assert found.mean == pytest.approx(50.0)
+    assert found.published == 75.0
+    assert found.difference == pytest.approx(-25.0)
+
+
 @pytest.mark.parametrize(
     ("changes", "words", "said"),
     [
@@ -232,6 +313,9 @@ def test_clustering_is_scored_and_goes_on(tmp_path, monkeypatch):
             [],
             "wait for each other",
         ),
+        ({"relative_to": "full"}, [], "relative_to names 'full'"),
+        ({"kind": "clusters"}, [], "kind is 'clusters'"),
+        ({}, ["--weights", "adapted.pth"], "no row that starts from given weights"),
         ({}, ["--rows", "alown"], "no row 'alown'"),
         ({}, ["--columns", "n50"], "no column 'n50'"),
         ({}, ["--size", "cpu"], "no size 'cpu'"),

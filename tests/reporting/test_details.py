@@ -23,6 +23,7 @@ from semiverse.reporting.page import file_names
 from semiverse.reporting.runs import Setting, read_runs, settings
 from semiverse.reporting.scores import evaluations, further_table
 from semiverse.reporting.tables import MISSING, Entry, as_csv, mark_best
+from tests.reporting.made_up_runs import make_run, read
 
 CLASSES = {"street": ("sky", "lamp"), "room": ("wall", "sky", "door")}
 BINS = [
@@ -139,6 +140,15 @@ def test_bars_stand_by_frequency_and_absent_classes_have_a_dash() -> None:
     assert [text.get_text() for text in left.texts] == [MISSING] * 3
     assert right.get_xscale() == "log"
     assert right.lines[0].get_xydata().ravel() == pytest.approx([60, 0, 1, 1])
+
+
+def test_settings_that_colours_cannot_tell_apart_get_figures_of_their_own(tmp_path: Path) -> None:
+    runs = [make_run(tmp_path / f"run{i}", {"street": 0.1 * i}, optimizer__lr=0.01 * (i + 1)) for i in range(9)]
+    found = evaluations("street", read(*runs))
+    first, second = domain_pictures("street", found, {"sky": (0.5, 3), "lamp": (0.1, 2)})
+    shown = [len(picture.figure.axes[0].containers) for picture in (first, second)]
+    assert first.name == second.name == "class_iou_street"
+    assert [count // 2 for count in shown] == [8, 1]  # bars, and whiskers on them
 
 
 def test_bars_need_neither_details_nor_data(tmp_path: Path) -> None:

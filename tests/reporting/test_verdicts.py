@@ -86,6 +86,15 @@ def test_unknown_methods_have_no_role_and_compare_with_nothing(tmp_path: Path) -
 # Which comparisons the runs allow.
 
 
+def test_network_that_was_never_trained_compares_with_nothing(tmp_path: Path) -> None:
+    start, trained = (make_run(tmp_path / name, EQUAL, "Universal", FULL) for name in ("start", "trained"))
+    plain = make_run(tmp_path / "plain", EQUAL)
+    (start / "finished.json").write_text('{"steps": 0, "seconds": 0.0}')
+    assert lessons(read(start)[0].runs[0]) is None
+    assert compare(read(start, plain)) == []
+    assert compare(read(trained, plain)) != []
+
+
 def test_whole_ladder_is_climbed_step_by_step(tmp_path: Path) -> None:
     alone = make_run(tmp_path / "alone", EQUAL, model__separate=True)
     finetuned = make_run(tmp_path / "finetuned", EQUAL, "Finetune", model__separate=True)

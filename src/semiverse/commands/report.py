@@ -18,12 +18,14 @@ def report(
     """Compare runs: tables, curves and example pictures on one self-contained HTML page, and as files for papers.
 
     Runs that differ only in the seed become one row with mean and standard deviation; where runs allow it, a verdict
-    says whether unlabelled images and other domains helped. A run that is not finished or was never evaluated is shown
-    with what there is. A report that is there already is replaced; other files never are.
+    says whether unlabelled images and other domains helped. The folder of a ``semiverse reproduce`` call gives the
+    table of the paper too, ours next to the published numbers, with its verdicts and figures. A run that is not
+    finished or was never evaluated is shown with what there is. A report that is there already is replaced; other files
+    never are.
 
     Args:
-        runs: Run folders, or folders that hold run folders; and models that are of no run, such as published ones,
-            which are shown among the example pictures alone.
+        runs: Run folders, folders that hold run folders, or the --out of ``semiverse reproduce``; and models that are
+            of no run, such as published ones, which are shown among the example pictures alone.
         out: Where to write index.html, tables and figures; None: ``report`` inside the only folder given, or beside the
             first of several.
         images: Example images of each domain, the best, worst and most improved where evaluations have details, else

@@ -1,18 +1,24 @@
 """Run the rows of a published or open table and set ours next to the published numbers."""
 
+import json
+from collections.abc import Mapping
 from contextlib import redirect_stdout
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 from semiverse.commands.evaluate import evaluate
 from semiverse.commands.train import train
-from semiverse.configuration import merged, read_config
+from semiverse.configuration import describe, merged, read_config
 from semiverse.configuration.build import arguments
+from semiverse.files import write_atomically
+from semiverse.models import SegmentationModel
 from semiverse.recipes.cells import Cell, Deadline, cells, shard_of
 from semiverse.recipes.recipe import Recipe, load, names
 from semiverse.recipes.results import gather
 from semiverse.recipes.running import run_cells
 from semiverse.recipes.table import write_table
+from semiverse.run import Run
 
 
 def reproduce(
@@ -26,6 +32,7 @@ def reproduce(
     minutes: float | None = None,
     results: list[Path] | None = None,
     device: str = "auto",
+    weights: Path | None = None,
 ) -> int:
     """Run every row, column and seed of a table, and print ours next to what was published.
 
@@ -43,18 +50,20 @@ def reproduce(
         minutes: Stop cleanly after so long; the same call goes on.
         results: Other folders (an earlier --out) whose finished results count as well: other shards, other tables.
         device: Where to evaluate and cluster; auto: a GPU if there is one. Training follows the recipe's trainer.
+        weights: What rows start from that take a given model: a published file, or the folder of a run or model; None:
+            the file that the recipe names.
 
     Returns:
         0; 1 if a run could not be made.
 
     Raises:
-        FileNotFoundError: If there is no such recipe or no such folder of results.
+        FileNotFoundError: If there is no such recipe or folder of results, or no model in the folder of weights.
         ValueError: If there is no such row, column or size, or a recipe is not written as one.
     """
     if recipe is None:
         print(listing())
         return 0
-    found, deadline = load(recipe), Deadline(minutes)
+    found, deadline = load(recipe).starting_from(weights), Deadline(minutes)
     chosen_size = found.size(size)
     folder = out or Path("runs", "reproduce", found.name, chosen_size)
     every = cells(found, chosen_size, seeds=sorted({*found.seeds, *(seeds or ())}))
@@ -64,14 +73,31 @@ def reproduce(
 
     def training(recipe: Recipe, cell: Cell, file: Path, place: Path) -> None:
         values = merged(read_config(file), {"seed": cell.seed, "data": {"seed": cell.seed}, "out": str(place)})
-        train(**arguments(train, values))
+        if recipe.kind_of(cell.row) == "scoring":
+            keep_start(Run(place), arguments(train, values), cell.seed)
+        else:
+            train(**arguments(train, values))
         evaluation = {"details": True, "device": device, **recipe.evaluation}
         with redirect_stdout(StringIO()):  # its class-wise table stands in the run's evaluation.json
             evaluate(**arguments(evaluate, {"run": str(place), "data": values["data"], **evaluation}))
 
-    problems = run_cells(found, mine, known, folder, deadline, device, training)
-    print(write_table(found, every, known, folder, problems))
+    problems: list[str] = []
+    for further in run_cells(found, mine, known, folder, deadline, device, training):
+        problems += further
+        table = write_table(found, every, known, folder, problems)
+    print(table)
     return 1 if problems else 0
+
+
+def keep_start(run: Run, values: Mapping[str, Any], seed: int) -> None:
+    """Make a run of no steps from arguments of ``train``: its model is the network as it starts, from given weights."""
+    data, config = values["data"], values["model"]
+    described = describe({key: values[key] for key in ("data", "method", "model")})
+    described["data"] = described["data"]["init_args"]
+    run.claim(described | {"seed": seed})
+    run.note_environment(seed)
+    SegmentationModel(config, data.label_spaces, data.resolutions).save(run.model)
+    write_atomically(run.folder / "finished.json", json.dumps({"steps": 0, "seconds": 0.0}) + "\n")
 
 
 def listing() -> str:

@@ -1,4 +1,4 @@
-"""Cells of clustering tables: images divided without labels, compared with what people drew."""
+"""Cells of clusterings: images divided without labels, compared with what people drew where somebody did."""
 
 import csv
 import json
@@ -13,21 +13,27 @@ from skimage.metrics import variation_of_information
 from sklearn.metrics import rand_score
 from torch import Tensor
 
-from semiverse import datasets
 from semiverse.clustering import Settings, segment
+from semiverse.clustering.folder import ClusterFolder
+from semiverse.configuration.build import build
+from semiverse.data import SegmentationDataset
+from semiverse.datasets import BSDS500
 from semiverse.evaluation.regions import best_match
 from semiverse.files import write_atomically
+from semiverse.mixture import Domain
 from semiverse.progress import progress
 from semiverse.recipes.cells import Cell, Deadline
 from semiverse.recipes.results import CellResult, environment
 from semiverse.run import Run
 
 MEASURES = ("miou", "covering", "rand", "variation")
-COLUMNS = ("image", *MEASURES, "clusters", "people", "iterations", "seconds")
+COUNTS = ("clusters", "people", "iterations", "seconds")
 
 
 def cluster_cell(cell: Cell, folder: Path, device: str, deadline: Deadline) -> CellResult:
     """Cluster the images of a cell that are left, and score them; an image's scores are means over the people.
+
+    Images of which nobody drew regions have no scores: their clusters are counted, and kept as pictures.
 
     - miou: mean over a person's regions of the intersection over union with the best cluster;
     - covering: the same, weighted by the size of the regions (Arbelaez et al. 2011, 3.1.3);
@@ -44,29 +50,34 @@ def cluster_cell(cell: Cell, folder: Path, device: str, deadline: Deadline) -> C
     """
     settings, dataset, split = read(cell.config)
     facts = {"split": split, "seed": cell.seed, "settings": json.loads(json.dumps(asdict(settings)))}
-    rows = _begin(folder, facts)
+    rows, measures = _begin(folder, facts), MEASURES if isinstance(dataset, BSDS500) else ()
+    kept = None if measures else ClusterFolder(folder, facts, overwrite=False)
+    columns = ("image", *measures, *COUNTS)
     records = dataset.subset(split)[: cell.config.get("images")]
     left = [record for record in records if record.id not in rows]
     for record in progress(left, cell.title, unit="images", done=len(records) - len(left)):
         if deadline.over:
             raise KeyboardInterrupt
         started = time.monotonic()
-        found = segment(dataset.read_image(record.image), settings, cell.seed, device)
-        drawn = dataset.segmentations(record)
+        image = dataset.read_image(record.image)
+        found = segment(image, settings, cell.seed, device)
+        drawn = dataset.segmentations(record) if isinstance(dataset, BSDS500) else []
         counts = {"clusters": len(found.labels), "people": len(drawn), "iterations": found.iterations}
-        scores = {name: f"{value:.4f}" for name, value in agreement(found.mask, drawn).items()}
+        scores = {name: f"{value:.4f}" for name, value in agreement(found.mask, drawn).items()} if drawn else {}
         rows[record.id] = {"image": record.id, **scores, **counts, "seconds": round(time.monotonic() - started, 1)}
-        lines = [",".join(COLUMNS), *(",".join(str(row[name]) for name in COLUMNS) for row in rows.values())]
+        if kept is not None:
+            kept.add(record.id, record.image, image, found, pictures=True)
+        lines = [",".join(columns), *(",".join(str(row[name]) for name in columns) for row in rows.values())]
         write_atomically(folder / "scores.csv", "\n".join(lines) + "\n")
     chosen = [rows[record.id] for record in records]
     name = dataset.labels.name
-    means = {f"{name}/{key}": sum(float(row[key]) for row in chosen) / len(chosen) for key in (*MEASURES, "clusters")}
+    means = {f"{name}/{key}": sum(float(row[key]) for row in chosen) / len(chosen) for key in (*measures, "clusters")}
     Run(folder).note_environment(cell.seed)
     seconds = round(sum(float(row["seconds"]) for row in chosen), 1)
     return CellResult(cell.column, cell.row, cell.seed, cell.config, means, seconds, environment(folder))
 
 
-def read(config: Mapping[str, Any]) -> tuple[Settings, datasets.BSDS500, str]:
+def read(config: Mapping[str, Any]) -> tuple[Settings, SegmentationDataset, str]:
     """Settings, dataset and split of a clustering.
 
     Raises:
@@ -76,8 +87,8 @@ def read(config: Mapping[str, Any]) -> tuple[Settings, datasets.BSDS500, str]:
     try:
         settings = Settings(**config.get("settings", {}))
         named = config["dataset"]
-        dataset = getattr(datasets, named["class_path"])(**named.get("init_args", {}))
-    except (TypeError, KeyError, AttributeError) as error:
+        dataset = build(Domain, {"dataset": named}, "").dataset
+    except (TypeError, KeyError) as error:
         raise ValueError(
             f"a clustering has the configuration {dict(config)} ({error}); expected dataset (class_path and "
             "init_args), split, images and settings: correct the recipe"

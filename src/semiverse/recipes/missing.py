@@ -11,8 +11,6 @@ from semiverse.recipes.cells import Cell
 from semiverse.recipes.clusters import read
 from semiverse.recipes.recipe import Recipe
 
-WEIGHTS = (".pth", ".pt", ".safetensors")
-
 
 def missing(recipe: Recipe, cells: Sequence[Cell]) -> dict[str, list[Cell]]:
     """Cells that cannot be run, by what is missing; also those that start from such cells."""
@@ -32,14 +30,14 @@ def missing(recipe: Recipe, cells: Sequence[Cell]) -> dict[str, list[Cell]]:
 
 def _needs(recipe: Recipe, cell: Cell) -> object:
     """What decides whether a cell can be run; many cells share it."""
-    if recipe.kind == "clustering":
-        return cell.config.get("dataset")
+    if recipe.kind_of(cell.row) == "clustering":
+        return [cell.config.get("dataset"), cell.config.get("split")]
     return [cell.config.get("data"), cell.config.get("model", {}).get("weights")]
 
 
 def _problem(recipe: Recipe, cell: Cell) -> str | None:
     try:
-        if recipe.kind == "clustering":
+        if recipe.kind_of(cell.row) == "clustering":
             _, dataset, split = read(cell.config)
             dataset.subset(split)
             return None
@@ -48,6 +46,7 @@ def _problem(recipe: Recipe, cell: Cell) -> str | None:
     except USER_ERRORS as error:
         return str(error)
     weights = cell.config.get("model", {}).get("weights")
-    if isinstance(weights, str) and weights.endswith(WEIGHTS) and "{" not in weights and not Path(weights).is_file():
-        return f"{weights}: no such file; expected the published weights: docs/reproduce.md says where they are from"
+    if isinstance(weights, str) and "{" not in weights and not Path(weights).exists():
+        other = ", or name a file or run of yours with --weights" * (weights == recipe.weights)
+        return f"{weights}: no such file; expected the published weights: docs/reproduce.md says where they are{other}"
     return None

@@ -1,15 +1,21 @@
 """Recipes: the rows, columns, seeds and published numbers of a table, and the configuration of every run in it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from semiverse.configuration import merged, modernized, read_config
+from semiverse.models.saving import find_model
+from semiverse.models.saving import read_config as network_of
 
 SHIPPED = Path(__file__).parent
 """The recipes that come with the library."""
+GIVEN = "{weights}"
+"""What stands for the given weights in ``model.weights`` of a row."""
+
+Kind = Literal["training", "scoring", "clustering"]
 
 
 @dataclass(frozen=True)
@@ -23,6 +29,7 @@ class Part:
         after: Of a row: another row whose run with the same column and seed is made first; ``{row}`` inside the
             configuration stands for its run folder.
         sizes: Configuration on top, by size.
+        kind: Of a row that is made otherwise than the others: ``scoring`` scores a network as it starts.
     """
 
     title: str = ""
@@ -30,6 +37,7 @@ class Part:
     config: Mapping[str, Any] = field(default_factory=dict)
     after: str | None = None
     sizes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    kind: Kind | None = None
 
 
 @dataclass(frozen=True)
@@ -55,6 +63,11 @@ class Recipe:
         compare: Pairs of rows to judge: one, and what it is compared with.
         published: Numbers as printed, by column, row and score, in percent where they are shares.
         reasons: Why other numbers may come out.
+        weights: What ``{weights}`` in ``model.weights`` of rows stands for: a published file, or the folder of a run or
+            model, which then also says what their network is.
+        relative_to: The column against which others are measured as well: each score as a share of the row's own there.
+        efficiency: What the columns are, where they are label budgets, from few to many: the scores are then drawn over
+            them.
 
     Raises:
         ValueError: If a name refers to nothing.
@@ -66,7 +79,7 @@ class Recipe:
     rows: Mapping[str, Part]
     source: str = ""
     about: str = ""
-    kind: Literal["training", "clustering"] = "training"
+    kind: Kind = "training"
     seeds: tuple[int, ...] = (0,)
     files: tuple[str, ...] = ()
     config: Mapping[str, Any] = field(default_factory=dict)
@@ -77,15 +90,22 @@ class Recipe:
     compare: tuple[tuple[str, str], ...] = ()
     published: Mapping[str, Mapping[str, Mapping[str, float]]] = field(default_factory=dict)
     reasons: tuple[str, ...] = ()
+    weights: str | None = None
+    relative_to: str | None = None
+    efficiency: str = ""
 
     def __post_init__(self) -> None:
         named = [(part.after, self.rows, "after") for part in self.rows.values() if part.after is not None]
         named += [(row, self.rows, "compare") for pair in self.compare for row in pair]
         named += [(column, self.columns, "published") for column in self.published]
+        named += [(self.relative_to, self.columns, "relative_to")] if self.relative_to is not None else []
         named += [(row, self.rows, "published") for rows in self.published.values() for row in rows]
         for name, known, where in named:
             if name not in known:
                 raise ValueError(f"{where} names {name!r}; expected one of {_listed(known)}: correct it")
+        for kind in [self.kind, *(part.kind for part in self.rows.values())]:
+            if kind not in (None, *get_args(Kind)):
+                raise ValueError(f"kind is {kind!r}; expected one of {_listed(get_args(Kind))}: correct it")
 
     def size(self, size: str | None) -> str:
         """The size that is meant; "" for a recipe of one size.
@@ -99,8 +119,29 @@ class Recipe:
             )
         return size or next(iter(self.sizes), "")
 
+    def starting_from(self, weights: Path | None) -> "Recipe":
+        """The recipe with these weights given; None: with its own.
+
+        Raises:
+            ValueError: If no row starts from given weights.
+        """
+        if weights is not None and self.weights is None:
+            raise ValueError(
+                f"recipe {self.name} has no row that starts from given weights; expected none, found {weights}: leave "
+                "out --weights"
+            )
+        return self if weights is None else replace(self, weights=str(weights))
+
+    def kind_of(self, row: str) -> Kind:
+        """How the runs of a row are made."""
+        return self.rows[row].kind or self.kind
+
     def configuration(self, column: str, row: str, size: str) -> dict[str, Any]:
-        """What a cell runs: that of the recipe, of the column and of the row, later ones winning."""
+        """What a cell runs: that of the recipe, of the column and of the row, later ones winning.
+
+        Raises:
+            FileNotFoundError: If the row starts from a given folder that holds no model.
+        """
         shared = Part(files=self.files, config=self.config, sizes=self.sizes)
         values: dict[str, Any] = {}
         for part in (shared, self.columns[column], self.rows[row]):
@@ -108,6 +149,8 @@ class Recipe:
                 values = merged(values, read_config(self.folder / file))
             for written in (part.config, part.sizes.get(size, {})):
                 values = merged(values, modernized(dict(written)))
+        if self.weights is not None and values.get("model", {}).get("weights") == GIVEN:
+            values["model"] = values["model"] | _network(self.weights)
         return values
 
 
@@ -155,6 +198,15 @@ def _read(values: Mapping[str, Any], kind: type, given: set[str]) -> dict[str, A
     if "compare" in read:
         read["compare"] = tuple((ours, theirs) for ours, theirs in read["compare"])
     return read
+
+
+def _network(weights: str) -> dict[str, Any]:
+    """Options of a network that starts from these weights; a saved model knows what its own were."""
+    if not Path(weights).is_dir():
+        return {"weights": weights}
+    saved = network_of(find_model(Path(weights)))
+    begun = ("pretrained", "batch_norm", "separate")  # how it began, and what is up to the training
+    return {key: value for key, value in saved.items() if key not in begun} | {"weights": weights}
 
 
 def _listed(names: Any) -> str:  # noqa: ANN401

@@ -1,7 +1,7 @@
 """Running what is left of a table, cell by cell, until it is done or time is over."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from semiverse.configuration import dump_yaml
@@ -27,8 +27,8 @@ def run_cells(
     deadline: Deadline,
     device: str,
     training: Training,
-) -> list[str]:
-    """Run the cells that have no result yet; returns what could not be run, and why.
+) -> Iterator[list[str]]:
+    """Run the cells that have no result yet; says at the start and after each of them what cannot be run, and why.
 
     Args:
         recipe: Of the table.
@@ -44,7 +44,7 @@ def run_cells(
     for problem, cells_without in lacking.items():
         log.warning("%d of %d runs are left out: %s", len(cells_without), len(left), problem)
     out_of_reach = {cell.place for cells_without in lacking.values() for cell in cells_without}
-    problems = list(lacking)
+    yield list(lacking)
     for count, cell in enumerate(left):
         if cell.place in out_of_reach:
             continue
@@ -60,14 +60,15 @@ def run_cells(
                 raise
         except (ValueError, OSError, FloatingPointError, ImportError, RuntimeError) as error:  # others may succeed
             log.warning("%s failed: %s", cell.title, error)
-            problems.append(f"{cell.title} failed: {error}")
-    return problems
+            yield [f"{cell.title} failed: {error}"]
+        else:
+            yield []
 
 
 def _run(recipe: Recipe, cell: Cell, folder: Path, deadline: Deadline, device: str, training: Training) -> CellResult:
     """Make a cell's run, or go on with it; its result is written."""
     place = folder / "runs" / cell.place
-    if recipe.kind == "clustering":
+    if recipe.kind_of(cell.row) == "clustering":
         result = cluster_cell(cell, place, device, deadline)
     else:
         runs = {row: folder / "runs" / cell.column / row / f"seed{cell.seed}" for row in recipe.rows}

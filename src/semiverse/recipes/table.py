@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Collection, Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
@@ -16,6 +16,8 @@ from semiverse.reporting.verdicts import paired_difference, verdict
 
 WIDE = 12
 """Up to so many numbers stand side by side; more stand below each other, a score a line."""
+RELATIVE = "/relative"
+"""Behind the name of a score: as a share of the same score of the row in the column that the recipe is relative to."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,8 @@ class Number:
 def is_share(name: str) -> bool:
     """Whether a score is a share in [0, 1]."""
     last = name.rpartition("/")[2]
-    return "/iou/" in name or last.endswith(("miou", "accuracy", "calibration_error")) or last in ("covering", "rand")
+    shares = ("covering", "rand", RELATIVE[1:])
+    return "/iou/" in name or last.endswith(("miou", "accuracy", "calibration_error")) or last in shares
 
 
 def numbers(recipe: Recipe, results: Mapping[tuple[str, str, int], CellResult]) -> list[Number]:
@@ -89,7 +92,25 @@ def numbers(recipe: Recipe, results: Mapping[tuple[str, str, int], CellResult]) 
                 values: dict[Hashable, float] = {seed: value for seed, value in ours.items() if value is not None}
                 published = score(name, recipe.published.get(column, {}).get(row, {}), fewest=2)
                 found.append(Number(column, row, name, values, published))
-    return found
+    return found if recipe.relative_to is None else [*found, *_relative(found, recipe.relative_to)]
+
+
+def _relative(found: Sequence[Number], reference: str) -> list[Number]:
+    """Numbers of other columns over those of the same row and score in the column of reference.
+
+    Ours over the mean of seeds there, so that their mean is the ratio of the means, as the papers print it.
+    """
+    whole = {(number.row, number.score): number for number in found if number.column == reference}
+    relative = []
+    for number in found:
+        full = whole.get((number.row, number.score))
+        if number.column != reference and full is not None:
+            values = {seed: full.factor * value / full.mean for seed, value in number.values.items() if full.mean}
+            published = None
+            if number.published is not None and full.published:
+                published = round(100 * number.published / full.published, 1)  # as papers print it
+            relative.append(Number(number.column, number.row, number.score + RELATIVE, values, published))
+    return relative
 
 
 def _table(recipe: Recipe, found: Sequence[Number], notes: Sequence[str]) -> Table:
@@ -149,6 +170,8 @@ def _entries(number: Number | None, printed: bool) -> list[Entry]:
 def score_title(name: str) -> str:
     """A score's name as a heading."""
     domain, _, rest = name.partition("/")
+    if name.endswith(RELATIVE):
+        return f"{score_title(name.removesuffix(RELATIVE))} relative"
     if name == "sum_miou":
         return "sum"
     if rest == "miou":
@@ -190,6 +213,11 @@ def write_table(
         "title": recipe.title,
         "source": recipe.source,
         "numbers": [number.as_values() for number in found],
+        "rows": {row: part.title or row for row, part in recipe.rows.items()},
+        "columns": {column: part.title or column for column, part in recipe.columns.items()},
+        "scores": {name: score_title(name) for name in dict.fromkeys(number.score for number in found)},
+        "efficiency": recipe.efficiency,
+        "table": asdict(made),
         "verdicts": sentences,
         "notes": notes,
     }

@@ -33,8 +33,8 @@ class Lessons(NamedTuple):
 
 
 def lessons(run: RunFacts) -> Lessons | None:
-    """What a run learns from; None where its method does not say."""
-    if run.declared is None:
+    """What a run learns from; None where its method does not say, and where the run is a network as it starts."""
+    if run.declared is None or run.finished.get("steps") == 0:
         return None
     domains = run.config["data"]["domains"].values()
     there = any(d.get("unlabeled", True) or d.get("unlabeled_split") or d.get("unlabeled_folder") for d in domains)

@@ -12,7 +12,7 @@ from matplotlib.ticker import FuncFormatter
 from semiverse.models import SegmentationModel
 from semiverse.reporting.examples import UNREADABLE
 from semiverse.reporting.features import Features, feature_map, label_row_similarity, read_features, similarity_figure
-from semiverse.reporting.figures import STYLE, Picture, heat_map, line_color
+from semiverse.reporting.figures import LINE_COLORS, STYLE, Picture, heat_map, line_color
 from semiverse.reporting.runs import RunFacts, Setting, read_if_there
 from semiverse.reporting.scores import Evaluated, Frequencies
 from semiverse.reporting.tables import MISSING, in_words, percent_cell
@@ -41,7 +41,7 @@ def domain_pictures(
         caption = (
             f"Classes of {domain}, the most frequent first: intersection over union and share of pixels.{whiskers}"
         )
-        pictures.append(Picture(f"class_iou_{domain}", caption, class_figure(ious, shares)))
+        pictures += [Picture(f"class_iou_{domain}", caption, class_figure(some, shares)) for some in _groups(ious)]
     bins = {e.name: [s.calibration for s in e.scores if s.calibration is not None] for e in found}
     bins = {name: calibrations for name, calibrations in bins.items() if calibrations}
     if bins:
@@ -49,7 +49,7 @@ def domain_pictures(
             f"Reliability in {domain}: below the diagonal the model is surer than it is right. The calibration error "
             "is the mean distance from the diagonal over all pixels."
         )
-        pictures.append(Picture(f"reliability_{domain}", caption, reliability_figure(bins)))
+        pictures += [Picture(f"reliability_{domain}", caption, reliability_figure(some)) for some in _groups(bins)]
     for run, (protocol, score) in ((s.runs[0], scored) for s in settings for scored in s.runs[0].scores.items()):
         if protocol.domain == domain and score.confusion:
             name = f"confusion_{domain}_{run.name}_{protocol.via}_{protocol.split}"
@@ -57,6 +57,13 @@ def domain_pictures(
             caption = f"Confusion of {run.name}, {manner}: what the pixels of each class were taken for."
             pictures.append(Picture(name, caption, confusion_figure(score.confusion, list(score.iou))))
     return pictures
+
+
+def _groups(named: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Settings in groups of so many as colours can tell apart."""
+    names = list(named)
+    parts = [names[i : i + len(LINE_COLORS)] for i in range(0, len(names), len(LINE_COLORS))]
+    return [{name: named[name] for name in part} for part in parts]
 
 
 def across_pictures(
@@ -224,8 +231,9 @@ def class_figure(scores: Mapping[str, Sequence[Mapping[str, float | None]]], sha
     classes = sorted(known, key=lambda title: -shares.get(title, 0.0))
     thickness = 0.8 / len(scores)
     height = len(classes) * max(0.24, 0.09 + 0.11 * len(scores))
+    columns = max(1, min(3, len(scores), 80 // max(map(len, scores))))  # of the legend, none cut off
     with rc_context(STYLE):
-        figure = Figure(figsize=(6.2, 1.1 + height + 0.2 * -(-len(scores) // 3)), layout="constrained")
+        figure = Figure(figsize=(6.2, 1.1 + height + 0.2 * -(-len(scores) // columns)), layout="constrained")
         left, right = figure.subplots(1, 2, sharey=True, width_ratios=(3.2, 1), gridspec_kw={"wspace": 0.12})
         places = np.arange(len(classes))
         bars = []
@@ -245,7 +253,7 @@ def class_figure(scores: Mapping[str, Sequence[Mapping[str, float | None]]], sha
         left.tick_params(axis="y", length=0)
         _frequencies(right, [100 * shares.get(title, 0.0) for title in classes])
         if len(scores) > 1:
-            figure.legend(bars, [*scores], loc="outside lower center", ncols=min(3, len(scores)), fontsize=8)
+            figure.legend(bars, [*scores], loc="outside lower center", ncols=columns, fontsize=8)
     return figure
 
 

@@ -194,7 +194,7 @@ def picture_grid(
             middle, height = (j + 0.5) * CELL / width, 1 - 0.5 * LINE / total
             figure.text(middle, height, _shortened(heading, 24), ha="center", va="center", fontsize=9)
         patches = [Patch(color=(r / 255, g / 255, b / 255), label=name) for name, (r, g, b) in classes]
-        columns = -(-len(patches) // max(1, lines))
+        columns = max(1, -(-len(patches) // max(1, lines)))
         figure.legend(handles=patches, loc="lower center", ncols=columns, fontsize=8, borderpad=0)
     return figure
 

@@ -20,6 +20,7 @@ from semiverse.reporting.details import across_pictures, domain_pictures
 from semiverse.reporting.examples import Examples, add_predictions, example_picture, read_examples
 from semiverse.reporting.figures import Picture
 from semiverse.reporting.latent import LatentClasses, Order, latent_pictures, read_latent_classes
+from semiverse.reporting.published import Published, read_published
 from semiverse.reporting.runs import RunFacts, Setting, find_runs, read_runs, settings
 from semiverse.reporting.scores import (
     class_table,
@@ -68,6 +69,7 @@ def write_report(runs: Sequence[Path], out: Path | None, title: str | None, show
     models = _models_by_themselves(runs)
     compared = settings(read_runs(find_runs([place for place in runs if place not in models.values()] or runs)))
     facts = [run for setting in compared for run in setting.runs]
+    published, unread = read_published(runs, shown.images)
     out = out or (runs[0] if len(runs) == 1 else runs[0].parent) / "report"
     examples, remarks = read_examples(compared, shown.images)
     _refuse_unknown(shown.classes, compared, examples)
@@ -75,18 +77,19 @@ def write_report(runs: Sequence[Path], out: Path | None, title: str | None, show
     remarks += add_predictions(examples, columns, shown.device, shown.seen_as) if shown.images else []
     latent, missing = read_latent_classes(compared, examples, shown.latent_validation, shown.device)
     across, undetailed = across_pictures(compared, shown.classes)
-    remarks += [*missing, *undetailed, *(problem for run in facts for problem in run.problems)]
+    remarks += [*unread, *missing, *undetailed, *(problem for run in facts for problem in run.problems)]
     pairs, sections = compare(compared), _sections(compared, examples, latent, shown)
     counts = {section.name: len(section.classes.rows) for section in sections if section.classes is not None}
     counts |= {example.domain: len(example.labels) for example in examples}
     page: dict[str, Any] = {
-        "title": title or f"Report of {facts[0].name if len(facts) == 1 else f'{len(facts)} runs'}",
-        "summary": summary_sentences(compared, counts),
+        "title": title or _title(published, facts),
+        "summary": summary_sentences(compared, counts) if facts else [],
+        "published": published,
         "remarks": list(dict.fromkeys(remarks)),
         "findings": [verdict_on(pair) for pair in pairs],
         "verdicts": verdict_table(pairs) if pairs else None,
-        "scores": score_table(compared),
-        "efficiency": efficiency_pictures(compared),
+        "scores": score_table(compared) if facts else None,
+        "efficiency": [] if any(one.pictures for one in published) else efficiency_pictures(compared),
         "domains": sections,
         "across": across,
         "curves": curve_pictures(compared),
@@ -99,6 +102,12 @@ def write_report(runs: Sequence[Path], out: Path | None, title: str | None, show
     listed = " ".join(["index.html", *files])  # the page names the files that are written with it
     _write(out, {"index.html": rendered("page.html.j2", **page, mark=MARK, files=listed), **files})
     return out / "index.html"
+
+
+def _title(published: Sequence[Published], facts: Sequence[RunFacts]) -> str:
+    if len(published) == 1:
+        return published[0].title
+    return f"Report of {facts[0].name if len(facts) == 1 else f'{len(facts)} runs'}"
 
 
 def _models_by_themselves(places: Sequence[Path]) -> dict[str, Path]:
@@ -156,10 +165,14 @@ def _table_and_figure_files(page: Mapping[str, Any]) -> dict[str, str | bytes]:
     files: dict[str, str | bytes] = {}
     sections: list[DomainSection] = page["domains"]
     of_domains = [table for section in sections for table in (section.further, section.classes)]
-    tables = [t for t in (page["scores"], page["verdicts"], *of_domains, page["differences"]) if t is not None]
+    printed = [one.table for one in page["published"]]
+    tables = [
+        t for t in (*printed, page["scores"], page["verdicts"], *of_domains, page["differences"]) if t is not None
+    ]
     for name, table in zip(file_names([table.name for table in tables]), tables, strict=True):
         files |= {f"tables/{name}.{ending}": as_text(table) for ending, as_text in WRITERS.items()}
-    pictures = [*page["efficiency"], *page["curves"], *(p for s in sections for p in s.pictures), *page["across"]]
+    pictures = [p for one in page["published"] for p in one.pictures]
+    pictures += [*page["efficiency"], *page["curves"], *(p for s in sections for p in s.pictures), *page["across"]]
     named = zip(file_names([picture.name for picture in pictures]), pictures, strict=True)
     for name, picture in progress(named, "drawing", len(pictures), "figures"):
         files |= {f"figures/{name}.{ending}": data for ending, data in picture.draw().items()}

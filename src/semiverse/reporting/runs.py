@@ -14,6 +14,11 @@ from semiverse.configuration import load_yaml, modernized
 from semiverse.methods.method import Curve, Role, declared
 from semiverse.run import Run
 
+TABLE = "table.json"
+"""What ``semiverse reproduce`` leaves of a table, for programs."""
+INSIDE = ("*", "runs/*/seed*", "runs/*/*/seed*")
+"""Where runs lie in a folder of runs, or in what ``semiverse reproduce`` made."""
+
 
 class Protocol(NamedTuple):
     """How a score was made; only scores of one protocol stand in one column.
@@ -219,21 +224,24 @@ class Setting:
 def find_runs(places: Sequence[Path]) -> list[Path]:
     """Run folders among the given ones, and inside those that are none themselves.
 
+    None where a table was made of results alone, without runs.
+
     Raises:
-        FileNotFoundError: If a place neither is nor holds a run.
+        FileNotFoundError: If a place neither is nor holds a run, nor a table.
     """
     found: list[Path] = []
     for place in places:
-        inside = sorted(path.parent for path in place.glob("*/config.yaml"))
+        inside = [path.parent for pattern in INSIDE for path in sorted(place.glob(f"{pattern}/config.yaml"))]
         if (place / "config.yaml").is_file():
             inside = [place]
-        if not inside and not (place / "index.html").is_file():  # an earlier report, caught by runs/*
+        without = any((place / name).is_file() for name in (TABLE, "index.html"))  # a report, caught by runs/*
+        if not inside and not without:
             raise FileNotFoundError(
                 f"{place} is no run folder ({'it has no config.yaml' if place.exists() else 'it does not exist'}); "
                 "expected what semiverse train wrote, or a folder of such folders: check the path"
             )
         found += [path for path in inside if path.resolve() not in [known.resolve() for known in found]]
-    if not found:
+    if not found and not any((place / TABLE).is_file() for place in places):
         raise FileNotFoundError(
             f"no run in {', '.join(map(str, places))}; expected a folder that semiverse train wrote: name one"
         )
