@@ -15,6 +15,8 @@ NAMES = (
     "centroids",
     "training_step",
     "loop",
+    "depthwise",
+    "consistency",
     "data_loading",
     "clustering",
 )

@@ -14,7 +14,6 @@ import torch
 from lightning_fabric import Fabric
 
 from benchmarks.measure import Goal, compare
-from semiverse.commands.demo import LR
 from semiverse.data import Sample
 from semiverse.datasets import SyntheticRooms, SyntheticStreets
 from semiverse.losses import cross_entropy
@@ -27,7 +26,7 @@ from semiverse.training.loop import Players, step_seed
 from semiverse.training.recorder import Recorder
 
 SPACES = {"streets": SyntheticStreets.labels, "rooms": SyntheticRooms.labels}
-IMAGES, SIZE = 8, (96, 128)
+IMAGES, SIZE, LR = 8, (96, 128), 0.03
 BATCHES, ROUNDS, STEPS = 4, 12, 10_000
 
 

@@ -21,6 +21,7 @@ from semiverse.evaluation.confusion import ConfusionMatrix
 from semiverse.methods import Method, Opponent, Optimizer
 from semiverse.methods.optimizer import parameter_groups
 from semiverse.mixture import TrainBatch
+from semiverse.models import SegmentationModel
 from semiverse.run import Run
 from semiverse.training.failure import BeforeStep, NonFiniteLossError, write_failure
 from semiverse.training.recorder import Checkpoint, Recorder
@@ -102,7 +103,8 @@ def place(fabric: Fabric, method: Method) -> None:
     if isinstance(fabric.strategy, FullyShardedStrategy):
         shard(method, fabric.device)
     elif "32" not in str(fabric.strategy.precision.precision):  # full precision gains nothing (docs/performance.md)
-        method.model.to(memory_format=torch.channels_last)
+        for model in (one for one in method.modules() if isinstance(one, SegmentationModel)):  # a teacher's too
+            model.to(memory_format=torch.channels_last)
 
 
 class Players:
