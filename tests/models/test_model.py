@@ -51,7 +51,7 @@ def disturb(model: SegmentationModel) -> SegmentationModel:
         ("resnet18", "linear", 16, 1.0),
         *(("convnext_atto", decoder, 32, 1.0) for decoder in ("linear", "mlp", "fpn")),
         *(("test_vit", decoder, 16, 1.0) for decoder in ("linear", "aspp", "mlp", "fpn", "dpt")),
-        *((name, "dpt", 14, 1.0) for name in ("vit_small_patch14_dinov2", "vit_base_patch14_reg4_dinov2")),
+        *((name, "dpt", 14, 1.0) for name in ("vit_small_patch14_dinov2", "vit_small_patch14_reg4_dinov2")),
         *(("vit_small_patch16_dinov3", decoder, 16, 1.0) for decoder in ("linear", "dpt")),
     ],
 )
