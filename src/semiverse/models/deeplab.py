@@ -33,6 +33,7 @@ class DeepLabResNet101(nn.Module):
     """
 
     strides: Sequence[int] = (4, 8, 8, 8)
+    stages: Sequence[str] = ("layer1", "layer2", "layer3", "layer4")
     convention: Convention = BGR_CAFFE
 
     def __init__(self, width: float = 1.0) -> None:

@@ -161,6 +161,7 @@ class DilatedResidualNetwork(nn.Module):
             self.add_module(f"layer{number}", stage)
             widths[f"layer{number}"] = channels
         self.channels: Sequence[int] = tuple(widths[child] for child in OUTPUTS[family])
+        self.stages: Sequence[str] = [child for child in widths if child != "relu"]
         _initialize(self)
 
     @property

@@ -3,16 +3,16 @@
 import difflib
 import logging
 from collections.abc import Sequence
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
-import torch
 from torch import Tensor, nn
 
-from semiverse.models.config import RGB_IMAGENET, Convention
+from semiverse.models.config import Convention
 from semiverse.models.deeplab import PUBLISHED_FILES, DeepLabResNet101
 from semiverse.models.depthwise import convert_depthwise
 from semiverse.models.drn import VARIANTS, DilatedResidualNetwork
 from semiverse.models.packaged import PACKAGES, load_packaged, packaged_file
+from semiverse.models.timm_encoders import TimmEncoder, VisionTransformer
 
 log = logging.getLogger(__name__)
 
@@ -22,12 +22,14 @@ DEEPLAB = "deeplab_resnet101"
 class Encoder(Protocol):
     """Maps of features, finest to coarsest.
 
-    ``channels`` and ``strides`` describe the maps; ``convention`` is what published weights expect images to be;
-    ``trunk`` is the module whose parameter names these weights use.
+    ``channels`` and ``strides`` describe the maps; ``stages`` names the modules at which stages end, in the order in
+    which images pass; ``convention`` is what published weights expect images to be; ``trunk`` is the module whose
+    parameter names these weights use.
     """
 
     channels: Sequence[int]
     strides: Sequence[int]
+    stages: Sequence[str]
     convention: Convention
 
     @property
@@ -38,55 +40,15 @@ class Encoder(Protocol):
         """Normalised images, (N, 3, H, W) → one map a level, (N, C_i, h_i, w_i)."""
 
 
-class TimmEncoder(nn.Module):
-    """A network of timm as an encoder.
-
-    Args:
-        network: What ``timm.create_model(..., features_only=True)`` returns.
-    """
-
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self.network = network
-        facts = cast(Any, network)
-        self.channels: Sequence[int] = tuple(facts.feature_info.channels())
-        self.strides: Sequence[int] = tuple(facts.feature_info.reduction())
-        mean, std = (facts.pretrained_cfg.get(name, getattr(RGB_IMAGENET, name)) for name in ("mean", "std"))
-        self.convention = Convention(tuple(mean), tuple(std))
-
-    @property
-    def trunk(self) -> nn.Module:
-        """The module whose parameter names are those of published files."""
-        return self.network
-
-    def forward(self, images: Tensor) -> list[Tensor]:
-        """Normalised images, (N, 3, H, W) → one map a level, (N, C_i, h_i, w_i).
-
-        Raises:
-            ValueError: If this network takes no images of this size.
-        """
-        try:
-            return list(self.network(images))
-        except RuntimeError as error:
-            height, width = images.shape[-2:]
-            stride = self.strides[-1]
-            if isinstance(error, torch.OutOfMemoryError) or (height % stride == 0 and width % stride == 0):
-                raise
-            raise ValueError(
-                f"this encoder failed on images of {height} x {width} pixels ({error}); expected multiples of "
-                f"{stride}, which not every encoder needs: set resolution and crop to some, or use another encoder"
-            ) from error
-
-
 def build_encoder(
     name: str, output_stride: int = 8, width: float = 1.0, pretrained: bool = False
-) -> DilatedResidualNetwork | DeepLabResNet101 | TimmEncoder:
+) -> DilatedResidualNetwork | DeepLabResNet101 | TimmEncoder | VisionTransformer:
     """Build an encoder by name.
 
     Args:
         name: A dilated residual network (``drn_d_22``, ...), ``deeplab_resnet101`` or any network of timm that gives
-            maps of features.
-        output_stride: Pixels of the image per cell of the coarsest map, along an edge.
+            maps of features, vision transformers among them.
+        output_stride: Pixels of the image per cell of the coarsest map, along an edge: the patch of a transformer.
         width: Factor on the number of channels; networks of timm have none.
         pretrained: Start from published weights: those of an installed package, or else those of timm's hub.
 
@@ -123,25 +85,23 @@ def _check_own(name: str, output_stride: int, pretrained: bool, source: str) -> 
         )
 
 
-def _build_timm(name: str, output_stride: int, pretrained: bool) -> TimmEncoder:
+def _build_timm(name: str, output_stride: int, pretrained: bool) -> TimmEncoder | VisionTransformer:
     # timm takes seconds to import; who uses a dilated residual network should not wait for it.
     import timm
 
     if not timm.is_model(name.split(".")[0]):
         raise _unknown(name, [*VARIANTS, DEEPLAB, *timm.list_models()])
     facts = timm.get_pretrained_cfg(name)
-    if facts is not None and facts.fixed_input_size:
-        raise ValueError(
-            f"encoder {name!r} takes images of one fixed size only; expected an encoder for any size: use a "
-            "convolutional one, such as 'resnet50' or 'convnext_tiny'"
-        )
     # Some networks have no such argument at all; they are fine when this is their own stride anyway.
-    attempts: list[dict[str, Any]] = [{"output_stride": output_stride}, {}]
+    attempts: list[dict[str, Any]] = [{"features_only": True, "output_stride": output_stride}, {"features_only": True}]
+    kind: type[TimmEncoder | VisionTransformer] = TimmEncoder
+    if facts is not None and facts.fixed_input_size:
+        attempts, kind = [{"num_classes": 0, "dynamic_img_size": True}], VisionTransformer
     failure: Exception | None = None
     packaged = packaged_file(name) if pretrained else None
     for options in attempts:
         try:
-            network = timm.create_model(name, features_only=True, pretrained=pretrained and packaged is None, **options)
+            encoder = kind(timm.create_model(name, pretrained=pretrained and packaged is None, **options))
             break
         except OSError as error:
             package = PACKAGES.get(name)
@@ -155,14 +115,14 @@ def _build_timm(name: str, output_stride: int, pretrained: bool) -> TimmEncoder:
     else:
         raise ValueError(
             f"encoder {name!r} cannot be built as an encoder by timm ({failure}); expected a network that gives maps "
-            "of features (features_only): use another encoder"
+            "of features of images of any size: use another encoder, such as 'convnext_tiny'"
         ) from failure
     if packaged is not None:
-        log.info("encoder %s: %d tensors from package %s", name, load_packaged(network, packaged), packaged.parts[-3])
+        copied = load_packaged(encoder.network, packaged)
+        log.info("encoder %s: %d tensors from package %s", name, copied, packaged.parts[-3])
     elif pretrained:
         log.info("encoder %s: weights from timm's hub", name)
-    convert_depthwise(network)
-    encoder = TimmEncoder(network)
+    convert_depthwise(encoder.network)
     if encoder.strides[-1] != output_stride:
         raise ValueError(
             f"encoder {name!r} got output_stride {output_stride}; its own is {encoder.strides[-1]} and timm cannot "

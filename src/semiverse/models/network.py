@@ -2,7 +2,7 @@
 
 import logging
 import math
-from typing import cast
+from typing import Self, cast
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +11,7 @@ from semiverse.models.batch_norm import convert_batch_norm
 from semiverse.models.config import ModelConfig
 from semiverse.models.decoder import build_decoder
 from semiverse.models.deeplab import SummedAspp
-from semiverse.models.encoder import build_encoder
+from semiverse.models.encoder import Encoder, build_encoder
 from semiverse.models.published import load_weights
 
 log = logging.getLogger(__name__)
@@ -32,6 +32,14 @@ class Network(nn.Module):
             log.info("%s", load_weights(self.encoder.trunk, config.weights))
         self.decoder = build_decoder(config.decoder, self.encoder.channels, self.encoder.strides, config.decoder_norm)
         convert_batch_norm(self, groups)
+        self._standing = _freeze(self.encoder, config.frozen) if config.frozen else []
+
+    def train(self, mode: bool = True) -> Self:
+        """Training or evaluation mode; frozen stages stay in the latter, with the statistics that they have."""
+        super().train(mode)
+        for module in self._standing:
+            module.training = False
+        return self
 
     def forward(self, images: Tensor) -> Tensor:
         """Normalised images, (N, 3, H, W) → features, (N, D, h, w)."""
@@ -60,6 +68,33 @@ class Network(nn.Module):
         with torch.no_grad():
             for name, value in source.items():
                 own[name].copy_(value)
+
+
+def _freeze(encoder: nn.Module, stages: int) -> list[nn.Module]:
+    """Let the stem and the first stages of an encoder, or all of it if these are all, learn no more.
+
+    Returns:
+        Their modules, now in evaluation mode.
+
+    Raises:
+        ValueError: If it has fewer stages.
+    """
+    known = cast(Encoder, encoder).stages
+    if stages > len(known):
+        raise ValueError(
+            f"model has frozen {stages}, and its encoder {len(known)} stages that can be frozen; expected at most as "
+            "many: lower it"
+        )
+    modules = list(encoder.named_modules())  # in the order in which images pass them
+    end = f"{known[stages - 1]}."
+    places = [place for place, (name, _) in enumerate(modules) if f"{name}.".startswith(end) or stages == len(known)]
+    standing = [module for _, module in modules[: places[-1] + 1]]
+    for module in standing:
+        # Its own alone, as what holds the end holds more; what is its own, such as position embeddings, stands first.
+        for parameter in module.parameters(recurse=False):
+            parameter.requires_grad_(False)
+        module.training = False
+    return standing
 
 
 def build_head(config: ModelConfig, inputs: int, outputs: int) -> nn.Module:

@@ -1,8 +1,11 @@
 """Reading published weights into networks of this library."""
 
+import io
 import pickle
 import re
+import sys
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,7 +51,8 @@ def load_weights(
     """Copy the tensors of a file into a network wherever name and shape match.
 
     Prefixes of other programs are taken off. ``base.3.`` in front (the sequence of children in which the public
-    segmentation code for dilated residual networks wraps them) becomes the name of the network's own child number 3.
+    segmentation code for dilated residual networks wraps them) becomes the name of the network's own child number 3,
+    and names that the authors of a transformer gave become those of timm.
 
     Args:
         module: The network; changed in place.
@@ -68,7 +72,7 @@ def load_weights(
     own = module.state_dict()
     children = [name for name, _ in module.named_children()]
     named = {_published_name(name, prefixes, children): value for name, value in read_tensors(path).items()}
-    found = _part(named, part)
+    found = _part(_timm_names(named, module), part)
     copied = [name for name, value in found.items() if name in own and own[name].shape == value.shape]
     if required is not None and not any(name.startswith(required) for name in copied):
         raise ValueError(
@@ -160,7 +164,17 @@ def _published_name(name: str, prefixes: Sequence[str], children: Sequence[str])
     wrapped = re.fullmatch(r"base\.(\d+)\.(.+)", name)
     if wrapped and int(wrapped[1]) < len(children):
         return f"{children[int(wrapped[1])]}.{wrapped[2]}"
-    return name
+    flat = name.replace(".", "_", 1)  # timm puts the children of sequences in the place of these
+    return flat if flat.partition(".")[0] in children else name
+
+
+def _timm_names(tensors: dict[str, Tensor], module: nn.Module) -> dict[str, Tensor]:
+    """Tensors by the names, and of the shapes, that timm has for them, where the module is one of its networks."""
+    rename = getattr(sys.modules[type(module).__module__], "checkpoint_filter_fn", None)
+    if rename is None:
+        return tensors
+    with redirect_stdout(io.StringIO()):  # it prints what it leaves out, and so does the report
+        return dict(rename(tensors, module))
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -12,7 +12,7 @@ from semiverse.reporting.verdicts import Change, Comparison, Difference, paired_
 GROUND = {
     "data": ("crop",),
     "domains": ("dataset", "labeled", "labeled_list", "cover_classes", "groups", "train", "val", "resolution"),
-    "model": ("encoder", "decoder", "width", "pretrained", "weights"),
+    "model": ("encoder", "decoder", "width", "pretrained", "weights", "frozen"),
 }
 """What must be equal for settings to be compared."""
 ORDER = ("domain", "domains", "transfer", "unlabeled", "labeled")
