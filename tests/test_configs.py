@@ -194,6 +194,8 @@ def test_row_keeps_the_optimiser_of_its_base(base, row, monkeypatch):
     values = resolved(base, row, monkeypatch)["optimizer"]
     given = {"lr": 0.00025, "head_factor": 10.0, "momentum": 0.9, "power": 0.9, "decay": "step"}
     printed = row is not None and row.stem == "weight_decay_as_printed"
+    if row is not None and row.stem == "public_code":  # whose encoder moves three times as fast
+        given |= {"lr": 7.5e-4, "head_factor": 3.33}
     assert {name: value for name, value in values.items() if value is not None} == given | {
         "weight_decay": 0.0001 if printed else 0.0005
     }

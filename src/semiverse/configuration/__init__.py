@@ -206,19 +206,20 @@ def modernized(values: dict[str, Plain], silent: bool = False) -> dict[str, Plai
 
 
 def _completed(values: dict[str, Plain]) -> dict[str, Plain]:
-    """The configuration of a run, with what an older version was like where it wrote nothing.
+    """The configuration of a run, with what version 0.1 was like where it wrote nothing.
 
-    Padding was black; without a crop there was none, so that it is whatever it is today.
+    Padding was black; without a crop there was none, so that it is whatever it is today. Of the library's own networks
+    it wrote that they are not pre-trained, which today goes without saying.
     """
     data, model = values.get("data"), values.get("model")
-    if not isinstance(data, dict) or "domains" not in data or not isinstance(model, dict) or "frozen" in model:
+    if not isinstance(data, dict) or "domains" not in data or not isinstance(model, dict) or "padding" in model:
         return values
-    if "padding" in model:
-        return values | {"model": {"frozen": 0} | model}
     domains = {name: {"crop": None} | domain for name, domain in data["domains"].items()}
     before: dict[str, Plain] = {"padding": "mean" if data.get("crop") is None else "black"}
     before |= {"head_deviation": None, "decoder_norm": False, "frozen": 0}
-    return values | {"data": {"balance": None} | data | {"domains": domains}, "model": before | model}
+    own = str(model.get("encoder", "drn_")).startswith(("drn_", "deeplab_"))
+    unsaid = {"pretrained": None} if own and model.get("pretrained") is False else {}
+    return values | {"data": {"balance": None} | data | {"domains": domains}, "model": before | model | unsaid}
 
 
 def rewritten(values: dict[str, Plain]) -> tuple[dict[str, Plain], dict[str, Plain]]:
