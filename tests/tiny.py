@@ -25,7 +25,7 @@ TINY: dict[str, Any] = {
         "batch_size": 2,
         "workers": 0,
     },
-    "model": {"width": 0.0625},
+    "model": {"width": 0.0625, "head_deviation": None},  # so that predictions differ from pixel to pixel at once
     "method": {"class_path": "Supervised"},
     "optimizer": {"lr": 0.01},
     "trainer": {"max_steps": 2, "accelerator": "cpu"},

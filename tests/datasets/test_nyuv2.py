@@ -62,12 +62,12 @@ def test_worker_processes_read_the_file_that_their_parent_has_read_before(tmp_pa
     dataset, masks = write_nyuv2(tmp_path / "nyu")
     split = Split(dataset, dataset.subset("all"), ResizeTransform(Resolution()))
     alone = [split[i] for i in range(5)]
-    loader = DataLoader(split, batch_size=1, num_workers=2, multiprocessing_context="fork", persistent_workers=True)
+    loader = DataLoader(split, batch_size=None, num_workers=2, multiprocessing_context="fork", persistent_workers=True)
     for _ in range(3):
         for sample, expected in zip(loader, alone, strict=True):
-            assert sample.id == (expected.id,)
-            assert torch.equal(sample.image[0], expected.image)
-            assert torch.equal(sample.mask[0], expected.mask)
+            assert sample.id == expected.id
+            assert torch.equal(sample.image, expected.image)
+            assert torch.equal(sample.mask, expected.mask)
     assert [sample.id for sample in alone] == [name for found in masks.values() for name in found]
 
 

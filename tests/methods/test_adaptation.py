@@ -260,7 +260,8 @@ def test_half_precision_trains():
 
 @pytest.mark.parametrize("encoder", ["drn_c_26", "resnet18.tv_in1k"])
 def test_any_encoder_of_two_maps_will_do(encoder):
-    config = ModelConfig(encoder=encoder, width=1 / 16 if encoder.startswith("drn") else 1.0)
+    width = 1 / 16 if encoder.startswith("drn") else 1.0
+    config = ModelConfig(encoder=encoder, width=width, pretrained=False)
     method = adaptation(config=config)
     take_step(method)
     assert method.auxiliary.weight.grad.abs().sum() > 0
