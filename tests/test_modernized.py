@@ -10,7 +10,7 @@ from semiverse.cli.main import main
 from semiverse.commands.train import train
 from semiverse.configuration import describe, dump_yaml, load_yaml, modernized, rewritten
 from semiverse.embeddings.sources import FeatureRows, RandomRows, RowsFromFile
-from semiverse.methods import Universal
+from semiverse.methods import Consistency, Universal
 from semiverse.run import Run
 from tests.tiny import TINY
 
@@ -154,6 +154,15 @@ def test_a_run_that_wrote_no_colour_of_padding_had_black_where_it_had_any(crop, 
     assert modernized(old) is old  # of a file that somebody writes, the defaults are today's
     of_today = old | {"model": {"padding": "mean"}}
     assert modernized(of_today, silent=True) is of_today
+
+
+def test_the_decay_of_a_teacher_is_not_that_of_a_learning_rate(tmp_path):
+    values = {"method": {"class_path": "Consistency", "init_args": {"decay": 0.99}}}
+    assert modernized(values) == values
+    run, now = Run(tmp_path), describe({"method": partial(Consistency, decay=0.99)})
+    run.claim(now)
+    run.append_metrics({"step": 1})
+    run.claim(now)
 
 
 def test_warning_shows_what_to_write():

@@ -175,6 +175,8 @@ MOVED = {name: f"optimizer.{name}" for name in ("lr", "momentum", "weight_decay"
     "zero_border": "model.zero_border",
 }
 """Where options of methods of version 0.1 stand now."""
+NEWER = ("Consistency",)
+"""Methods that version 0.1 did not have, whose options may have such names."""
 AS_BEFORE = {"algorithm": "sgd", "decoder_factor": 1.0, "warmup": 0, "decay_steps": None}
 """What optimisers of version 0.1 were like without saying so."""
 FEATURE_ROWS = {"joint_pca": False, "project_from_pca": False, "pixels": 50_000}
@@ -224,7 +226,7 @@ def rewritten(values: dict[str, Plain]) -> tuple[dict[str, Plain], dict[str, Pla
     if not isinstance(method, dict):
         return values, {}
     kind = str(method.get("class_path", ""))
-    if "." in kind and not kind.startswith("semiverse."):
+    if ("." in kind and not kind.startswith("semiverse.")) or kind.rpartition(".")[2] in NEWER:
         return values, {}  # a method of somebody else's may well have an option of such a name
     described = bool(kind) or "init_args" in method
     arguments = dict((method.get("init_args") or {}) if described else method)
