@@ -182,7 +182,11 @@ AS_BEFORE = {"algorithm": "sgd", "decoder_factor": 1.0, "warmup": 0, "decay_step
 FEATURE_ROWS = {"joint_pca": False, "project_from_pca": False, "pixels": 50_000}
 """What label embeddings of version 0.1 were made by if nothing else was said."""
 
-ADDED = {"semiverse.methods.Universal": {"update_from": "epoch"}}
+ADDED: dict[str, dict[str, Plain]] = {
+    "semiverse.methods.Universal": {"update_from": "epoch"},
+    "semiverse.methods.Supervised": {"pseudo_weight": 1.0, "strong": None},
+    "semiverse.methods.Consistency": {"pseudo_weight": 1.0},
+}
 """Options that methods have got since, and what they did before."""
 
 
@@ -210,12 +214,15 @@ def modernized(values: dict[str, Plain], silent: bool = False) -> dict[str, Plai
 def _completed(values: dict[str, Plain]) -> dict[str, Plain]:
     """The configuration of a run, with what an older version was like where it wrote nothing.
 
-    Padding was black; without a crop there was none, so that it is whatever it is today.
+    No domain had pseudo-labels. Padding was black; without a crop there was none, so that it is whatever it is today.
     """
     data, model = values.get("data"), values.get("model")
-    if not isinstance(data, dict) or "domains" not in data or not isinstance(model, dict) or "padding" in model:
+    if not isinstance(data, dict) or "domains" not in data:
         return values
-    domains = {name: {"crop": None} | domain for name, domain in data["domains"].items()}
+    domains = {name: {"pseudolabels": None} | domain for name, domain in data["domains"].items()}
+    if not isinstance(model, dict) or "padding" in model:
+        return values | {"data": data | {"domains": domains}}
+    domains = {name: {"crop": None} | domain for name, domain in domains.items()}
     before = {"padding": "mean" if data.get("crop") is None else "black", "head_deviation": None, "decoder_norm": False}
     return values | {"data": {"balance": None} | data | {"domains": domains}, "model": before | model}
 
