@@ -29,7 +29,7 @@ class Role(NamedTuple):
         words: What that is, as a verdict says it: "unlabelled images", "label embeddings as anchor".
     """
 
-    kind: Literal["labeled", "unlabeled", "pseudolabeled", "transfer"]
+    kind: Literal["labeled", "unlabeled", "pseudolabels", "transfer"]
     words: str
 
 

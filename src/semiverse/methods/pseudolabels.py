@@ -16,7 +16,7 @@ from semiverse.methods.strong_views import StrongView, generator, paste
 from semiverse.mixture import TrainBatch
 from semiverse.models.batch_norm import statistics_kept
 
-READS: dict[str, Role] = {"pseudo_weight": Role("pseudolabeled", "pseudo-labels made once")}
+READS: dict[str, Role] = {"pseudo_weight": Role("pseudolabels", "pseudo-labels made once")}
 RECORDS: dict[str, Curve] = {"pseudolabeled": Curve("Cross entropy of pseudo-labels made once", "nats per pixel")}
 """What methods declare that use them."""
 
