@@ -10,7 +10,7 @@ from semiverse.cli.main import main
 from semiverse.commands.train import train
 from semiverse.configuration import describe, dump_yaml, load_yaml, modernized, rewritten
 from semiverse.embeddings.sources import FeatureRows, RandomRows, RowsFromFile
-from semiverse.methods import Universal
+from semiverse.methods import Consistency, Supervised, Universal
 from semiverse.run import Run
 from tests.tiny import TINY
 
@@ -149,12 +149,39 @@ def test_what_is_somebody_elses_or_of_today_is_left_alone(values):
 def test_a_run_that_wrote_no_colour_of_padding_had_black_where_it_had_any(crop, color):
     old = {"data": {"domains": {"a": {"labeled": 4}}, "crop": crop}, "model": {"width": 1.0}}
     new = modernized(old, silent=True)
-    assert new["data"] == {"domains": {"a": {"labeled": 4, "crop": None}}, "crop": crop, "balance": None}
+    domain = {"labeled": 4, "crop": None, "pseudolabels": None}
+    assert new["data"] == {"domains": {"a": domain}, "crop": crop, "balance": None}
     of_then = {"head_deviation": None, "decoder_norm": False, "frozen": 0}  # and none of its own is pre-trained
     assert new["model"] == {"width": 1.0, "padding": color} | of_then
     assert modernized(old) is old  # of a file that somebody writes, the defaults are today's
-    of_today = old | {"model": {"padding": "mean", "frozen": 1}}
-    assert modernized(of_today, silent=True) is of_today
+    of_today = old | {"model": {"padding": "mean"}}
+    assert modernized(of_today, silent=True) == of_today | {
+        "data": {"domains": {"a": {"labeled": 4, "pseudolabels": None}}, "crop": crop}
+    }
+
+
+def test_the_decay_of_a_teacher_is_not_that_of_a_learning_rate(tmp_path):
+    values = {"method": {"class_path": "Consistency", "init_args": {"decay": 0.99}}}
+    assert modernized(values) == values
+    run, now = Run(tmp_path), describe({"method": partial(Consistency, decay=0.99)})
+    run.claim(now)
+    run.append_metrics({"step": 1})
+    run.claim(now)
+
+
+@pytest.mark.parametrize("kind", [Supervised, Consistency])
+def test_a_run_that_knew_no_pseudolabels_goes_on_as_it_was(kind, tmp_path):
+    run, data = Run(tmp_path), {"domains": {"a": {"labeled": 4, "crop": None, "pseudolabels": None}}}
+    now = describe({"method": partial(kind), "model": {"padding": "mean"}, "data": data})
+    before = load_yaml(dump_yaml(now))
+    del before["data"]["domains"]["a"]["pseudolabels"], before["method"]["init_args"]["pseudo_weight"]
+    if kind is Supervised:
+        del before["method"]["init_args"]["strong"]
+    run.claim(before)
+    run.append_metrics({"step": 1})
+    run.claim(now)
+    with pytest.raises(ValueError, match=r"pseudo_weight: 1.0, now 0.5"):
+        run.claim(now | describe({"method": partial(kind, pseudo_weight=0.5)}))
 
 
 def test_warning_shows_what_to_write():

@@ -5,7 +5,7 @@ rows depends on a few coarse rows only, so losses and arg-max are formed strip b
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import NamedTuple, Self
 
@@ -206,6 +206,44 @@ def argmax_with_confidence(scores: ScoreMap, size: tuple[int, int]) -> tuple[Ten
     values = scores.values
     confidence = torch.empty(len(values), *size, dtype=full_precision(values[:0]).dtype, device=values.device)
     return _predict(scores, size, confidence), confidence
+
+
+def argmax_of_mean(maps: Sequence[ScoreMap], size: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    """Arg-max of the mean of the upsampled softmax probabilities of several maps, and that mean, a strip at a time.
+
+    Args:
+        maps: Scores of the same C classes and images, (N, C, h, w) each, at cells of any size; of a single map the
+            result is that of ``argmax_with_confidence``, bit for bit.
+        size: Height and width wanted, (H, W).
+
+    Returns:
+        As ``argmax_with_confidence``.
+
+    Raises:
+        ValueError: If the maps have not the same classes and images.
+    """
+    shapes = {(one.values.shape[0], one.values.shape[1]) for one in maps}
+    if len(shapes) != 1:
+        raise ValueError(
+            f"scores to be averaged are of (images, channels) {sorted(shapes)}; expected one such shape: average "
+            "models whose heads have the same channels"
+        )
+    if len(maps) == 1:
+        return argmax_with_confidence(maps[0], size)
+    ((count, channels),), device = shapes, maps[0].values.device
+    prediction = torch.empty(count, *size, dtype=torch.uint8, device=device)
+    confidence = torch.empty(count, *size, device=device)
+    with torch.no_grad(), torch.autocast(device.type, enabled=False):
+        cells = [full_precision(one.values.detach()) for one in maps]
+        ways = [Bilinear.of(one, size, its.upsampling) for one, its in zip(cells, maps, strict=True)]
+        for images, rows in partition(count, channels, size, device):
+            mean = torch.zeros((), device=device)
+            for one, way in zip(cells, ways, strict=True):
+                mean = mean + way.up(one[images], rows).softmax(dim=1)
+            mean /= len(maps)
+            confidence[images, rows] = best = mean.amax(dim=1)
+            prediction[images, rows] = _first_equal(mean, best)
+    return prediction, confidence
 
 
 def _predict(scores: ScoreMap, size: tuple[int, int], confidence: Tensor | None) -> Tensor:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +17,7 @@ from semiverse.cli.main import main
 from semiverse.configuration import load_yaml
 from semiverse.data.images import read_image
 from semiverse.datasets import Folder, SyntheticStreets
-from semiverse.inference.predictor import Predictor
+from semiverse.inference.predictor import Committee, Predictor
 from semiverse.inference.pseudolabels import BINS, EDGES, ConfidenceHistogram, given_thresholds
 from semiverse.labels import IGNORE, LabelSpace
 from semiverse.models import SegmentationModel
@@ -240,6 +241,23 @@ def test_keeping_everything_keeps_every_prediction(trained, photos, tmp_path):
     assert np.array_equal(np.asarray(Image.open(tmp_path / "out" / "masks" / "a.png")), mask.numpy())
 
 
+def test_labels_are_those_of_averaged_scales_mirrored_images_and_runs(trained, photos, tmp_path):
+    assert main(train_words(tmp_path, {"data.seed": 1})) == 0
+    options = ["--scales", "[0.75, 1.5]", "--flip", "true", "--also", f"[{tmp_path / 'run'}]", "--keep", "1"]
+    assert main(words(trained, photos, "--domain", "rooms", "--out", tmp_path / "out", *options)) == 0
+    models = [SegmentationModel.load(run) for run in (trained, tmp_path / "run")]
+    average = Committee([Predictor(one, device="cpu", scales=(0.75, 1.5), flip=True) for one in models], "rooms")
+    for record in (found := dataset(tmp_path / "out")).records("all"):
+        image, label = found.read(record)
+        assert torch.equal(label, average(image).mask)
+    facts = json.loads((tmp_path / "out" / "pseudolabels.json").read_text())
+    assert (facts["scales"], facts["flip"], facts["also"]) == ([0.75, 1.5], True, [str(tmp_path / "run" / "model")])
+    assert any(
+        not torch.equal(average(image).mask, Predictor(models[0], device="cpu")(image, "rooms").mask)
+        for image in map(read_image, photos.glob("*.*"))
+    )
+
+
 def test_without_images_the_unlabelled_ones_of_the_run_are_used(trained, tmp_path):
     assert main(words(trained, "--domain", "streets", "--out", tmp_path / "out", "--keep", "0.5")) == 0
     labeled = json.loads((trained / "labeled.json").read_text())["streets"]["ids"]
@@ -363,6 +381,8 @@ def test_model_by_itself_is_enough_for_given_images(trained, photos, tmp_path, c
         ({"images": "nowhere.png"}, ["nowhere.png", "no such file or folder"]),
         ({"run": "nowhere"}, ["nowhere", "no such folder"]),
         ({"window": "[100, 100]"}, ["multiples of 64"]),
+        ({"scales": "[1.0, -1.0]"}, ["[1.0, -1.0]", "above 0"]),
+        ({"also": "[nowhere]"}, ["nowhere", "does not exist"]),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else None,
 )
@@ -432,7 +452,8 @@ def test_commands_of_the_guide_work_one_after_the_other(trained, tmp_path, monke
     lines = [line for text in guide("") for line in text.splitlines() if line.startswith("semiverse ")]
     assert len(lines) >= 6
     for line in lines:
-        done = main(re.sub(r"--threshold 0\.\d+", "--threshold 0.1", line.partition("#")[0]).split()[1:])
+        command = re.sub(r"--threshold 0\.\d+", "--threshold 0.1", line.partition("#")[0])
+        done = main(shlex.split(command)[1:])
         assert done == 0, (line, capsys.readouterr())
 
 

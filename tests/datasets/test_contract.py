@@ -172,7 +172,7 @@ def data_folder() -> Path:
 
 
 REAL = [
-    pytest.param(CamVid, "camvid", {"train": 367, "val": 101}, 12, id="CamVid"),
+    pytest.param(CamVid, "camvid", {"train": 367, "val": 101, "train_drives": 242, "val_drives": 110}, 12, id="CamVid"),
     pytest.param(
         LabelMeFacade,
         "labelmefacade",

@@ -3,11 +3,14 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from torchvision.transforms.v2 import InterpolationMode
+from torchvision.transforms.v2 import functional as tv
 
-from semiverse.inference.predictor import Predictor
+from semiverse.inference.predictor import Committee, Predictor
 from semiverse.labels import IGNORE, LabelSpace
 from semiverse.models import ModelConfig, SegmentationModel
 from semiverse.resolution import Resolution
+from semiverse.upsampling import argmax_with_confidence
 
 SPACES = {
     "park": LabelSpace("park", ("grass", "tree", "bench")),
@@ -167,3 +170,68 @@ def test_wrong_options_are_refused(options, message):
 def test_unknown_domain_is_refused_with_the_known_ones(arguments):
     with pytest.raises(ValueError, match=r"no domain 'sea'.*park, room"):
         Predictor(build(), device="cpu")(picture(8, 8), *arguments)
+
+
+def scaled(image: torch.Tensor, factor: float) -> torch.Tensor:
+    """At another size, as the predictor brings images to their working size."""
+    return tv.resize(image, [round(side * factor) for side in image.shape[1:]], InterpolationMode.BILINEAR)
+
+
+def test_scales_and_mirrored_images_are_averaged_as_probabilities():
+    model, image, total = tell_apart(build()), picture(40, 56), torch.zeros(4, 40, 56)
+    with torch.no_grad():
+        for factor in (0.5, 1.0, 1.25):
+            for mirrored in (False, True):
+                seen = scaled(image, factor).flip(-1) if mirrored else scaled(image, factor)
+                logits = model.classify(model.features(seen[None], "room"), "room").at((40, 56))
+                total += (logits.flip(-1) if mirrored else logits).softmax(dim=1)[0]
+    found = Predictor(model, device="cpu", scales=(0.5, 1.0, 1.25), flip=True)(image, "room")
+    plain = Predictor(model, device="cpu")(image, "room")
+    assert (found.mask == (total / 6).argmax(dim=0)).float().mean() > 0.999  # all but ties
+    torch.testing.assert_close(found.confidence, (total / 6).amax(dim=0), atol=1e-5, rtol=0)
+    assert not torch.equal(found.mask, plain.mask)
+
+
+def test_one_scale_is_the_arg_max_of_the_scores_bit_for_bit():
+    model, image = tell_apart(build()), picture(40, 56)
+    with torch.inference_mode():
+        logits = model.classify(model.features(image[None], "room"), "room")
+        expected = argmax_with_confidence(logits, (40, 56))
+    found = Predictor(model, device="cpu", scales=[1.0], flip=False)(image, "room")
+    assert all(torch.equal(one, other[0]) for one, other in zip((found.mask, found.confidence), expected, strict=True))
+
+
+@pytest.mark.parametrize("options", [{}, {"scales": (0.5, 1.5)}], ids=str)
+def test_labels_of_a_mirrored_image_are_mirrored(options):
+    model, image = tell_apart(build()), picture(72, 128)
+    both = Predictor(model, device="cpu", flip=True, **options)
+    found, mirrored = both(image, "room"), both(image.flip(-1), "room")
+    assert (mirrored.mask.flip(-1) == found.mask).float().mean() > 0.999  # all but ties
+    torch.testing.assert_close(mirrored.confidence.flip(-1), found.confidence, atol=1e-4, rtol=0)
+    one = Predictor(model, device="cpu", **options)
+    assert not torch.equal(one(image.flip(-1), "room").mask.flip(-1), one(image, "room").mask)
+
+
+def test_committee_averages_the_probabilities_of_its_models():
+    first, image = tell_apart(build()), picture(40, 56)
+    torch.manual_seed(1)
+    second = tell_apart(SegmentationModel(ModelConfig(width=0.0625), SPACES).eval())
+    with torch.no_grad():
+        mean = (first(image[None], "park").softmax(dim=1) + second(image[None], "park").softmax(dim=1))[0] / 2
+    found = Committee([Predictor(model, device="cpu") for model in (first, second)], "park")(image)
+    assert torch.equal(found.mask.long(), mean.argmax(dim=0))
+    torch.testing.assert_close(found.confidence, mean.amax(dim=0), atol=1e-5, rtol=0)
+    alone, before = Committee([Predictor(first, device="cpu")], "park")(image), Predictor(first, device="cpu")
+    assert torch.equal(alone.confidence, before(image, "park").confidence)
+
+
+def test_models_of_other_classes_make_no_committee():
+    other = SegmentationModel(ModelConfig(width=0.0625), {"park": SPACES["room"]})
+    with pytest.raises(ValueError, match=r"grass, tree, bench in one.*wall, floor, table, lamp in another"):
+        Committee([Predictor(model, device="cpu") for model in (build(), other)], "park")
+
+
+@pytest.mark.parametrize("scales", [(), (1.0, 0.0)])
+def test_scales_are_positive(scales):
+    with pytest.raises(ValueError, match="expected one or more, all above 0"):
+        Predictor(build(), device="cpu", scales=scales)

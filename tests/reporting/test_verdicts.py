@@ -77,6 +77,16 @@ def test_weights_do_not_matter_where_no_unlabelled_image_may_be_used(tmp_path: P
     assert found is not None and not found.unlabeled
 
 
+@pytest.mark.parametrize(("folder", "words"), [("pseudo", ("pseudo-labels made once",)), (None, ())])
+def test_pseudolabels_count_where_a_domain_has_them(tmp_path: Path, folder: str | None, words: tuple[str, ...]) -> None:
+    arguments = {"pseudo_weight": 1.0, "strong": None}
+    run = make_run(
+        tmp_path / "run", {"street": 0.4}, "Supervised", arguments, data__domains__street__pseudolabels=folder
+    )
+    found = lessons(read(run)[0].runs[0])
+    assert found is not None and found.unlabeled == words
+
+
 def test_unknown_methods_have_no_role_and_compare_with_nothing(tmp_path: Path) -> None:
     mine, plain = make_run(tmp_path / "mine", EQUAL, "Mine"), make_run(tmp_path / "plain", EQUAL)
     assert lessons(read(mine)[0].runs[0]) is None

@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import load_file
 
 from semiverse.run import Run
+from tests.fakes.basic import draw, write_mask, write_photo
 
 pytestmark = pytest.mark.slow
 
@@ -92,6 +93,23 @@ def test_two_processes_train_like_one(method, steps, strategy, tmp_path):
             assert float(other[name]) == pytest.approx(float(row[name]), rel=1e-6, abs=1e-6), name
     first, second = (load_file(tmp_path / name / "model" / "model.safetensors") for name in ("one", "two"))
     assert all(torch.allclose(first[name], second[name], rtol=1e-5, atol=1e-7) for name in first)
+
+
+@pytest.mark.parametrize("method", [SUPERVISED, "{class_path: Consistency}"], ids=["supervised", "consistency"])
+def test_two_processes_learn_pseudolabels_like_one(method, tmp_path):
+    for i in range(5):
+        write_photo(tmp_path / "pseudo" / "images" / f"{i}.png", seed=i, size=(32, 48))
+        write_mask(tmp_path / "pseudo" / "masks" / f"{i}.png", draw(i, (0, 1, 4, 255), (32, 48)))
+    for devices in (1, 2):
+        words = command(tmp_path / f"by{devices}", method, devices, steps=4)
+        file = (tmp_path / f"by{devices}").with_suffix(".yaml")
+        text = file.read_text().replace("labeled: 6", f"labeled: 6\n      pseudolabels: {tmp_path / 'pseudo'}")
+        file.write_text(text.replace("batch_size: 2", "batch_size: 4"))  # boxes come from the same process
+        run_to_end(words)
+    one, two = (load_file(tmp_path / f"by{devices}" / "model" / "model.safetensors") for devices in (1, 2))
+    assert all(torch.allclose(one[name], two[name], rtol=1e-5, atol=1e-7) for name in one)
+    (one,), (two,) = (Run(tmp_path / f"by{devices}").read_metrics() for devices in (1, 2))
+    assert float(one["streets/pseudolabeled"]) == pytest.approx(float(two["streets/pseudolabeled"]), rel=1e-6)
 
 
 def by_torchrun(rank: int, port: int) -> tuple[list[str], dict[str, str]]:

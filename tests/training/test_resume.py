@@ -14,6 +14,7 @@ import pytest
 from semiverse.commands import train as training
 from semiverse.run import Run
 from semiverse.training.recorder import Recorder
+from tests.fakes.basic import draw, write_mask, write_photo
 from tests.tiny import (
     UNIVERSAL,
     WORLD,
@@ -119,6 +120,22 @@ def test_killed_run_ends_like_the_whole_one(whole, step, workers, tmp_path):
     assert not Run(tmp_path / "run").finished
     assert command_in_child(words, save_often) == 0
     assert result(tmp_path / "run") == result(reference)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["Supervised", "Consistency"])
+def test_killed_run_with_pseudolabels_ends_like_the_whole_one(kind, tmp_path):
+    for i in range(5):
+        write_photo(tmp_path / "pseudo" / "images" / f"{i}.png", seed=i, size=(32, 48))
+        write_mask(tmp_path / "pseudo" / "masks" / f"{i}.png", draw(i, (0, 1, 4, 255), (32, 48)))
+    changes = {"data.domains.streets.pseudolabels": str(tmp_path / "pseudo"), "method": {"class_path": kind}}
+    changes |= {"trainer": {"max_steps": 9, "accelerator": "cpu"}}
+    assert command_in_child(train_words(tmp_path, changes, "whole"), save_often) == 0
+    words = train_words(tmp_path, changes | {"data.workers": 2})
+    assert command_in_child(words, kill_at(kind, 6)) == -signal.SIGKILL
+    assert command_in_child(words, save_often) == 0
+    assert result(tmp_path / "run") == result(tmp_path / "whole")
+    assert "streets/pseudolabeled" in Run(tmp_path / "run").read_metrics()[-1]
 
 
 @pytest.mark.slow

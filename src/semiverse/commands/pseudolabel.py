@@ -11,7 +11,7 @@ from typing import Any, Literal
 from semiverse.configuration import dump_yaml
 from semiverse.files import write_atomically
 from semiverse.inference.images import chosen_domain, readable
-from semiverse.inference.predictor import Predictor
+from semiverse.inference.predictor import Committee, Predictor
 from semiverse.inference.pseudolabels import (
     ConfidenceHistogram,
     PseudoLabelFolder,
@@ -38,6 +38,9 @@ def pseudolabel(
     device: str = "auto",
     workers: int = 2,
     data: DomainMixture | None = None,
+    scales: tuple[float, ...] = (1.0,),
+    flip: bool = False,
+    also: Sequence[Path] = (),
 ) -> int:
     """Label images with what a model is sure of, and write them as a dataset to train from.
 
@@ -49,6 +52,8 @@ def pseudolabel(
     each class: the one above which that share of the pixels predicted as the class lies, over all images, so that rare
     and difficult classes are not lost (class-balanced self-training, Zou et al., ECCV 2018, section 4.3). It comes from
     a histogram of 1000 bins a class, so up to one bin more than the share is kept.
+
+    Probabilities can be averaged over scales, mirrored images and several runs, each of which is one more pass.
 
     Args:
         run: A run folder, or the model folder in it.
@@ -66,6 +71,9 @@ def pseudolabel(
         device: Where to compute; auto: a GPU if there is one.
         workers: Threads that read images.
         data: Where the domain's images are, if none are given; on the command line, as the run's configuration says.
+        scales: Sizes at which images are seen, as factors on the working size; the probabilities are averaged.
+        flip: See images mirrored as well, at every scale.
+        also: Further runs with the same classes; the probabilities of all of them are averaged.
 
     Returns:
         0, or 1 if files could not be read.
@@ -81,26 +89,29 @@ def pseudolabel(
     model.space_key(labels or domain)
     space = model.label_spaces[labels or domain]
     thresholds: Sequence[float | None] = [] if threshold is None else given_thresholds(space, threshold)
-    predictor = Predictor(model, via, window, device=device)
+    views: dict[str, Any] = {"scales": scales, "flip": flip}
+    models = [model, *map(SegmentationModel.load, also)]
+    predictor = Committee([Predictor(one, via, window, device=device, **views) for one in models], domain, labels)
     sources = unlabeled_images(data, domain) if images is None else given_images(images)
     problems: dict[str, str] = {}  # what stands here is not read again
     read = partial(readable, sources, lambda one: one.read(one.path), attrgetter("path"), problems, workers=workers)
     if keep is not None:
         histogram = ConfidenceHistogram(len(space))
         for _, image in read("measuring confidence"):
-            found = predictor(image, domain, labels)
+            found = predictor(image)
             histogram.add(found.mask, found.confidence)
         thresholds = histogram.thresholds(keep)
     folder = PseudoLabelFolder(out, space, thresholds, least, link)
     for source, image in read("labelling"):
-        folder.add(source, image, predictor(image, domain, labels))
+        folder.add(source, image, predictor(image))
     if not folder.images:
         first = f", first: {next(iter(problems.values()))}" if problems else ""
         raise ValueError(
             f"no image is left: {len(folder.left_out)} keep too little, {len(problems)} cannot be read{first}; "
             "expected some: lower --threshold or --least, or raise --keep"
         )
-    facts: dict[str, Any] = {"model": str(run if (run / "config.json").is_file() else run / "model")}
+    model_folder, *further = (str(one if (one / "config.json").is_file() else one / "model") for one in [run, *also])
+    facts: dict[str, Any] = {"model": model_folder, "also": further, "scales": list(scales), "flip": flip}
     facts |= {"command": " ".join(sys.argv), "domain": domain, "labels": labels or domain, "via": via, "keep": keep}
     facts |= {"least": least, "classes": folder.class_facts(), "images": folder.images, "left_out": folder.left_out}
     text = json.dumps(facts | {"problems": problems}, indent=1, ensure_ascii=False)

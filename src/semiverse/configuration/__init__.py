@@ -175,12 +175,18 @@ MOVED = {name: f"optimizer.{name}" for name in ("lr", "momentum", "weight_decay"
     "zero_border": "model.zero_border",
 }
 """Where options of methods of version 0.1 stand now."""
+NEWER = ("Consistency",)
+"""Methods that version 0.1 did not have, whose options may have such names."""
 AS_BEFORE = {"algorithm": "sgd", "decoder_factor": 1.0, "warmup": 0, "decay_steps": None}
 """What optimisers of version 0.1 were like without saying so."""
 FEATURE_ROWS = {"joint_pca": False, "project_from_pca": False, "pixels": 50_000}
 """What label embeddings of version 0.1 were made by if nothing else was said."""
 
-ADDED = {"semiverse.methods.Universal": {"update_from": "epoch"}}
+ADDED: dict[str, dict[str, Plain]] = {
+    "semiverse.methods.Universal": {"update_from": "epoch"},
+    "semiverse.methods.Supervised": {"pseudo_weight": 1.0, "strong": None},
+    "semiverse.methods.Consistency": {"pseudo_weight": 1.0},
+}
 """Options that methods have got since, and what they did before."""
 
 
@@ -208,13 +214,16 @@ def modernized(values: dict[str, Plain], silent: bool = False) -> dict[str, Plai
 def _completed(values: dict[str, Plain]) -> dict[str, Plain]:
     """The configuration of a run, with what version 0.1 was like where it wrote nothing.
 
-    Padding was black; without a crop there was none, so that it is whatever it is today. Of the library's own networks
-    it wrote that they are not pre-trained, which today goes without saying.
+    No domain had pseudo-labels. Padding was black; without a crop there was none, so that it is whatever it is today.
+    Of the library's own networks it wrote that they are not pre-trained, which today goes without saying.
     """
     data, model = values.get("data"), values.get("model")
-    if not isinstance(data, dict) or "domains" not in data or not isinstance(model, dict) or "padding" in model:
+    if not isinstance(data, dict) or "domains" not in data:
         return values
-    domains = {name: {"crop": None} | domain for name, domain in data["domains"].items()}
+    domains = {name: {"pseudolabels": None} | domain for name, domain in data["domains"].items()}
+    if not isinstance(model, dict) or "padding" in model:
+        return values | {"data": data | {"domains": domains}}
+    domains = {name: {"crop": None} | domain for name, domain in domains.items()}
     before: dict[str, Plain] = {"padding": "mean" if data.get("crop") is None else "black"}
     before |= {"head_deviation": None, "decoder_norm": False, "frozen": 0}
     own = str(model.get("encoder", "drn_")).startswith(("drn_", "deeplab_"))
@@ -228,7 +237,7 @@ def rewritten(values: dict[str, Plain]) -> tuple[dict[str, Plain], dict[str, Pla
     if not isinstance(method, dict):
         return values, {}
     kind = str(method.get("class_path", ""))
-    if "." in kind and not kind.startswith("semiverse."):
+    if ("." in kind and not kind.startswith("semiverse.")) or kind.rpartition(".")[2] in NEWER:
         return values, {}  # a method of somebody else's may well have an option of such a name
     described = bool(kind) or "init_args" in method
     arguments = dict((method.get("init_args") or {}) if described else method)

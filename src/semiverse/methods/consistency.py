@@ -18,6 +18,7 @@ from semiverse.data import Sample
 from semiverse.distributed import process_count, process_rank
 from semiverse.labels import IGNORE
 from semiverse.losses import cross_entropy
+from semiverse.methods import pseudolabels
 from semiverse.methods.method import Curve, Method, Role, labeled_pixels, ramp
 from semiverse.methods.optimizer import Optimizer
 from semiverse.methods.strong_views import StrongView, generator, paste, pasted_classes
@@ -67,14 +68,15 @@ class Consistency(Method):
             the classes of a labelled image of the same label space (ClassMix).
         teacher: A saved model or run that is the teacher throughout, whatever its encoder (distillation); the student
             is then what is validated and saved.
+        pseudo_weight: Of the cross entropy of pseudo-labels made once, in domains that have ``pseudolabels``.
 
     Raises:
         ValueError: If a number is out of range, or the given teacher does not know the domains.
     """
 
     optimizer = Optimizer("adamw", 5e-4, 4.0, 4.0, 0.9, 0.01, 0.9, "step", warmup=0)
-    reads: ClassVar[Mapping[str, Role]] = {"weight": Role("unlabeled", "unlabelled images")}
-    records: ClassVar[Mapping[str, Curve]] = {
+    reads: ClassVar[Mapping[str, Role]] = pseudolabels.READS | {"weight": Role("unlabeled", "unlabelled images")}
+    records: ClassVar[Mapping[str, Curve]] = pseudolabels.RECORDS | {
         "consistency": Curve("Cross entropy of strong views with the teacher's labels", "nats per pixel"),
         "sure": Curve("Pixels that the teacher labels", "% of the pixels inside the image", factor=100.0),
         "pseudo_labels": Curve(
@@ -94,14 +96,16 @@ class Consistency(Method):
         strong: StrongView = StrongView(),
         mix: Literal["boxes", "classes"] = "boxes",
         teacher: Path | None = None,
+        pseudo_weight: float = 1.0,
     ) -> None:
         super().__init__(model)
         numbers = {"weight": weight, "threshold": threshold, "floor": floor, "decay": decay}
+        numbers["pseudo_weight"] = pseudo_weight
         for name, value in numbers.items():
             if value is not None and not 0 <= value <= (1 if name in ("floor", "decay") else float("inf")):
                 raise ValueError(f"Consistency has {name} {value}; expected 0 or more, and at most 1: correct it")
         self.weight, self.threshold, self.floor, self.ramp, self.decay = weight, threshold, floor, ramp, decay
-        self.views, self.strong, self.mix = views, strong, mix
+        self.views, self.strong, self.mix, self.pseudo_weight = views, strong, mix, pseudo_weight
         self._given: list[SegmentationModel] = []  # in a list: it is neither trained nor saved with the student
         if teacher is None:
             self.average: SegmentationModel | None = copy.deepcopy(model).requires_grad_(False)
@@ -127,8 +131,8 @@ class Consistency(Method):
         }
 
     def draws(self) -> Draws:
-        """Unlabelled images once their weight is more than 0."""
-        return Draws(int(self.ramp[0] * self.total_steps) if self.weight else None)
+        """Unlabelled images once their weight is more than 0, and pseudo-labelled ones."""
+        return Draws(int(self.ramp[0] * self.total_steps) if self.weight else None, pseudolabeled=True)
 
     def train(self, mode: bool = True) -> "Consistency":
         """Training mode for all but the teacher, who always has the statistics that it has seen."""
@@ -137,10 +141,12 @@ class Consistency(Method):
         return self
 
     def terms(self, batch: TrainBatch) -> Iterator[Tensor]:
-        """L = sum over domains of L_ce + ramp weight L_u."""
+        """L = sum over domains of L_ce + pseudo_weight L_p + ramp weight L_u."""
         for domain, sample in batch.labeled.items():
             features = self.model.features(sample.image, domain, sample.padding)
             yield self.supervised_loss(self.model.classify(features, domain), sample, domain)
+        for domain in batch.pseudolabeled:
+            yield self.pseudo_weight * pseudolabels.pseudolabel_loss(self, batch, domain, self.strong)
         factor = self.weight * ramp(self.progress, *self.ramp)
         for domain, sample in batch.unlabeled.items():
             if domain not in batch.labeled and self.steps_done % FEED_EVERY == 0:
@@ -214,9 +220,7 @@ class Consistency(Method):
             for place in range(len(sample.image))
         ]
         padding = torch.zeros_like(labels.mask) if sample.padding is None else sample.padding
-        mean = (255 * self.model.mean).to(torch.uint8)  # what lies beyond an image is not to be blurred into it
-        shown = torch.where((padding == IGNORE)[:, None], mean, sample.image)
-        images = torch.stack([self.strong.recolored(one, draw) for one, draw in zip(shown, draws, strict=True)])
+        images = self.strong.recolored_batch(sample.image, padding, self.model.mean, draws)
         sources = self.sources[domain]
         if self.mix == "classes" and sources and domain not in sources:
             source = batch.labeled[sources[self.steps_done % len(sources)]]

@@ -24,11 +24,12 @@ class Role(NamedTuple):
     """What training does where an option is not zero, false or null.
 
     Args:
-        kind: It reads unlabelled images, adds something on labelled ones, or starts from another domain's network.
+        kind: It reads unlabelled images, or the pseudo-labels of domains that have them, adds something on labelled
+            ones, or starts from another domain's network.
         words: What that is, as a verdict says it: "unlabelled images", "label embeddings as anchor".
     """
 
-    kind: Literal["labeled", "unlabeled", "transfer"]
+    kind: Literal["labeled", "unlabeled", "pseudolabels", "transfer"]
     words: str
 
 

@@ -14,6 +14,8 @@ import torch
 from torch import Tensor
 from torchvision.transforms.v2 import functional as tv
 
+from semiverse.labels import IGNORE
+
 AREA, ASPECT = (0.02, 0.4), (0.3, 1 / 0.3)
 """Of a box: its share of the image, and its width over its height."""
 REFERENCE = 518
@@ -58,6 +60,17 @@ class StrongView:
             reach = max(1, math.ceil(3 * deviation))
             image = tv.gaussian_blur(image, [2 * reach + 1] * 2, [max(deviation, 1e-3)] * 2)
         return image
+
+    def recolored_batch(
+        self, images: Tensor, padding: Tensor, mean: Tensor, draws: Sequence[np.random.Generator]
+    ) -> Tensor:
+        """Images, (N, 3, H, W) uint8, each in other colours of its own.
+
+        Their padding, (N, H, W), gets the mean colour, (1, 3, 1, 1) in [0, 1], first: what lies beyond an image is not
+        to be blurred into it.
+        """
+        shown = torch.where((padding == IGNORE)[:, None], (255 * mean).to(torch.uint8), images)
+        return torch.stack([self.recolored(one, draw) for one, draw in zip(shown, draws, strict=True)])
 
     def boxed(self, size: tuple[int, int], draw: np.random.Generator) -> tuple[slice, slice] | None:
         """Rows and columns of a box in an image of a size (H, W), or None where it gets none."""

@@ -23,12 +23,14 @@ class TrainBatch(NamedTuple):
         ground_truth: Labelled images drawn once more, for whoever compares predictions with true label maps; scaled
             until the crop fits, so that they hold no padding.
         views: Further views of the unlabelled images: the same pixels in other colours.
+        pseudolabeled: Images with the labels that a model once gave them.
     """
 
     labeled: dict[str, Sample]
     unlabeled: dict[str, Sample]
     ground_truth: Mapping[str, Sample] = MappingProxyType({})
     views: Mapping[str, Sequence[Sample]] = MappingProxyType({})
+    pseudolabeled: Mapping[str, Sample] = MappingProxyType({})
 
 
 class Draws(NamedTuple):
@@ -42,6 +44,7 @@ class Draws(NamedTuple):
         views: Views of every unlabelled image: the same crop, flipped alike, each in colours of its own
             (``data.augmentation.color``).
         ground_truth: Draw labelled images once more in every step.
+        pseudolabeled: Draw pseudo-labelled images in every step, of all domains that have any.
     """
 
     unlabeled_from: int | None = None
@@ -49,6 +52,7 @@ class Draws(NamedTuple):
     in_turn: bool = False
     views: int = 1
     ground_truth: bool = False
+    pseudolabeled: bool = False
 
 
 class EpochSteps(Sampler[int]):
@@ -139,6 +143,7 @@ class StepBatches(Dataset[TrainBatch]):
         plan: Which unlabelled batches a step has.
         draws: What is wanted.
         ground_truth: Labelled images that are drawn once more, by domain.
+        pseudolabeled: Pseudo-labelled images by domain.
     """
 
     labeled: Mapping[str, Stream]
@@ -148,6 +153,7 @@ class StepBatches(Dataset[TrainBatch]):
     plan: Plan
     draws: Draws
     ground_truth: Mapping[str, Stream]
+    pseudolabeled: Mapping[str, Stream]
 
     def __getitem__(self, step: int) -> TrainBatch:
         begun = self.draws.unlabeled_from is not None and step >= self.draws.unlabeled_from
@@ -158,6 +164,7 @@ class StepBatches(Dataset[TrainBatch]):
             {name: first for name, (first, *_) in drawn.items()},
             {name: self._draw(stream, [step])[0] for name, stream in self.ground_truth.items()},
             {name: further for name, (_, *further) in drawn.items() if further},
+            {name: self._draw(stream, [step])[0] for name, stream in self.pseudolabeled.items()},
         )
 
     def _draw(self, stream: Stream, batches: Sequence[int], views: int = 1) -> list[Sample]:

@@ -4,10 +4,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from semiverse import data
 from semiverse.files import find_folder
+from semiverse.mixture.pseudolabels import PseudoLabels
 from semiverse.resolution import Resolution
 
 
@@ -36,6 +37,8 @@ class Domain:
         exclude_labeled: Leave the labelled images out of the unlabelled ones.
         unlabeled_split: A further split whose images are used without masks.
         unlabeled_folder: A further folder of images without masks.
+        pseudolabels: Folder that ``semiverse pseudolabel`` wrote: further images with labels, which ``Supervised`` and
+            ``Consistency`` learn from in strong views, by the head and the statistics of this domain.
         cache: Decode every image once and keep it at its working size, in ``cache_folder()``; the random scale of the
             augmentation then starts from that size instead of from the file.
 
@@ -58,6 +61,7 @@ class Domain:
     unlabeled_split: str | None = None
     unlabeled_folder: Path | None = None
     cache: bool = False
+    pseudolabels: Path | None = None
 
     def __post_init__(self) -> None:
         if self.labeled is not None and self.labeled_list is not None:
@@ -75,6 +79,16 @@ class Domain:
         """What training and validation read images through."""
         return data.CachedReader(self.dataset, self.resolution) if self.cache else self.dataset
 
+    @cached_property
+    def pseudo_reader(self) -> data.Reader:
+        """What pseudo-labelled images are read through."""
+        return data.CachedReader(self.pseudo_dataset, self.resolution) if self.cache else self.pseudo_dataset
+
+    @cached_property
+    def pseudo_dataset(self) -> PseudoLabels:
+        """The images of ``pseudolabels``, which have to be given."""
+        return PseudoLabels(cast(Path, self.pseudolabels), self.dataset.labels)
+
     @property
     def resolution_left(self) -> Resolution:
         """The working size, as seen from what ``reader`` gives."""
@@ -84,10 +98,11 @@ class Domain:
         """(height, width) of its training views where others have the given one; None: whole images."""
         return common if self.crop is None else None if self.crop == "whole" else self.crop
 
-    def fill_cache(self, records: Sequence[data.Record], title: str) -> None:
+    def fill_cache(self, records: Sequence[data.Record], title: str, reader: data.Reader | None = None) -> None:
         """Keep these records, if the domain has a cache; ``title`` says in messages what they are."""
-        if isinstance(self.reader, data.CachedReader):
-            self.reader.build(records, title)
+        reader = reader or self.reader
+        if isinstance(reader, data.CachedReader):
+            reader.build(records, title)
 
 
 def choose_labeled(

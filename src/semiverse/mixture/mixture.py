@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Subset
 
-from semiverse.data import Augmentation, Content, CropTransform, Record, ResizeTransform, Sample, Split, survey
+from semiverse.data import ALL, Augmentation, Content, CropTransform, Record, ResizeTransform, Sample, Split, survey
 from semiverse.labels import LabelSpace
 from semiverse.mixture import batches
 from semiverse.mixture.balance import Balance, labeled_frequencies
@@ -114,6 +114,17 @@ class DomainMixture:
         return {name: choose_unlabeled(name, domain, self.labeled[name]) for name, domain in self.domains.items()}
 
     @cached_property
+    def pseudolabeled(self) -> dict[str, list[Record]]:
+        """Records with the labels that a model gave them, of the domains that have any.
+
+        Raises:
+            FileNotFoundError: If files are missing.
+            ValueError: If the labels are of other classes than those of the domain.
+        """
+        given = {name: domain for name, domain in self.domains.items() if domain.pseudolabels is not None}
+        return {name: domain.pseudo_dataset.subset(ALL) for name, domain in given.items()}
+
+    @cached_property
     def class_weights(self) -> dict[str, Tensor]:
         """What a pixel of each class counts in supervised losses, (C,), by domain; empty where all count alike."""
         if self.balance is None:
@@ -171,12 +182,17 @@ class DomainMixture:
             processes: Number of processes; each gets its share of every batch.
 
         Raises:
-            ValueError: If the processes cannot share a batch evenly.
+            ValueError: If the processes cannot share a batch evenly, or there are pseudo-labels that are not drawn.
         """
         if self.batch_size % processes:
             raise ValueError(
                 f"batch_size {self.batch_size} cannot be shared by {processes} processes; expected a multiple of them: "
                 "change data.batch_size"
+            )
+        if self.pseudolabeled and not draws.pseudolabeled:
+            raise ValueError(
+                f"domain {next(iter(self.pseudolabeled))} has pseudolabels, but the method does not learn from any; "
+                "expected Supervised or Consistency: choose one of them, or leave pseudolabels out"
             )
         chosen = self.domains if draws.unlabeled_domains is None else draws.unlabeled_domains
         wanted = set() if draws.unlabeled_from is None else set(chosen)
@@ -190,6 +206,7 @@ class DomainMixture:
             self._plan({name: len(stream) for name, stream in unlabeled.items()}, draws.in_turn),
             draws,
             self._streams("ground truth", self.labeled, within=True) if draws.ground_truth else {},
+            self._streams("pseudolabeled", self.pseudolabeled),
         )
         return DataLoader(
             steps,
@@ -209,9 +226,10 @@ class DomainMixture:
         streams = {}
         for name, records in chosen.items():
             domain = self.domains[name]
-            domain.fill_cache(records, f"{name}, {kind}")
+            reader = domain.pseudo_reader if kind == "pseudolabeled" else domain.reader
+            domain.fill_cache(records, f"{name}, {kind}", reader)
             if records:
-                split = Split(domain.reader, records, self._view(domain, within))
+                split = Split(reader, records, self._view(domain, within))
                 streams[name] = Stream(split, self.seed, f"{kind} {name}")
         return streams
 

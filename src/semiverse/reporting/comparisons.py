@@ -37,12 +37,16 @@ def lessons(run: RunFacts) -> Lessons | None:
     if run.declared is None or run.finished.get("steps") == 0:
         return None
     domains = run.config["data"]["domains"].values()
-    there = any(d.get("unlabeled", True) or d.get("unlabeled_split") or d.get("unlabeled_folder") for d in domains)
+    further = ("unlabeled_split", "unlabeled_folder")
+    there = {
+        "unlabeled": any(d.get("unlabeled", True) or any(d.get(option) for option in further) for d in domains),
+        "pseudolabels": any(d.get("pseudolabels") for d in domains),
+    }
     found: dict[str, dict[str, None]] = {"transfer": {}, "unlabeled": {}, "labeled": {}}
     for option, role in run.declared.reads.items():
         on = option == ALWAYS or _option(run.config["method"].get("init_args") or {}, option)
-        if on and (there or role.kind != "unlabeled"):
-            found[role.kind][role.words] = None
+        if on and there.get(role.kind, True):
+            found["unlabeled" if role.kind == "pseudolabels" else role.kind][role.words] = None
     return Lessons(
         run.separate and len(domains) > 1, *(tuple(found[kind]) for kind in ("transfer", "unlabeled", "labeled"))
     )

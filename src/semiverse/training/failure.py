@@ -28,6 +28,7 @@ class NonFiniteLossError(FloatingPointError):
 
     def __init__(self, step: int, term: str, value: float, recorded: list[str], batch: TrainBatch, remedy: str) -> None:
         kinds = {"labeled": batch.labeled, "unlabeled": batch.unlabeled, "ground_truth": batch.ground_truth}
+        kinds["pseudolabeled"] = batch.pseudolabeled
         images = {k: {name: sample.id for name, sample in samples.items()} for k, samples in kinds.items() if samples}
         self.facts: dict[str, Any] = {
             "step": step,

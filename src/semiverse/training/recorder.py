@@ -64,7 +64,7 @@ class Recorder:
 
     def count(self, batch: TrainBatch) -> None:
         """Note that a step is done."""
-        samples = [*batch.labeled.values(), *batch.unlabeled.values()]
+        samples = [*batch.labeled.values(), *batch.unlabeled.values(), *batch.pseudolabeled.values()]
         self._images += sum(len(sample.image) for sample in samples) * self.fabric.world_size
         if self._progress is not None:
             shown = self._progress.drawn and self.method.steps_done % 5 == 0  # as each look waits for the device

@@ -1,0 +1,39 @@
+"""Pseudo-labels made once, as further labelled images of a domain."""
+
+import json
+from pathlib import Path
+
+from semiverse.data import ALL, Record, SegmentationDataset, list_images, pair
+from semiverse.files import DataProblem
+from semiverse.labels import LabelSpace
+
+
+class PseudoLabels(SegmentationDataset):
+    """A folder that ``semiverse pseudolabel`` wrote: ``images`` and ``masks`` of train ids; its only split is ``all``.
+
+    Args:
+        root: The folder.
+        labels: Label space of the domain that it belongs to.
+    """
+
+    splits = (ALL,)
+
+    def __init__(self, root: Path, labels: LabelSpace) -> None:
+        super().__init__(root)
+        self.labels = labels
+
+    def records(self, split: str) -> list[Record]:  # noqa: ARG002 - there is only one
+        """Its images, in the order of their names.
+
+        Raises:
+            FileNotFoundError: If an image has no mask, or there is no image.
+            ValueError: If its masks are of other classes.
+        """
+        facts = self.folder / "pseudolabels.json"
+        classes = tuple(json.loads(facts.read_text(encoding="utf-8"))["classes"]) if facts.is_file() else None
+        if classes not in (None, self.labels.classes):
+            found = f"{self.folder}: pseudo-labels of the classes {', '.join(classes or ())}"
+            remedy = "name another folder, or label the images with a model of this domain"
+            raise DataProblem(found, f"{', '.join(self.labels.classes)}, as in the domain", remedy)
+        masks = self.folder / "masks"
+        return pair(list_images(self.folder / "images"), list_images(masks), masks)
