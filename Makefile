@@ -5,8 +5,8 @@ PYTHON ?= python3.11
 VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-# One process a core, four at most: each holds torch and its own small runs.
-PARALLEL := --numprocesses auto --maxprocesses 4 --dist worksteal
+# One process more than there are cores, as tests wait for processes of their own; four at most, as each holds torch.
+PARALLEL = --numprocesses $$($(BIN)/python -c "import os; print(min(4, (os.cpu_count() or 1) + 1))") --dist worksteal
 
 .PHONY: demo test fast-test setup format check docs benchmark clean
 

@@ -201,14 +201,14 @@ import sys
 from semiverse.cli.main import main
 from tests.training.test_resume import kill_at
 
-kill_at("Universal", int(sys.argv[1]))()
-sys.exit(main(sys.argv[2:]))
+kill_at(sys.argv[1], int(sys.argv[2]))()
+sys.exit(main(sys.argv[3:]))
 """
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("strategy", ["ddp", "fsdp"])
-def test_killed_run_of_two_processes_ends_like_the_whole_one(strategy, tmp_path):
+@pytest.mark.parametrize(("strategy", "method"), [("ddp", "universal"), ("fsdp", "Adversarial")])
+def test_killed_run_of_two_processes_ends_like_the_whole_one(strategy, method, tmp_path):
     script = tmp_path / "mortal.py"  # a file, as the second process is started by calling it again
     script.write_text(MORTAL)
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
@@ -216,10 +216,10 @@ def test_killed_run_of_two_processes_ends_like_the_whole_one(strategy, tmp_path)
         "trainer": {"max_steps": 9, "accelerator": "cpu", "devices": 2, "strategy": strategy},
         "networks_trainer": {"max_steps": 1, "accelerator": "cpu"},
     }
-    changes = LENGTH | METHODS["universal"] | trainers
+    changes = LENGTH | METHODS[method] | trainers
 
     def code(step: int, out: str) -> int:
-        words = [sys.executable, str(script), str(step), *train_words(tmp_path, changes, out)]
+        words = [sys.executable, str(script), method.title(), str(step), *train_words(tmp_path, changes, out)]
         return subprocess.run(words, env=environment, capture_output=True).returncode
 
     assert code(-1, "whole") == 0

@@ -111,7 +111,8 @@ def test_the_same_call_from_python(tmp_path):
     )
     trainer = {"max_steps": 2, "accelerator": "cpu"}
     moves = Optimizer(lr=0.01)
-    run = train(data, Supervised, ModelConfig(width=0.0625), trainer, tmp_path / "python", optimizer=moves)
+    model = ModelConfig(width=0.0625, head_deviation=None)
+    run = train(data, Supervised, model, trainer, tmp_path / "python", optimizer=moves)
     assert main(train_words(tmp_path)) == 0
     assert result(run) == result(tmp_path / "run")
     assert load_yaml((run / "config.yaml").read_text()) == load_yaml((tmp_path / "run" / "config.yaml").read_text())
