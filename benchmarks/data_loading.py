@@ -60,7 +60,7 @@ def _compare_sample(dataset: Folder, reader: Reader, resolution: Resolution, goa
         return plain_sample(record, torch.Generator().manual_seed(0))
 
     def ours() -> Sample:
-        return split.draw(0, torch.Generator().manual_seed(0))
+        return split.draw(0, torch.Generator().manual_seed(0))[0]
 
     (image, mask), sample = reference(), ours()
     return compare(reference, ours, rounds=9, goal=goal) | {
