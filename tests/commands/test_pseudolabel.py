@@ -24,6 +24,8 @@ from semiverse.models import SegmentationModel
 from tests.fakes.basic import draw, write_mask, write_photo
 from tests.tiny import TINY, config, contents, train_words
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 CLASSES = ("sky", "road", "car")
 

@@ -60,6 +60,7 @@ def test_pixels_do_not_depend_on_global_random_state_or_on_what_was_read_before(
     assert fingerprint(WORLDS[world](images=4), "train", 3) == first
 
 
+@pytest.mark.slow
 def test_another_process_renders_the_same_pixels():
     code = (
         "import hashlib; from semiverse.datasets.synthetic import *\n"

@@ -36,6 +36,7 @@ def first_runs(recipe, size):
     return cells(recipe, size, seeds=recipe.seeds[:1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "size"), SIZES)
 def test_every_run_is_complete(name, size, tmp_path):
     recipe = RECIPES[name]

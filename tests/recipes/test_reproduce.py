@@ -20,6 +20,8 @@ from semiverse.run import Run
 from tests.fakes import WRITERS, write_photo
 from tests.tiny import TINY
 
+pytestmark = pytest.mark.slow
+
 THING = {"name": "thing", "classes": ["thing"]}
 
 RECIPE = {

@@ -30,6 +30,8 @@ from semiverse.reporting.latent import (
 )
 from semiverse.reporting.runs import read_runs, settings
 
+pytestmark = pytest.mark.slow
+
 LETTERS = LabelSpace("letters", ("a", "b", "c"))
 
 

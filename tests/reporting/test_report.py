@@ -24,6 +24,8 @@ from semiverse.reporting.runs import find_runs, read_runs, settings
 from semiverse.reporting.scores import class_table, difference_table, evaluations, score_table
 from semiverse.reporting.tables import MISSING, Column, Entry, Row, Table, as_csv, as_latex, as_markdown, mark_best
 
+pytestmark = pytest.mark.slow
+
 
 def write_run(folder: Path, seed: int = 0, method: str = "Supervised", rows: str = "", **evaluations: dict) -> Path:
     """A run folder with two domains whose data is nowhere; evaluations by the end of their file's name."""
