@@ -16,6 +16,8 @@ from semiverse.recipes.recipe import SHIPPED, load
 from tests.fakes import WRITERS, write_camvid
 from tests.reporting.checked import check_report
 
+pytestmark = pytest.mark.slow
+
 CONFIGS = Path(__file__).parent.parent / "configs"
 PAPER = SHIPPED / "latent"
 EXPERIMENTS = sorted(CONFIGS.glob("*.yaml"))

@@ -89,6 +89,7 @@ def test_an_unfinished_one_is_not_gone_on_with_by_mistake(run, capsys):
     assert "checkpoint of an earlier version" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_report_shows_it(run, tmp_path):
     assert main(["report", str(run), "--out", str(tmp_path / "report")]) == 0
     assert (tmp_path / "report" / "index.html").is_file()
