@@ -13,7 +13,7 @@ from semiverse.cli.main import main
 from semiverse.datasets import GTA5, Cityscapes, Remapped, SyntheticRooms, SyntheticStreets
 from semiverse.labels import IGNORE, LabelSpace
 from semiverse.methods import Adaptation, Supervised
-from semiverse.methods.adversary import SOURCE, TARGET, SourceOrTarget
+from semiverse.methods.source_or_target import SOURCE, TARGET, SourceOrTarget
 from semiverse.mixture import Domain, DomainMixture, Draws
 from semiverse.models import ModelConfig, SegmentationModel, SummedAspp, read_tensors
 from semiverse.run import Run

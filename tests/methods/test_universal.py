@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from safetensors.torch import save_file
 from torch.distributions import Categorical
 
-from semiverse.embeddings.estimate import ClassMeans
+from semiverse.embeddings.class_means import ClassMeans
 from semiverse.embeddings.sources import FeatureRows, RandomRows, RowsFromFile
 from semiverse.evaluation.confusion import ConfusionMatrix
 from semiverse.labels import LabelSpace

@@ -7,16 +7,9 @@ from typing import ClassVar, Literal, cast
 from torch import Tensor, nn
 
 from semiverse.data import Sample
-from semiverse.methods.adversary import (
-    AS_DEEPLAB,
-    SOURCE,
-    TARGET,
-    Levels,
-    SourceOrTarget,
-    curves_of_sides,
-    refuse_none_class,
-)
+from semiverse.methods.adversary import AS_DEEPLAB, curves_of_sides, refuse_none_class
 from semiverse.methods.method import Curve, Method, Opponent, Role
+from semiverse.methods.source_or_target import SOURCE, TARGET, Levels, SourceOrTarget
 from semiverse.mixture import DomainMixture, Draws, TrainBatch
 from semiverse.models import Network, SegmentationModel, SummedAspp, build_head, load_weights
 from semiverse.models.saving import find_model

@@ -21,7 +21,7 @@ from semiverse.losses import cross_entropy
 from semiverse.methods import pseudolabels
 from semiverse.methods.method import Curve, Method, Role, labeled_pixels, ramp
 from semiverse.methods.optimizer import Optimizer
-from semiverse.methods.strong_views import StrongView, generator, paste, pasted_classes
+from semiverse.methods.strong_views import StrongView, generator, of_images, paste, pasted_classes
 from semiverse.mixture import DomainMixture, Draws, TrainBatch
 from semiverse.models import SegmentationModel
 from semiverse.models.batch_norm import statistics_kept
@@ -214,11 +214,8 @@ class Consistency(Method):
         self, batch: TrainBatch, domain: str, labels: Labels, view: int
     ) -> tuple[Tensor, Tensor | None, Labels]:
         """A strong view of unlabelled images: (N, 3, H, W) uint8, its padding, and its labels."""
-        sample, count = batch.unlabeled[domain], process_count()
-        draws = [
-            generator(self.data.seed, self.steps_done, domain, view, place * count + process_rank())
-            for place in range(len(sample.image))
-        ]
+        sample = batch.unlabeled[domain]
+        draws = of_images(len(sample.image), self.data.seed, self.steps_done, domain, view)
         padding = torch.zeros_like(labels.mask) if sample.padding is None else sample.padding
         images = self.strong.recolored_batch(sample.image, padding, self.model.mean, draws)
         sources = self.sources[domain]

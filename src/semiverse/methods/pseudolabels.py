@@ -10,9 +10,8 @@ import torch
 from torch import Tensor
 
 from semiverse.data import Sample
-from semiverse.distributed import process_count, process_rank
 from semiverse.methods.method import Curve, Method, Role
-from semiverse.methods.strong_views import StrongView, generator, paste
+from semiverse.methods.strong_views import StrongView, of_images, paste
 from semiverse.mixture import TrainBatch
 from semiverse.models.batch_norm import statistics_kept
 
@@ -36,12 +35,8 @@ def pseudolabel_loss(method: Method, batch: TrainBatch, domain: str, strong: Str
 
 def strong_view(method: Method, sample: Sample, domain: str, strong: StrongView) -> Sample:
     """Images in other colours, with boxes of their partners and of their masks."""
-    draws = [
-        generator(
-            method.data.seed, method.steps_done, domain, "pseudolabeled", place * process_count() + process_rank()
-        )
-        for place in range(len(sample.image))
-    ]
+    seed, step = method.data.seed, method.steps_done
+    draws = of_images(len(sample.image), seed, step, domain, "pseudolabeled")
     padding = torch.zeros_like(sample.mask) if sample.padding is None else sample.padding
     images = strong.recolored_batch(sample.image, padding, method.model.mean, draws)
     boxes = [strong.boxed((images.shape[-2], images.shape[-1]), draw) for draw in draws]

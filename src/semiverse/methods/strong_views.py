@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torchvision.transforms.v2 import functional as tv
 
+from semiverse.distributed import process_count, process_rank
 from semiverse.labels import IGNORE
 
 AREA, ASPECT = (0.02, 0.4), (0.3, 1 / 0.3)
@@ -89,6 +90,12 @@ def generator(seed: int, step: int, *names: str | int) -> np.random.Generator:
     """Random numbers of one thing in one step."""
     words = [zlib.crc32(name.encode()) if isinstance(name, str) else name for name in names]
     return np.random.default_rng([seed, step, *words])
+
+
+def of_images(count: int, seed: int, step: int, *names: str | int) -> list[np.random.Generator]:
+    """Random numbers of each of so many images, this process's share of a batch, by its place in the whole batch."""
+    places = range(process_rank(), process_rank() + count * process_count(), process_count())
+    return [generator(seed, step, *names, place) for place in places]
 
 
 def partners(count: int) -> list[int]:

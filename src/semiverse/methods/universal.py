@@ -9,7 +9,7 @@ from torch import Tensor
 
 from semiverse.data import Sample
 from semiverse.distributed import process_count
-from semiverse.embeddings.estimate import ClassMeans
+from semiverse.embeddings.class_means import ClassMeans
 from semiverse.embeddings.sources import FeatureRows, Given, RowSource, labeled_features
 from semiverse.labels import IGNORE
 from semiverse.losses import assignment_entropy, cross_entropy, entropy
