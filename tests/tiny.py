@@ -55,8 +55,9 @@ def train_words(folder: Path, changes: dict[str, Any] | None = None, out: str = 
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """Every file below a folder."""
-    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+    """Every file below a folder, without the lists of what commands wrote there."""
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file() and not path.name.startswith(".written_by_")]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
 def result(run: Path) -> tuple[bytes, list[dict[str, str]]]:

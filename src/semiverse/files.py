@@ -5,52 +5,31 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
+from tempfile import gettempdir
 from typing import Any
 from uuid import uuid4
+from warnings import warn
 
 from platformdirs import user_cache_path
+
+from semiverse.problems import DataProblem, MissingData, as_problem, missing, reading
+
+__all__ = ["DataProblem", "MissingData", "as_problem"]  # who reads and writes files tells what is wrong with them
 
 FULL_DISK = (
     "expected free space and write access: provide them and repeat the call; what stood there before is untouched"
 )
 
 
-class DataProblem(ValueError):
-    """What is wrong with data, in the three parts of a message, so that nobody has to read them back from its text.
-
-    Args:
-        found: What was found, with the file.
-        expected: What was expected; empty where ``found`` says everything, as the text of somebody else's error does.
-        remedy: What to do; empty likewise.
-        listing: The list file that is wrong; None where it is about something else.
-    """
-
-    def __init__(self, found: str, expected: str = "", remedy: str = "", listing: Path | None = None) -> None:
-        super().__init__(found, expected, remedy, listing)
-        self.found, self.expected, self.remedy, self.listing = found, expected, remedy, listing
-
-    @property
-    def finding(self) -> str:
-        """What was found and expected, without what to do."""
-        return f"{self.found}; expected {self.expected}" if self.expected else self.found
-
-    def __str__(self) -> str:
-        return f"{self.finding}: {self.remedy}" if self.remedy else self.finding
-
-
-class MissingData(DataProblem, FileNotFoundError):
-    """A file or folder that is not there, in the same three parts."""
-
-
-def as_problem(error: Exception) -> DataProblem:
-    """An error that reading raised, in parts; those of somebody else's code have only one."""
-    return error if isinstance(error, DataProblem) else DataProblem(str(error))
-
-
 def expand(path: Path) -> Path:
     """A path with ``~`` and environment variables filled in."""
-    return Path(os.path.expandvars(path)).expanduser()
+    try:
+        return Path(os.path.expandvars(path)).expanduser()
+    except RuntimeError as error:  # no home
+        remedy = "write the whole path, or set HOME"
+        raise DataProblem(f"{path}: this user has no home folder", "one to stand for ~", remedy) from error
 
 
 def data_root(root: Path | None = None) -> Path:
@@ -61,7 +40,25 @@ def data_root(root: Path | None = None) -> Path:
 def cache_folder() -> Path:
     """Where the library keeps what it can make again: ``$SEMIVERSE_CACHE``, or else the user's cache folder."""
     given = os.environ.get("SEMIVERSE_CACHE")
-    return expand(Path(given)) if given else user_cache_path("semiverse")
+    return expand(Path(given)) if given else _users_cache()
+
+
+@cache
+def _users_cache() -> Path:
+    """The user's cache folder; one in the temporary folder, and a warning, for a user who has no home.
+
+    In containers a user may have neither ``$HOME`` nor an entry in the list of users.
+    """
+    try:
+        return user_cache_path("semiverse")
+    except RuntimeError:
+        place = Path(gettempdir()) / f"semiverse-{os.getuid() if hasattr(os, 'getuid') else 'cache'}"
+        warn(
+            f"this user has no home folder; expected one for what can be made again: it is kept in {place}; set "
+            "SEMIVERSE_CACHE to keep it elsewhere",
+            stacklevel=3,
+        )
+        return place
 
 
 def find_folder(path: Path, owner: str) -> Path:
@@ -95,16 +92,34 @@ def read_json(path: Path, wanted: str) -> dict[str, Any]:
         FileNotFoundError: If there is no such file.
         ValueError: If it is no JSON, or another value.
     """
-    if not path.is_file():
-        raise MissingData(f"{path}: no such file", wanted, "correct the path")
-    try:
-        content = json.loads(path.read_bytes())
-    except ValueError as error:  # no UTF-8, or no JSON
-        raise DataProblem(f"{path}: not readable as JSON ({error})", wanted, "export or download it again") from error
+    with reading(path, wanted, "export or download it again", "not readable as JSON"):
+        content = json.loads(read_text(path, wanted))
     if not isinstance(content, dict):
         found = f"{path}: found a {type(content).__name__} in this JSON"
         raise DataProblem(found, f"an object with {wanted}", "is it another kind of file? Export it again")
     return content
+
+
+def read_text(path: Path, wanted: str = "UTF-8 text") -> str:
+    """The text of a file of the user's, without the mark that Windows' programs put before it.
+
+    Args:
+        path: The file.
+        wanted: What it should hold, for the message.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it may not be read, or is no UTF-8.
+    """
+    with reading(path, wanted):
+        if not path.is_file():
+            raise missing(path, wanted)
+        content = path.read_bytes()
+        try:
+            return content.decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            found = "UTF-16, as PowerShell writes it" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else f"{error}"
+            raise DataProblem(f"{path}: no UTF-8 text ({found})", wanted, "save it as UTF-8") from error
 
 
 def value_of(entry: object, name: str, kind: type | tuple[type, ...], where: str) -> Any:  # noqa: ANN401  (JSON)
@@ -132,7 +147,15 @@ def write_atomically(path: Path, content: str | bytes | memoryview) -> None:
 
     Raises:
         OSError: If it cannot be written.
+        ValueError: If it is text with a file name in it that is no UTF-8.
     """
+    if isinstance(content, str):
+        try:
+            content = content.encode("utf-8")
+        except UnicodeEncodeError as error:
+            around = str(error.object)[max(0, error.start - 40) : error.end + 20].split("\n")
+            found = f"{path} would name a file whose name is no UTF-8: {max(around, key=len)!r}"
+            raise DataProblem(found, "names in UTF-8", "rename the file (convmv -t utf-8)") from error
     try:
         write_cached(path, content, durable=True)
     except OSError as error:

@@ -3,6 +3,7 @@
 import colorsys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from unicodedata import category
 
 import numpy as np
 import torch
@@ -12,6 +13,8 @@ IGNORE = 255
 """The only "no label" value, in every mask of the library. An image without labels has it everywhere."""
 
 Color = tuple[int, int, int]
+UNPRINTABLE = frozenset(("Cc", "Zl", "Zp", "Cs"))
+"""Unicode's kinds of signs that no table shows: controls such as line breaks and tabs, and bytes that are no text."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +29,8 @@ class LabelSpace:
         palette: One colour (red, green, blue in 0..255) a class; distinct colours are made up when it is empty.
 
     Raises:
-        ValueError: If a class is named twice, there is no class or more than 255, or the palette does not fit.
+        ValueError: If a class is named twice or by no text, there is no class or more than 255, or the palette does not
+            fit.
     """
 
     name: str
@@ -39,6 +43,10 @@ class LabelSpace:
         space, has = f"label space {self.name!r}", f"label space {self.name!r} has {len(self.classes)} classes"
         if not 1 <= len(self.classes) <= IGNORE:
             raise ValueError(f"{has}; expected 1 to {IGNORE}, because {IGNORE} means 'no label': merge or drop classes")
+        strange = [name for name in self.classes if not name.strip() or UNPRINTABLE & {*map(category, name)}]
+        if strange:
+            expected = "text without line breaks or tabs, as figures and tables show it: rename the class"
+            raise ValueError(f"{space} has a class called {strange[0]!r}; expected {expected}")
         twice = sorted({name for name in self.classes if self.classes.count(name) > 1})
         if twice:
             raise ValueError(f"{space} names {twice} more than once; every class needs its own name")

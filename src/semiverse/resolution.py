@@ -1,5 +1,6 @@
 """The size at which a network sees an image."""
 
+import math
 from dataclasses import dataclass
 
 
@@ -21,8 +22,10 @@ class Resolution:
     def __post_init__(self) -> None:
         if self.size is not None:
             object.__setattr__(self, "size", tuple(self.size))  # a file gives a list
-        if self.scale <= 0 or (self.size is not None and min(self.size) < 1):
-            raise ValueError(f"resolution scale={self.scale}, size={self.size}; expected both positive: correct them")
+        if not 0 < self.scale < math.inf or (self.size is not None and min(self.size) < 1):
+            raise ValueError(
+                f"resolution scale={self.scale}, size={self.size}; expected both positive and finite: correct them"
+            )
         if self.size is not None and self.scale != 1.0:
             found = f"resolution has scale={self.scale} and size={self.size}"
             raise ValueError(f"{found}; expected one of them: leave one out")

@@ -1,6 +1,8 @@
 """A run: the folder in which one training keeps everything it knows."""
 
 import csv
+import errno
+import io
 import json
 import os
 import platform
@@ -12,15 +14,22 @@ from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
+from warnings import warn
 
 import torch
-from filelock import FileLock, Timeout
+from filelock import BaseFileLock, FileLock, SoftFileLock, Timeout
 
 from semiverse.configuration import Plain, differences, dump_yaml, load_yaml, modernized
-from semiverse.files import FULL_DISK, write_atomically
+from semiverse.files import FULL_DISK, DataProblem, read_text, write_atomically
+from semiverse.outputs import Outputs
+from semiverse.problems import reading
 
 HARMLESS = ("check", "callbacks")
 """Options that change nothing about what is trained."""
+NO_LOCKS = tuple(getattr(errno, name) for name in ("ENOSYS", "ENOLCK", "EOPNOTSUPP", "ENOTSUP", "EIO", "EINVAL"))
+"""What drives answer that know no file locks: NFS without its lock service, Lustre, some in user space."""
+BEYOND = "\0"
+"""What stands where a row of a table is longer or shorter than its columns."""
 PACKAGES = ("semiverse", "torch", "torchvision", "timm", "lightning-fabric", "torchmetrics", "numpy", "pillow")
 
 
@@ -68,13 +77,14 @@ class Run:
             ValueError: If it holds a run of another configuration, or something that is no run.
         """
         if not self.begun:
+            self._refuse_foreign()
             return
         if not self.config.is_file():
             raise ValueError(
                 f"{self.folder} holds a model or checkpoints but no {self.config.name}; expected a run, or nothing: "
                 "choose another --out"
             )
-        old = modernized(load_yaml(self.config.read_text(encoding="utf-8")), silent=True)
+        old = self.read_config()
         old, new = ({key: v[key] for key in v if key not in HARMLESS} for v in (old, config))
         changed = differences(old, new)
         if changed:
@@ -82,6 +92,71 @@ class Run:
                 f"{self.folder} holds a run of another configuration ({'; '.join(changed[:6])}); expected the same "
                 "values, with which it would be resumed: choose another --out, or repeat its own values"
             )
+
+    def read_config(self) -> dict[str, Any]:
+        """The run's configuration in today's form.
+
+        Raises:
+            ValueError: If the file is damaged, or none of a run.
+        """
+        with self.part(self.config):
+            values = load_yaml(read_text(self.config, "the configuration of a run"))
+            if not isinstance(values, dict):
+                raise ValueError(f"found {type(values).__name__}")
+            return modernized(values, silent=True)
+
+    def read_json(self, path: Path) -> Any:  # noqa: ANN401  (JSON)
+        """What one of the run's JSON files holds.
+
+        Raises:
+            ValueError: If it is damaged.
+        """
+        with self.part(path):
+            return json.loads(read_text(path, "a file of the run"))
+
+    @contextmanager
+    def part(self, path: Path) -> Iterator[None]:
+        """Read one of the run's files: whatever is wrong with it is told with its name and the way out.
+
+        Raises:
+            ValueError: If it cannot be read.
+        """
+        remedy = "copy the run again from where it is whole, or train into another --out"
+        if path == self.last and self.best.is_file():
+            remedy = f"copy {self.best} over it, or train into another --out"
+        elif path in (self.metrics, self.method):
+            remedy = "copy it again from where it is whole, or remove it: a resumed training goes on without"
+        with reading(path, "what training wrote", remedy, "it is damaged"):
+            yield
+
+    def _refuse_foreign(self) -> None:
+        """Make sure that the folder of a run that has not begun holds nothing of somebody else's.
+
+        Raises:
+            ValueError: If it holds anything that no training wrote.
+        """
+        if not self.folder.is_dir():
+            if os.path.lexists(self.folder):
+                raise DataProblem(f"{self.folder} is no folder", "a run, or nothing there", "choose another --out")
+            return
+        started = ("environment.json", "labeled.json", "method.json", "checkpoints", "tensorboard", "evaluation.json")
+        own = {*started, ".lock", ".lock.soft", self.failed.name, *self._marks}
+        others = sorted(path.name for path in self.folder.iterdir() if path.name not in own)
+        config = self.config.name in others and self._outputs.wrote(self.config.name)
+        foreign = [name for name in others if not (config and name == self.config.name)]
+        if foreign:
+            more = f" and {len(foreign) - 1} more" if len(foreign) > 1 else ""
+            found = f"{self.folder} holds {foreign[0]}{more}, which no training wrote"
+            raise DataProblem(found, "a run, or an empty or new folder", "choose another --out")
+
+    @property
+    def _outputs(self) -> Outputs:
+        return Outputs(self.folder, "train")
+
+    @property
+    def _marks(self) -> set[str]:
+        """Names of the lists of what commands wrote, which lie beside what they wrote."""
+        return {path.name for path in self.folder.glob(".written_by_*")}
 
     def claim(self, config: Plain) -> None:
         """Make the folder this configuration's own, or find that it already is.
@@ -92,7 +167,7 @@ class Run:
         """
         self.refuse_another(config)
         if not self.begun:
-            write_atomically(self.config, dump_yaml(config))
+            self._outputs.write(self.config.name, dump_yaml(config))
 
     @contextmanager
     def alone(self) -> Iterator[None]:
@@ -102,14 +177,27 @@ class Run:
             ValueError: If another process is in it.
             OSError: If the folder cannot be written to.
         """
-        lock = FileLock(self.folder / ".lock")
+        lock: BaseFileLock = FileLock(self.folder / ".lock")
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            lock.acquire(timeout=0)
+            try:
+                lock.acquire(timeout=0)
+            except OSError as error:
+                if isinstance(error, Timeout) or error.errno not in NO_LOCKS:
+                    raise
+                # A file that is there while a process trains; one that was killed leaves it.
+                lock = SoftFileLock(self.folder / ".lock.soft")
+                warn(
+                    f"the drive of {self.folder} knows no file locks ({error.strerror}): a file, {lock.lock_file}, "
+                    "keeps other processes out; remove it after a training was killed",
+                    stacklevel=3,
+                )
+                lock.acquire(timeout=0)
         except Timeout as error:
+            soft = f", or remove {lock.lock_file} if none does any more" * isinstance(lock, SoftFileLock)
             raise ValueError(
                 f"{self.folder}: another process is training in it; expected to be alone: wait for it, stop it, or "
-                "choose another --out"
+                f"choose another --out{soft}"
             ) from error
         except OSError as error:
             raise OSError(f"{self.folder} cannot be written ({error.strerror}); {FULL_DISK}") from error
@@ -146,8 +234,15 @@ class Run:
         """Rows of ``metrics.csv`` as text values by column; none if there is no file yet."""
         if not self.metrics.is_file():
             return []
-        with self.metrics.open(encoding="utf-8", newline="") as file:
-            return [{name: value for name, value in row.items() if value != ""} for row in csv.DictReader(file)]
+        with self.part(self.metrics):
+            text = read_text(self.metrics, "a row for each validation")
+            rows = list(csv.DictReader(io.StringIO(text, newline=""), restkey=BEYOND, restval=BEYOND))
+            for row in rows:  # each is whole, and of numbers
+                if BEYOND in row or BEYOND in row.values() or not row.get("step", ""):
+                    raise ValueError(f"the row of step {row.get('step', '?')} is not whole")
+                for value in row.values():
+                    float(value or 0)
+            return [{name: value for name, value in row.items() if value != ""} for row in rows]
 
 
 def _version(package: str) -> str | None:

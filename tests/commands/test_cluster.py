@@ -36,7 +36,9 @@ def test_folder_gives_masks_pictures_and_a_list(photos, tmp_path, capsys):
     out = tmp_path / "out"
     assert main(words(photos, out)) == 0
     ends = (".png", "_borders.png", "_overlay.jpg", "_sheet.png")
-    assert sorted(contents(out)) == sorted([*(f"{stem}{end}" for stem in "abc" for end in ends), "clusters.json"])
+    assert sorted(contents(out)) == sorted(
+        [*(f"{stem}{end}" for stem in ("a", "b", "more/c") for end in ends), "clusters.json"]
+    )
     assert capsys.readouterr().out == f"3 of 3 images clustered in {out}\n"
     index = json.loads((out / "clusters.json").read_text())
     assert index["settings"]["iterations"] == 3 and index["problems"] == {}

@@ -35,11 +35,11 @@ def words(run, *rest):
 def test_folder_gives_masks_overlays_and_a_list(trained, photos, tmp_path, capsys):
     out = tmp_path / "out"
     assert main(words(trained, photos, "--domain", "rooms", "--out", out, "--confidence")) == 0
-    kinds = [f"{stem}{end}" for stem in "abc" for end in (".png", "_confidence.png", "_overlay.jpg")]
+    kinds = [f"{stem}{end}" for stem in ("a", "b", "more/c") for end in (".png", "_confidence.png", "_overlay.jpg")]
     assert sorted(contents(out)) == sorted([*kinds, "predictions.json"])
     assert Image.open(out / "b.png").size == Image.open(out / "b_overlay.jpg").size == (70, 20)
     facts = json.loads((out / "predictions.json").read_text())
-    assert facts["images"].keys() == {"a", "b", "c"} and facts["problems"] == {}
+    assert facts["images"].keys() == {"a", "b", "more/c"} and facts["problems"] == {}
     assert (facts["domain"], facts["labels"], facts["via"]) == ("rooms", "rooms", "decoder")
     assert len(facts["classes"]) == 9
     assert capsys.readouterr().out.startswith("3 of 3 masks written to ")
@@ -65,7 +65,7 @@ def test_bad_file_is_left_out_and_the_others_are_done(trained, photos, tmp_path,
     (photos / "more" / "d.jpg").write_bytes(b"no image")
     out = tmp_path / "out"
     assert main(words(trained, photos, "--domain", "streets", "--out", out)) == 1
-    assert {"a.png", "b.png", "c.png"} <= contents(out).keys()
+    assert {"a.png", "b.png", "more/c.png"} <= contents(out).keys()
     problems = json.loads((out / "predictions.json").read_text())["problems"]
     assert list(problems) == [str(photos / "aa.png"), str(photos / "more" / "d.jpg")]
     said = capsys.readouterr().out
@@ -138,7 +138,7 @@ def test_wrong_call_is_refused_before_anything_is_written(change, parts, trained
 
 def test_two_images_with_one_stem_are_refused(trained, photos, tmp_path, capsys):
     (photos / "more" / "a.jpg").write_bytes((photos / "b.jpg").read_bytes())
-    assert main(words(trained, photos, "--domain", "rooms", "--out", tmp_path / "out")) == 2
+    assert main(words(trained, photos, photos / "more", "--domain", "rooms", "--out", tmp_path / "out")) == 2
     said = capsys.readouterr().err
     assert str(photos / "a.png") in said and str(photos / "more" / "a.jpg") in said and "one name" in said
     assert not (tmp_path / "out").exists()

@@ -101,9 +101,24 @@ def test_16_bit_values_are_refused_where_8_bits_were_promised(tmp_path):
 
 
 @pytest.mark.parametrize("dtype", [np.int32, np.float32])
-def test_32_bit_values_are_refused(tmp_path, dtype):
-    Image.fromarray(np.array([[0, 1]], dtype=dtype)).save(tmp_path / "m.tif")
-    refused_as_index(tmp_path / "m.tif", "values of 32 bits", "convert it", modes=("L", "I;16"))
+def test_whole_numbers_of_32_bits_are_ids(tmp_path, dtype):
+    Image.fromarray(np.array([[0, 1, 300]], dtype=dtype)).save(tmp_path / "m.tif")
+    assert read_indices(tmp_path / "m.tif", {0: 2, 1: IGNORE, 300: 0}, ("L", "I;16")).tolist() == [[2, IGNORE, 0]]
+
+
+@pytest.mark.parametrize("value", [0.5, np.nan, np.inf, 1 + 1e-6])
+def test_floats_that_are_no_ids_are_refused(tmp_path, value):
+    Image.fromarray(np.array([[0, value]], dtype=np.float32)).save(tmp_path / "m.tif")
+    with pytest.raises(ValueError, match=r"m\.tif: .*\(x=1, y=0\)"):
+        read_indices(tmp_path / "m.tif", {0: 0, 1: 1}, others="refuse")
+
+
+@pytest.mark.parametrize("dtype, value", [(np.int32, -1), (np.int32, 65536), (np.float32, 3.0), (np.int32, 2**31 - 1)])
+def test_wide_values_outside_the_label_space_are_refused_or_ignored(tmp_path, dtype, value):
+    Image.fromarray(np.array([[0, value]], dtype=dtype)).save(tmp_path / "m.tif")
+    with pytest.raises(ValueError, match=r"\(x=1, y=0\) is outside the label space"):
+        read_indices(tmp_path / "m.tif", {0: 0, 1: 1})
+    assert read_indices(tmp_path / "m.tif", {0: 0, 1: 1}, others="ignore").tolist() == [[0, IGNORE]]
 
 
 @pytest.mark.parametrize("extension, order", [("png", "<"), ("tif", "<"), ("tif", ">")])

@@ -150,5 +150,7 @@ def test_an_item_can_be_named_by_its_file_with_as_many_folders_as_tell_it_from_o
 
 def test_a_list_in_another_encoding_is_refused(tmp_path):
     (tmp_path / "list.txt").write_text("stra\xdfe", encoding="latin-1")
-    with pytest.raises(ValueError, match=r"list\.txt: no UTF-8 text .*expected one image name a line: save it so"):
+    with pytest.raises(
+        ValueError, match=r"list\.txt: no UTF-8 text .*expected one image name a line: save it as UTF-8"
+    ):
         select(tmp_path / "list.txt", ITEMS, "items")

@@ -109,6 +109,9 @@ def test_without_splits_there_is_only_the_split_all(tmp_path):
 
 def test_a_folder_without_any_annotation_is_refused(tmp_path):
     write_photo(tmp_path / "images" / "a.jpg")
+    with pytest.raises(FileNotFoundError, match=r"json: no such folder; expected Labelme's JSON files: correct"):
+        Labelme(tmp_path, ("road",), images="images", annotations="json").subset("all")
+    (tmp_path / "json").mkdir()
     with pytest.raises(
         FileNotFoundError, match=r"json: no JSON file for any of the 1 images of .*images, first: .*a\.json; .* correct"
     ):
@@ -144,7 +147,9 @@ def test_faults_of_a_shape_are_named(tmp_path, bad, message):
 @pytest.mark.parametrize(
     "change, message",
     [
-        ({"imageHeight": None}, r"a\.json has no 'imageHeight'; expected int"),
+        ({"imageHeight": None}, r"a\.json says height None and width \d+; expected whole numbers of pixels"),
+        ({"imageHeight": -32}, r"a\.json says height -32 and width \d+; expected whole numbers of pixels"),
+        ({"imageHeight": 1e9, "imageWidth": 1e9}, "says an image of 1000000000x1000000000 pixels; expected at most"),
         ({"shapes": {}}, r"a\.json has a dict as 'shapes'; expected list"),
         ({"imageHeight": 32, "imageWidth": 24}, "the mask is 24x32 pixels, its image .* is 32x24; expected equal"),
     ],

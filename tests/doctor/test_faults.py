@@ -184,6 +184,20 @@ def tiny_pair(root: Path) -> None:
     save(root / "train" / "masks" / "b.png", ids(1)[:20, :24])
 
 
+def picture_of_another_kind(root: Path) -> None:
+    (root / "train" / "images" / "x.heic").write_bytes(b"x")
+
+
+def stack(root: Path) -> None:
+    pages = [Image.fromarray(photo(seed)) for seed in (70, 71)]
+    (root / "train" / "images" / "b.png").unlink()
+    pages[0].save(root / "train" / "images" / "b.tif", save_all=True, append_images=pages[1:])
+
+
+def dark(root: Path) -> None:
+    save(root / "train" / "images" / "b.png", photo(72) // 8)
+
+
 def beside_case(root: Path) -> None:
     save(root / "train" / "images" / "B.png", photo(77))
     save(root / "train" / "masks" / "B.png", ids(5))
@@ -199,6 +213,14 @@ RGB = {"masks": "rgb", "palette": PALETTE}
 LISTS = {"splits": {"train": "train.txt", "val": "val.txt"}}
 
 FAULTS = {
+    "heic": Fault(picture_of_another_kind, "not-read", "x.heic"),
+    "stack": Fault(stack, "stack", "b.tif", "remark"),
+    "dark": Fault(dark, "dark", "b.png", "remark"),
+    "transparency": Fault(
+        one(lambda mask: np.dstack([np.zeros((*SIZE, 3), np.uint8), 255 * (mask > 0).astype(np.uint8)])),
+        "transparency",
+        "b.png",
+    ),
     "binary-as-ids": Fault(every(lambda m: (m > 0).astype(np.uint8) * 255), "binary", "a.png", options=TWO, fixed=True),
     "palette-for-ids": Fault(every_palette_image, "palette", "a.png", fixed=True),
     "ids-for-palette": Fault(untouched, "ids", "a.png", options={"masks": "palette"}, fixed=True),

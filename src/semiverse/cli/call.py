@@ -1,8 +1,11 @@
 """Turn words of a command line and YAML files into a call of a typed function."""
 
+import io
 import logging
 import re
+import signal
 import sys
+import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -15,14 +18,18 @@ from semiverse.cli.help import command_help, topic_help
 from semiverse.cli.main import Command
 from semiverse.configuration import USER_ERRORS, Plain, describe, dump_yaml, load_yaml, merged, read_config
 from semiverse.configuration.options import REQUIRED, Option, alternatives, options
+from semiverse.problems import DataProblem, out_of_memory
 
 
 def call(name: str, command: Command, words: Sequence[str]) -> int:
     """Run the command ``name`` with these words; returns its exit code."""
     debug = "--debug" in words
     words = [word for word in words if word != "--debug"]
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal may not know every sign; what it lacks is spelled
+            stream.reconfigure(errors="backslashreplace")
     try:
-        with messages(debug):
+        with messages(debug), stoppable():
             if "-h" in words or "--help" in words:
                 print(command_help(name, command.positional))
                 return 0
@@ -35,14 +42,16 @@ def call(name: str, command: Command, words: Sequence[str]) -> int:
     except BrokenPipeError:  # whoever read the output has seen enough
         sys.stdout = None
         return 0
-    except USER_ERRORS as error:
-        if debug:
-            raise
-        print(f"semiverse {name}: {error}", file=sys.stderr)
-        return 2
     except KeyboardInterrupt:
         print(f"\nsemiverse {name}: stopped{'; ' * bool(command.again)}{command.again}", file=sys.stderr)
         return 130
+    except Exception as error:
+        memory = out_of_memory(error)
+        if debug or not (memory or isinstance(error, USER_ERRORS)):
+            raise
+        told = error if not memory or isinstance(error, DataProblem) else _memory(error, command)
+        print(f"semiverse {name}: {told}", file=sys.stderr)
+        return 2
     return result if isinstance(result, int) else 0
 
 
@@ -101,7 +110,8 @@ def _data_of_run(run: Path) -> dict[str, Plain]:
     """The data that a run was trained on, so that options can change parts of it."""
     folder = run.parent if run.name == "model" and not (run / "config.yaml").is_file() else run
     if (folder / "config.yaml").is_file():
-        return {"data": read_config(folder / "config.yaml", silent=True)["data"]}
+        values = read_config(folder / "config.yaml", silent=True)
+        return {"data": values["data"]} if values.get("data") else {}
     if not folder.exists():
         raise FileNotFoundError(f"{run}: no such folder; expected a run, or a model: check the path")
     return {}
@@ -185,10 +195,46 @@ def _asked_text(name: str, function: Callable[..., Any], positional: Sequence[st
     return None
 
 
+def _memory(error: BaseException, command: Command) -> str:
+    """What to say where memory ran out."""
+    reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+    return f"not enough memory ({reason}); expected less to be needed at once: {command.smaller}"
+
+
+@contextmanager
+def stoppable() -> Iterator[None]:
+    """Let what schedulers and closing terminals send (SIGTERM, SIGHUP) end a command as Ctrl-C does.
+
+    What is ignored stays so, as under nohup.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    signals = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    changed = [one for one in signals if signal.getsignal(one) == signal.SIG_DFL]
+    for one in changed:
+        signal.signal(one, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        for one in changed:
+            signal.signal(one, signal.SIG_DFL)
+
+
+class _Ours(logging.Filter):
+    """Lets records of the library pass, and errors of others: what they tell besides is not for users."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return record.name.startswith("semiverse") or record.levelno >= logging.ERROR
+
+
 @contextmanager
 def messages(debug: bool) -> Iterator[None]:
     """Our own messages and warnings without ornament; those of others only where errors are looked for."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
+    filters = [] if debug else [(handler, _Ours()) for handler in logging.getLogger().handlers]
+    for handler, passing in filters:
+        handler.addFilter(passing)
     ours = logging.getLogger("semiverse")
     level = ours.level
     ours.setLevel(logging.DEBUG if debug else logging.INFO)
@@ -202,3 +248,5 @@ def messages(debug: bool) -> Iterator[None]:
             yield
         finally:
             ours.setLevel(level)
+            for handler, passing in filters:
+                handler.removeFilter(passing)

@@ -17,14 +17,18 @@ class Command:
         summary: What it does, for the list of commands.
         positional: Arguments given without their names, in order; the last may end in "..." and then takes many.
         again: What the same call does after Ctrl-C; "": it begins anew.
+        smaller: What to do where memory runs out.
     """
 
     summary: str
     positional: tuple[str, ...] = ()
     again: str = ""
+    smaller: str = "make the data smaller, or use a machine with more"
 
 
 RESUMES = "the same call goes on from the last checkpoint"
+TRAINING = "lower data.crop or data.batch_size, or the resolution of a domain"
+PIECES = "see images in pieces (--window [512, 512], say), or use a machine with more"
 COMMANDS = {
     "demo": Command("train the embedded worlds in a few minutes and show what was learned", again=RESUMES),
     "datasets": Command("list the known datasets: classes, licence terms, how to obtain them"),
@@ -35,11 +39,11 @@ COMMANDS = {
     ),
     "split": Command("divide images into training and validation, draw labelled ones; write verifiable lists"),
     "check": Command("is the data on disk what the configuration says it is?"),
-    "train": Command("train a model; the same call resumes an unfinished run", again=RESUMES),
-    "evaluate": Command("score a trained model", ("run",)),
-    "predict": Command("segment images or folders of images", ("run", "images...")),
+    "train": Command("train a model; the same call resumes an unfinished run", again=RESUMES, smaller=TRAINING),
+    "evaluate": Command("score a trained model", ("run",), smaller=PIECES),
+    "predict": Command("segment images or folders of images", ("run", "images..."), smaller=PIECES),
     "pseudolabel": Command(
-        "label images with what a model is sure of, as a dataset to train from", ("run", "images...")
+        "label images with what a model is sure of, as a dataset to train from", ("run", "images..."), smaller=PIECES
     ),
     "cluster": Command(
         "divide images into clusters without any labels; name them to get first masks",

@@ -1,9 +1,9 @@
 """The folder that a clustering of images fills, and a dataset of the clusters that a person has named."""
 
 import json
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -14,10 +14,12 @@ from torch import Tensor
 from semiverse.clustering.results import Cluster, Clusters, describe, draw_borders, draw_sheet, group_clusters
 from semiverse.configuration import dump_yaml
 from semiverse.data.images import read_image
-from semiverse.files import read_json, write_atomically
+from semiverse.data.walking import walk
+from semiverse.files import read_json
 from semiverse.inference.images import encode_mask, encoded
 from semiverse.inference.pictures import overlay
 from semiverse.labels import LabelSpace, lookup_table
+from semiverse.outputs import Outputs
 
 INDEX = "clusters.json"
 """What ``semiverse cluster`` writes beside its masks."""
@@ -31,17 +33,31 @@ class ClusterFolder:
         folder: Where.
         facts: What the results depend on; an earlier call with the same facts is gone on with.
         overwrite: Begin anew where the folder holds results of other facts.
+        images: Files by name that this call clusters: none of them is replaced, nor what no call of the command wrote.
+        pictures: Whether pictures are written too.
 
     Raises:
-        ValueError: If it does, and they may not be replaced.
+        ValueError: If it does, and they may not be replaced, or other files would be.
     """
 
-    def __init__(self, folder: Path, facts: dict[str, Any], overwrite: bool) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        facts: dict[str, Any],
+        overwrite: bool,
+        images: Mapping[str, Path] = MappingProxyType({}),
+        pictures: bool = True,
+    ) -> None:
         self.folder, self.facts = folder, facts
         self.images: dict[str, Any] = {}
-        if overwrite or not (folder / INDEX).is_file():
+        there = (folder / INDEX).is_file()
+        index = read_json(folder / INDEX, "the clusters of an earlier call") if there else {}
+        known = index.get("images") if isinstance(index.get("images"), dict) else {}
+        files = [INDEX, *(name for stem in known or {} for name in _names(stem, pictures=True))] if known else []
+        self.outputs = Outputs(folder, "cluster", images.values(), files)
+        self.outputs.refuse_foreign([*(name for stem in images for name in _names(stem, pictures)), INDEX])
+        if overwrite or not there:
             return
-        index = read_json(folder / INDEX, "the clusters of an earlier call")
         if facts != {name: index.get(name) for name in facts}:
             raise ValueError(
                 f"{folder} holds clusters of other settings (see {INDEX}); expected the same, with which the call "
@@ -64,7 +80,7 @@ class ClusterFolder:
     def save(self, problems: dict[str, str]) -> None:
         """Write ``clusters.json``."""
         index = self.facts | {"images": self.images, "problems": problems}
-        write_atomically(self.folder / INDEX, json.dumps(index, indent=1) + "\n")
+        self.outputs.write(INDEX, json.dumps(index, indent=1) + "\n")
 
     def group(self, count: int, seed: int, pictures: bool) -> Path:
         """Write the same images with one numbering for all into a folder of their own, which is returned."""
@@ -91,8 +107,13 @@ class ClusterFolder:
             files["_borders.png"] = encoded(draw_borders(image, mask), "PNG")
             files["_sheet.png"] = encoded(draw_sheet(image, mask, labels), "PNG")
         for end, content in files.items():
-            write_atomically(self.folder / f"{stem}{end}", content)
+            self.outputs.write(f"{stem}{end}", content)
         return [cluster._asdict() for cluster in describe(mask, labels, image)]
+
+
+def _names(stem: str, pictures: bool) -> list[str]:
+    """Files that are written for an image of this name."""
+    return [f"{stem}.png", *(f"{stem}{end}" for end in ("_overlay.jpg", "_borders.png", "_sheet.png") if pictures)]
 
 
 def name_clusters(
@@ -126,23 +147,26 @@ def name_clusters(
         )
     ids = {title: i for i, title in enumerate(LabelSpace("named", classes).classes)}
     root = root or folder / "named"
-    if root.exists() and any(root.iterdir()) and not (root / CONFIG).is_file():
-        raise ValueError(f"{root} holds other files; expected an empty or new folder: choose another one")
-    for kind in ("images", "masks"):  # what an earlier naming left is removed, nothing else
-        shutil.rmtree(root / kind, ignore_errors=True)
-        (root / kind).mkdir(parents=True)
+    outputs = Outputs(root, "cluster", (Path(index["images"][stem]["file"]) for stem in by_image))
+    others = [path for _, path in walk(root).files if not outputs.wrote(path.relative_to(root).as_posix())]
+    if others:
+        raise ValueError(
+            f"{root} holds other files, first: {others[0]}; expected an empty or new folder, or what an earlier naming "
+            "wrote: choose another one"
+        )
+    outputs.remove([name for name in outputs.names if name.startswith(("images/", "masks/"))])
     for stem, named in by_image.items():
         source = Path(index["images"][stem]["file"])
         if not source.is_file():
             raise FileNotFoundError(f"{source}: no such file; expected the image that was clustered: put it back")
-        shutil.copyfile(source, root / "images" / source.name)
+        outputs.write(f"images/{stem}{source.suffix}", source.read_bytes())
         with Image.open(folder / f"{stem}.png") as mask:
             clusters = np.asarray(mask)
         table = lookup_table({cluster: ids[title] for cluster, title in named.items()})
-        Image.fromarray(table[clusters]).save(root / "masks" / f"{stem}.png")
+        outputs.write(f"masks/{stem}.png", encoded(Image.fromarray(table[clusters]), "PNG"))
     dataset = {"class_path": "Folder", "init_args": {"root": str(root.absolute()), "classes": list(classes)}}
     domains = {"named": {"dataset": dataset, "train": "all", "val": "all"}}  # validated on what it learns from
-    write_atomically(root / CONFIG, dump_yaml({"data": {"domains": domains}}))
+    outputs.write(CONFIG, dump_yaml({"data": {"domains": domains}}))
     return root
 
 

@@ -5,8 +5,9 @@ from pathlib import Path
 from semiverse.doctor.examine import examine_domain
 from semiverse.doctor.findings import counted
 from semiverse.doctor.fix import write_fixed
-from semiverse.doctor.page import described, write_page
+from semiverse.doctor.page import described, page_names, write_page
 from semiverse.mixture import DomainMixture
+from semiverse.outputs import Outputs
 
 
 def check(data: DomainMixture, out: Path | None = None, fix: Path | None = None, fresh: bool = False) -> int:
@@ -25,20 +26,24 @@ def check(data: DomainMixture, out: Path | None = None, fix: Path | None = None,
         0, or 1 if there are problems.
 
     Raises:
-        ValueError: If the folder for corrected copies is not empty.
+        ValueError: If the folder for corrected copies is not empty, or that for the page holds files of somebody else.
         OSError: If a folder cannot be written.
     """
     if fix is not None and fix.exists() and (not fix.is_dir() or any(fix.iterdir())):
         raise ValueError(f"{fix} is not empty; expected a new folder, as nothing is overwritten: choose another --fix")
+    if out is not None:
+        Outputs(out, "check").refuse_foreign(page_names(data.domains))
     found = {name: examine_domain(data, name, fresh) for name in data.domains}
+    if out is not None:
+        write_page(out, found)
+    fixed = [] if fix is None else write_fixed(data, found, fix)
     for name, findings in found.items():
         print("\n".join(described(name, findings)))
     problems = sum(len(findings.problems) for findings in found.values())
     images = sum(len(part.records) for findings in found.values() for part in findings.parts.values())
     print(f"{images} images in {counted(len(found), 'domain')}: {counted(problems, 'problem')}")
     if out is not None:
-        write_page(out, found)
         print(f"written: {out / 'index.html'}, {out / 'check.json'} and a contact sheet of each domain")
     if fix is not None:
-        print("\n".join(write_fixed(data, found, fix)))
+        print("\n".join(fixed))
     return 1 if problems else 0

@@ -8,7 +8,9 @@ from semiverse.clustering import Settings, check_count, name_clusters, segment
 from semiverse.clustering.folder import CONFIG, ClusterFolder
 from semiverse.configuration import load_yaml
 from semiverse.data.images import read_image
-from semiverse.inference.images import ahead, find_images, read_or_explain
+from semiverse.files import read_text
+from semiverse.inference.images import ahead, find_images, read_or_explain, within_memory
+from semiverse.outputs import refuse_inside
 from semiverse.progress import Progress
 
 DEFAULTS = Settings()
@@ -62,21 +64,25 @@ def cluster(
         raise ValueError("no image is given; expected files or folders, or --names for clusters that exist: name some")
     if groups is not None:
         check_count(groups)
-    files = find_images(images)
-    folder = ClusterFolder(out, {"settings": asdict(settings), "seed": seed}, overwrite)
+    problems: dict[str, str] = {}
+    refuse_inside(out, images)
+    files = find_images(images, problems, out)
+    folder = ClusterFolder(out, {"settings": asdict(settings), "seed": seed}, overwrite, files, pictures)
     left = {stem: path for stem, path in files.items() if stem not in folder.images}
     readable = ahead(partial(read_or_explain, read_image), left.values(), workers)
-    problems: dict[str, str] = {}
     with Progress("clustering", len(left) * settings.iterations, "iterations") as bar:
         for done, ((stem, path), image) in enumerate(zip(left.items(), readable, strict=True), 1):
             if isinstance(image, str):
                 problems[str(path)] = image
             else:
-                found = segment(image, settings, seed, device, partial(_advance, bar, stem))
-                folder.add(stem, path, image, found, pictures)
+                clustered = partial(segment, image, settings, seed, device, partial(_advance, bar, stem))
+                found = within_memory(clustered, path, image, problems)
+                if found is not None:
+                    folder.add(stem, path, image, found, pictures)
             bar.advance(done * settings.iterations - bar.done)
     folder.save(problems)
-    print(f"{len(files) - len(problems)} of {len(files)} images clustered in {out}")
+    clustered_now = [stem for stem in files if stem in folder.images]
+    print(f"{len(clustered_now)} of {len(files)} images clustered in {out}")
     if groups is not None:
         print(f"their clusters in {groups} groups in {folder.group(groups, seed, pictures)}")
     for message in problems.values():
@@ -93,7 +99,7 @@ def _name(out: Path, names: Path, images: list[Path] | None) -> int:
         raise ValueError("--names is about clusters that exist; expected no images beside it: cluster them first")
     if not names.is_file():
         raise FileNotFoundError(f"{names}: no such file; expected YAML with names of clusters: write it")
-    named = load_yaml(names.read_text(encoding="utf-8"))
+    named = load_yaml(read_text(names, "YAML with names of clusters"))
     if not isinstance(named, dict):
         raise ValueError(f"{names}: no names of clusters; expected {{image: {{number: class}}}}: correct the file")
     root = name_clusters(out, named)

@@ -3,16 +3,21 @@
 import json
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
 from semiverse.evaluation.confusion import Variant
 from semiverse.evaluation.details import Details, ObservedPredictor
 from semiverse.evaluation.score import Evaluation, scorable, score, table
-from semiverse.files import write_atomically
+from semiverse.files import read_json
 from semiverse.inference.predictor import Predictor
 from semiverse.mixture import DomainMixture
 from semiverse.models import SegmentationModel
+from semiverse.outputs import Outputs
+
+FEATURES = "features.npz"
+"""What ``details`` writes beside the file."""
 
 
 def evaluate(
@@ -51,9 +56,12 @@ def evaluate(
 
     Raises:
         FileNotFoundError: If there is no model or no data.
-        ValueError: If the domain or a class is unknown, or label spaces of data and model differ.
+        ValueError: If the domain or a class is unknown, label spaces of data and model differ, or the file is
+            none that an evaluation wrote.
     """
     started = time.perf_counter()
+    file = out or (run.parent if run.name == "model" else run) / "evaluation.json"
+    outputs = _outputs(file, details)
     model = SegmentationModel.load(run)
     predictor_type = ObservedPredictor if details else Predictor
     predictor = predictor_type(model, via, window, resize=full_resolution, device=device)
@@ -82,10 +90,23 @@ def evaluate(
         "command": " ".join(sys.argv),
         "seconds": round(time.perf_counter() - started, 1),
     }
-    print(table(evaluation, classes))
-    folder = run.parent if run.name == "model" else run
-    file = out or folder / "evaluation.json"
     if detailed:
-        write_atomically(file.with_name("features.npz"), detailed.features())
-    write_atomically(file, json.dumps(evaluation, indent=2) + "\n")
+        outputs.write(FEATURES, detailed.features())
+    outputs.write(file.name, json.dumps(evaluation, indent=2) + "\n")
+    print(table(evaluation, classes))
     return evaluation
+
+
+def _outputs(file: Path, details: bool) -> Outputs:
+    """Where results go; an evaluation of an earlier version, which kept no list, may be replaced as well.
+
+    Raises:
+        ValueError: If something else would be replaced.
+    """
+    known: list[str] = []
+    with suppress(ValueError):
+        if {"domains", "sum_miou", "model"} <= set(read_json(file, "an evaluation")):
+            known = [file.name, FEATURES]
+    outputs = Outputs(file.parent, "evaluate", known=known)
+    outputs.refuse_foreign([file.name, *[FEATURES] * details])
+    return outputs

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from semiverse.configuration import dump_yaml
 from semiverse.files import write_atomically
-from semiverse.inference.images import chosen_domain, readable
+from semiverse.inference.images import chosen_domain, readable, within_memory
 from semiverse.inference.predictor import Committee, Predictor
 from semiverse.inference.pseudolabels import (
     ConfidenceHistogram,
@@ -92,18 +92,21 @@ def pseudolabel(
     views: dict[str, Any] = {"scales": scales, "flip": flip}
     models = [model, *map(SegmentationModel.load, also)]
     predictor = Committee([Predictor(one, via, window, device=device, **views) for one in models], domain, labels)
-    sources = unlabeled_images(data, domain) if images is None else given_images(images)
     problems: dict[str, str] = {}  # what stands here is not read again
+    sources = unlabeled_images(data, domain) if images is None else given_images(images, problems, out)
     read = partial(readable, sources, lambda one: one.read(one.path), attrgetter("path"), problems, workers=workers)
     if keep is not None:
         histogram = ConfidenceHistogram(len(space))
-        for _, image in read("measuring confidence"):
-            found = predictor(image)
-            histogram.add(found.mask, found.confidence)
+        for source, image in read("measuring confidence"):
+            found = within_memory(partial(predictor, image), source.path, image, problems)
+            if found is not None:
+                histogram.add(found.mask, found.confidence)
         thresholds = histogram.thresholds(keep)
     folder = PseudoLabelFolder(out, space, thresholds, least, link)
     for source, image in read("labelling"):
-        folder.add(source, image, predictor(image))
+        found = within_memory(partial(predictor, image), source.path, image, problems)
+        if found is not None:
+            folder.add(source, image, found)
     if not folder.images:
         first = f", first: {next(iter(problems.values()))}" if problems else ""
         raise ValueError(

@@ -14,6 +14,7 @@ from semiverse.doctor.examine import refuse_problems
 from semiverse.methods import Method, Optimizer, Supervised
 from semiverse.mixture import DomainMixture
 from semiverse.models import ModelConfig, SegmentationModel
+from semiverse.problems import check_number
 from semiverse.run import Run
 from semiverse.training.loop import Callback
 from semiverse.training.options import trainer_options
@@ -66,6 +67,9 @@ def train(
         FileNotFoundError: If data is missing.
         OSError: If the run folder cannot be written; what it held before is untouched.
     """
+    check_number("seed", seed, 0, 2**32 - 1)
+    if validate_every is not None:
+        check_number("validate_every", validate_every, 1)
     options, run = trainer_options(trainer), Run(Path(out))
     trainer_options(networks_trainer)
     called = method.func if isinstance(method, partial) else method

@@ -16,6 +16,8 @@ from warnings import warn
 
 import yaml
 
+from semiverse.files import read_text
+
 USER_ERRORS = (ValueError, OSError, FloatingPointError, ImportError)
 """What is the data's, the call's or the installation's fault; everything else is ours and keeps its traceback."""
 
@@ -108,6 +110,14 @@ class _UniqueKeyLoader(yaml.SafeLoader):
             seen.add((key.tag, str(key.value)))
         return super().construct_mapping(node, deep)
 
+    def construct_yaml_int(self, node: yaml.ScalarNode) -> int | str:  # type: ignore[override]
+        """Whole numbers as people write them: 010 and 12:30 are text, not 8 and 750."""
+        text = str(node.value)
+        return text if ":" in text or re.fullmatch(r"[-+]?0\d+", text) else super().construct_yaml_int(node)
+
+
+_UniqueKeyLoader.add_constructor("tag:yaml.org,2002:int", _UniqueKeyLoader.construct_yaml_int)
+
 
 class _Dumper(yaml.SafeDumper):
     """Puts quotes around text that the loader would read as a number."""
@@ -127,7 +137,7 @@ def load_yaml(text: str) -> Plain:
     """
     try:
         return yaml.load(text, _UniqueKeyLoader)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, RecursionError, TypeError, OverflowError) as error:
         raise ValueError(
             f"not readable as YAML ({error}); expected keys and values: check indents and quotes"
         ) from error
@@ -149,8 +159,9 @@ def read_config(path: Path, silent: bool = False) -> dict[str, Plain]:
         near = get_close_matches(path.name, [other.name for other in path.parent.glob("*.y*ml")], n=1)
         hint = f"did you mean {path.with_name(near[0])}?" if near else "check the path"
         raise FileNotFoundError(f"{path}: no such file; expected a YAML file with options: {hint}")
+    text = read_text(path, "options as YAML, in UTF-8")
     try:
-        values = load_yaml(path.read_text(encoding="utf-8"))
+        values = load_yaml(text)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
     if not isinstance(values, dict):
@@ -189,6 +200,12 @@ ADDED: dict[str, dict[str, Plain]] = {
 }
 """Options that methods have got since, and what they did before."""
 
+DATASETS: dict[str, dict[str, Plain]] = {
+    "semiverse.datasets.Coco": {"empty": "refuse"},
+    "semiverse.datasets.VocFolder": {"unmasked": "refuse"},
+}
+"""Options that datasets have got since, and what they did before."""
+
 
 def modernized(values: dict[str, Plain], silent: bool = False) -> dict[str, Plain]:
     """A training's configuration in today's form, with a warning that shows it if version 0.1 wrote it otherwise.
@@ -220,7 +237,7 @@ def _completed(values: dict[str, Plain]) -> dict[str, Plain]:
     data, model = values.get("data"), values.get("model")
     if not isinstance(data, dict) or "domains" not in data:
         return values
-    domains = {name: {"pseudolabels": None} | domain for name, domain in data["domains"].items()}
+    domains = {name: {"pseudolabels": None} | _completed_dataset(one) for name, one in data["domains"].items()}
     if not isinstance(model, dict) or "padding" in model:
         return values | {"data": data | {"domains": domains}}
     domains = {name: {"crop": None} | domain for name, domain in domains.items()}
@@ -229,6 +246,15 @@ def _completed(values: dict[str, Plain]) -> dict[str, Plain]:
     own = str(model.get("encoder", "drn_")).startswith(("drn_", "deeplab_"))
     unsaid = {"pretrained": None} if own and model.get("pretrained") is False else {}
     return values | {"data": {"balance": None} | data | {"domains": domains}, "model": before | model | unsaid}
+
+
+def _completed_dataset(domain: dict[str, Plain]) -> dict[str, Plain]:
+    """A domain of a run, whose dataset says what it did before it had an option for it."""
+    dataset = domain.get("dataset")
+    if not isinstance(dataset, dict) or dataset.get("class_path") not in DATASETS:
+        return domain
+    arguments = DATASETS[dataset["class_path"]] | (dataset.get("init_args") or {})
+    return domain | {"dataset": dataset | {"init_args": arguments}}
 
 
 def rewritten(values: dict[str, Plain]) -> tuple[dict[str, Plain], dict[str, Plain]]:

@@ -6,8 +6,10 @@ The parser only knows that something is wrong.
 import copy
 import inspect
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import date
 from functools import partial
+from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_origin
 
 from jsonargparse import ArgumentError, ArgumentParser, set_loader
@@ -31,7 +33,18 @@ from semiverse.configuration.options import (
 
 Built = TypeVar("Built")
 
-set_loader("semiverse", load_yaml, exceptions=(ValueError,))
+
+def load_value(text: str) -> Plain:
+    """What an option is given as text; a folder may be called "#1" or "&a", which YAML takes for nothing.
+
+    Raises:
+        ValueError: If the text is no YAML.
+    """
+    value = load_yaml(text)
+    return text if value is None and text.strip() not in ("", "~", "null", "Null", "NULL") else value
+
+
+set_loader("semiverse", load_value, exceptions=(ValueError,))
 
 
 def build(kind: Callable[..., Built], values: Mapping[str, Plain], where: str = "") -> Built:
@@ -46,6 +59,7 @@ def build(kind: Callable[..., Built], values: Mapping[str, Plain], where: str = 
         ValueError: If an argument is unknown, missing or of another type; or what the class raises.
     """
     import_known_classes()
+    values = _spelled_options(values, options(kind), where)
     parser = _new_parser()
     parser.add_class_arguments(kind, "built", sub_configs=True)
     found: Built = _instantiated(parser, {"built": values}, _mistakes(values, options(kind), where)).built
@@ -61,6 +75,7 @@ def arguments(function: Callable[..., Any], values: Mapping[str, Plain]) -> dict
     values, known = modernized(dict(values)), options(function)
     if any(option.built for option in known.values()):
         import_known_classes()
+    values = _spelled_options(values, known)
     parser = _new_parser()
     parser.add_function_arguments(function)
     # The parser would fill in the options of a default class, and then hand them on to the class that is asked for.
@@ -98,6 +113,60 @@ def _instantiated(parser: ArgumentParser, values: Mapping[str, Plain], wrong: It
     return parser.instantiate(parsed)
 
 
+def _spelled_options(values: Mapping[str, Plain], known: Mapping[str, Option], where: str = "") -> dict[str, Plain]:
+    """Options whose values are text where text is wanted.
+
+    Raises:
+        ValueError: If YAML read a word as something else, so that its spelling is lost.
+    """
+    return {
+        name: _spelled(value, known[name].hint, f"{where}.{name}".lstrip(".")) if name in known else value
+        for name, value in values.items()
+    }
+
+
+def _spelled(value: Plain, hint: Any, where: str) -> Plain:  # noqa: ANN401
+    """A value in which whole numbers are text where text or a path is wanted."""
+    kinds = alternatives(hint)
+    built = next((found for kind in kinds if (found := class_hint(kind))), None)
+    inner = next((item for kind in kinds if (item := _item(kind)) is not None), None)
+    if {str, Path, type(None)} >= set(kinds) != {type(None)}:
+        return _text(value, kinds, where)
+    if built and isinstance(value, dict):
+        name = value.get("class_path")
+        kind = built.base if name is None else find_class(str(name), built)
+        given = value if name is None else value.get("init_args")
+        if kind is None or not isinstance(given, dict):
+            return value
+        spelled = _spelled_options(given, built.options(kind), where if name is None else f"{where}.init_args")
+        return spelled if name is None else value | {"init_args": spelled}
+    if inner is not None and isinstance(value, list):
+        return [_spelled(item, inner, f"{where}.{number}") for number, item in enumerate(value)]
+    if inner is not None and isinstance(value, dict):
+        return {_text(key, (str,), where): _spelled(item, inner, f"{where}.{key}") for key, item in value.items()}
+    return value
+
+
+def _item(hint: Any) -> Any:  # noqa: ANN401
+    """Type of the items of a list or mapping, of tuples of any length too; None if it is none."""
+    parts = get_args(hint)
+    if get_origin(hint) is Sequence or (get_origin(hint) is tuple and len(parts) == 2 and parts[1] is Ellipsis):
+        return parts[0]
+    return item_hint(hint)
+
+
+def _text(value: Plain, kinds: tuple[Any, ...], where: str) -> Plain:
+    """A value of an option that takes text or a path, and perhaps null."""
+    if isinstance(value, str):
+        return value
+    if type(value) is int:
+        return str(value)
+    if isinstance(value, bool | float | date) or (value is None and type(None) not in kinds):
+        found = f"{where} is {value!r}, as YAML reads yes, no, null, 1.0 and 2021-05-01 without quotes"
+        raise ValueError(f"{found}; expected text: put quotes around it")
+    return value
+
+
 def _mistakes(values: Mapping[str, Plain], known: Mapping[str, Option], where: str = "") -> Iterator[str]:
     """Everything that is wrong with these options, one message each: where, what was found, what was expected."""
     for name, value in values.items():
@@ -131,6 +200,11 @@ def _value_mistakes(value: Plain, hint: Any, where: str) -> Iterator[str]:  # no
             yield from _value_mistakes(item, inner, f"{where}.{name}")
     else:
         literals = [str(one) for part in alternatives(hint) if get_origin(part) is Literal for one in get_args(part)]
+        try:
+            _spelled(read, hint, where)
+        except ValueError as error:  # of a list on a command line
+            yield str(error)
+            return
         yield f"{where} is {read!r}; expected {type_name(hint)}: {nearest(str(read), literals, 'correct it')}"
 
 

@@ -9,11 +9,13 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from semiverse.data.images import read_header, read_image
+from semiverse.data.headers import read_header
+from semiverse.data.images import read_image
 from semiverse.data.masks import look_up, read_indices
 from semiverse.data.pairing import Record, refuse_changed, select
 from semiverse.files import DataProblem, MissingData, as_problem, expand, find_folder
 from semiverse.labels import IGNORE, LabelSpace, merge, transfer_table
+from semiverse.problems import reading
 
 ALL = "all"
 """The split that every dataset has: the images of all its splits."""
@@ -57,6 +59,16 @@ class SegmentationDataset(ABC):
         """What ``records`` can be asked for; overridden where only the folder can tell."""
         return tuple(self.splits)
 
+    def places(self) -> Sequence[Path]:
+        """Folders of which every file should be used, so that the doctor lists what no split uses.
+
+        None where files of other kinds belong there.
+
+        Raises:
+            FileNotFoundError: If the dataset's folder is missing.
+        """
+        return ()
+
     @abstractmethod
     def records(self, split: str) -> Sequence[Record]:
         """Images (and masks, where there are any) of one of ``split_names``, in a fixed order.
@@ -72,6 +84,10 @@ class SegmentationDataset(ABC):
             ValueError: If there is no such split, or a list means two images by one name, or is not as it was drawn.
             FileNotFoundError: If files are missing, or a listed image does not exist.
         """
+        with reading(Path(self.root), "the files as their owner arranged them", "check or download them again"):
+            return self._subset(split)
+
+    def _subset(self, split: str) -> list[Record]:
         if split in self.lists or split.endswith(".txt"):
             list_file = self.lists.get(split, Path(split))
             records = self._listed_anywhere(list_file)
@@ -148,10 +164,12 @@ class SegmentationDataset(ABC):
         Raises:
             ValueError: If the two differ in size.
         """
-        image = self.read_image(record.image)
+        with reading(record.image, "an image that its dataset reads"):
+            image = self.read_image(record.image)
         if record.mask is None:
             return image, torch.full(image.shape[1:], IGNORE, dtype=torch.uint8)
-        mask = self.read_mask(record.mask)
+        with reading(record.mask, "a mask that its dataset reads"):
+            mask = self.read_mask(record.mask)
         if mask.shape != image.shape[1:]:
             remedy = "export the mask again at the image's size"
             if read_header(record.image).lying != read_header(record.mask).lying:

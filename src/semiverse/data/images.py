@@ -7,14 +7,25 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
-from semiverse.files import DataProblem, MissingData
+from semiverse.data.headers import Header, allow_pixels, describe_tiff, read_header, upright
+from semiverse.files import DataProblem
 from semiverse.labels import Color
+from semiverse.problems import missing, reading
 
 COLORS = 4096  # values and colours of a mask that are counted
-IMAGE_EXTENSIONS = (".png", ".jpg", ".jpeg", ".jfif", ".bmp", ".gif", ".tif", ".tiff", ".webp")
+IMAGE_EXTENSIONS = (
+    ".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".gif", ".tif", ".tiff", ".webp",
+    ".ppm", ".pgm", ".pbm", ".pnm", ".jp2", ".j2k", ".avif",
+)  # fmt: skip
+OTHER_PICTURES = (
+    ".heic", ".heif", ".hif", ".jxl", ".jxr", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf", ".raw",
+    ".psd", ".svg", ".exr", ".hdr", ".dcm", ".nii", ".ecw", ".img", ".tga", ".dds", ".ico", ".eps", ".pcx", ".sgi",
+    ".dib", ".jpx", ".jpf", ".j2c", ".jpc", ".icns", ".xbm", ".xpm", ".mpo", ".apng", ".svs", ".ndpi", ".czi",
+)  # fmt: skip
+"""Endings of pictures that are not read: where one lies among images, somebody meant it to be used."""
 
 
 def open_image(path: Path) -> Image.Image:
@@ -22,69 +33,63 @@ def open_image(path: Path) -> Image.Image:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is empty, truncated, far too large or not an image; the message names the file.
+        ValueError: If it is empty, truncated, far too large, may not be read or is not an image; the message names the
+            file.
     """
-    if not path.is_file():
-        raise MissingData(f"{path}: no such file", "an image", "check the list or the folder it came from")
-    if path.stat().st_size == 0:
-        raise DataProblem(f"{path}: the file is empty (0 bytes)", "an image", "copy or download it again")
-    try:
-        with Image.open(path) as image:
-            image.load()
-    except UnidentifiedImageError as error:
+    with reading(path, "a complete file", "copy or download it again", "the image cannot be decoded"):
+        if not path.is_file():
+            raise missing(path, "an image", "check the list or the folder it came from")
+        if not path.stat().st_size:
+            raise DataProblem(f"{path}: the file is empty (0 bytes)", "an image", "copy or download it again")
+        try:
+            allow_pixels()
+            with Image.open(path) as image:
+                image.load()
+        except Exception as error:
+            _explain(path, error)
+            raise
+    return image
+
+
+def _explain(path: Path, error: Exception) -> None:
+    """Say what only the kind of the error or of the file tells, if there is anything."""
+    if isinstance(error, Image.DecompressionBombError):
+        remedy = "cut it into pieces, or allow more pixels (set SEMIVERSE_PIXELS to their number)"
+        raise DataProblem(f"{path}: {error}", "an image of ordinary size", remedy) from error
+    if isinstance(error, PermissionError | FileNotFoundError):
+        return
+    kind = describe_tiff(path)
+    if kind is not None:
+        remedy = "convert it, as by gdal_translate -ot Byte -b 1 -b 2 -b 3"
+        raise DataProblem(f"{path}: {kind}", "1, 3 or 4 bands of 8 or 16 bits", remedy) from error
+    if isinstance(error, UnidentifiedImageError):
         expected = f"one of {', '.join(IMAGE_EXTENSIONS)}"
         raise DataProblem(f"{path}: found no image in this file", expected, "convert or remove it") from error
-    except (OSError, SyntaxError, ValueError) as error:
-        found = f"{path}: the image cannot be decoded ({error})"
-        raise DataProblem(found, "a complete file", "copy or download it again") from error
-    except Image.DecompressionBombError as error:
-        raise DataProblem(f"{path}: {error}", "an image of ordinary size", "cut it into pieces") from error
-    return image
 
 
 def read_image(path: Path) -> Tensor:
     """A photograph as (3, H, W) uint8: upright (EXIF applied), grey repeated, alpha dropped, 16 bits scaled to 8.
 
     Pillow reduces 16-bit colours itself, to their upper byte. In memory the three values of a pixel stay side by side,
-    as they were decoded: crops of such an image are resized twice as fast.
+    as they were decoded: crops of such an image are resized twice as fast. Of a file with several pictures the first
+    counts.
 
     Raises:
         FileNotFoundError: If there is no such file.
         ValueError: If it is no readable image, or holds 32-bit values, whose range nobody knows.
     """
     image = open_image(path)
-    ImageOps.exif_transpose(image, in_place=True)
-    if image.mode.startswith("I;16"):
-        image = Image.fromarray((np.asarray(image) / 257.0).round().astype(np.uint8))
-    if image.mode in ("I", "F"):
-        raise DataProblem(f"{path}: the image holds 32-bit values", "8 or 16 bits a channel", "convert it")
-    pixels = np.array(image if image.mode == "RGB" else image.convert("RGB"))
+    with reading(path, "a complete image", "convert it", "its pixels cannot be used"):
+        image = upright(image)
+        if image.mode.startswith("I;16"):
+            image = Image.fromarray((np.asarray(image) / 257.0).round().astype(np.uint8))
+        if image.mode in ("I", "F"):
+            raise DataProblem(f"{path}: the image holds 32-bit values", "8 or 16 bits a channel", "convert it")
+        pixels = np.array(image if image.mode == "RGB" else image.convert("RGB"))
     return torch.from_numpy(pixels).permute(2, 0, 1)
 
 
 THUMBNAIL = (16, 18)  # rows and columns: twice those of a 64-bit difference hash
-
-
-@dataclass(frozen=True)
-class Header:
-    """What stands at the beginning of an image file.
-
-    Args:
-        format: Pillow's name of the format; None where there is no file, or no image in it.
-        mode: Pillow's name of how pixels are stored.
-        size: (height, width) as stored, before any turning.
-        orientation: EXIF orientation, 1..8; 1 is upright.
-    """
-
-    format: str | None = None
-    mode: str = ""
-    size: tuple[int, int] = (0, 0)
-    orientation: int = 1
-
-    @property
-    def lying(self) -> bool:
-        """Whether reading exchanges width and height, to turn the image upright."""
-        return self.orientation in range(5, 9)
 
 
 @dataclass(frozen=True)
@@ -95,11 +100,13 @@ class ImageFacts:
         header: Of its file.
         digest: Of its pixels: equal images have equal digests, whatever their files.
         thumbnail: Grey, (16, 18) uint8.
+        brightest: The largest value of any channel, 0..255.
     """
 
     header: Header
     digest: str
     thumbnail: np.ndarray
+    brightest: int = 255
 
 
 @dataclass(frozen=True)
@@ -111,29 +118,21 @@ class MaskFacts:
         values: Pixels by stored value, for masks of one channel that could not be read as declared.
         colors: Pixels by colour (red, green, blue in one number), likewise; the most frequent colours.
         pixels: How many pixels there are, likewise.
+        transparent: Whether its drawing lies in its transparency, likewise.
     """
 
     header: Header
     values: Mapping[int, int] = field(default_factory=dict)
     colors: Mapping[int, int] = field(default_factory=dict)
     pixels: int = 0
-
-
-def read_header(path: Path) -> Header:
-    """The header of a file; an empty one for what is no image file."""
-    try:
-        with Image.open(path) as image:
-            turned = image.getexif().get(ExifTags.Base.Orientation, 1)
-            return Header(image.format, image.mode, (image.height, image.width), turned if turned in range(1, 9) else 1)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
-        return Header()
+    transparent: bool = False
 
 
 def note_image(path: Path, image: Tensor) -> ImageFacts:
     """Facts about an image, (3, H, W) uint8, that was read from a file."""
     pixels = np.ascontiguousarray(image.numpy())
     digest = blake2b(pixels.data, digest_size=16, person=str(pixels.shape).encode()[:16]).hexdigest()
-    return ImageFacts(read_header(path), digest, thumbnail(pixels))
+    return ImageFacts(read_header(path), digest, thumbnail(pixels), int(pixels.max(initial=0)))
 
 
 def thumbnail(pixels: np.ndarray) -> np.ndarray:
@@ -154,9 +153,21 @@ def examine_raw(path: Path) -> MaskFacts:
     except (OSError, ValueError):
         return MaskFacts(header)
     single = image.mode in ("1", "L", "P", "I", "F") or image.mode.startswith("I;16")
-    values = _counted(np.asarray(image).astype(np.int64)) if single else {}
+    values = _counted(np.nan_to_num(np.asarray(image)).astype(np.int64)) if single else {}
     colors = _counted(color_codes(image)) if image.mode not in ("1", "L", "I", "F", "I;16", "I;16B") else {}
-    return MaskFacts(header, values, colors, image.width * image.height)
+    return MaskFacts(header, values, colors, image.width * image.height, drawn_in_transparency(image))
+
+
+def drawn_in_transparency(image: Image.Image) -> bool:
+    """Whether transparency tells pixels apart that have one colour, so that dropping it loses a drawing."""
+    if image.mode not in ("RGBA", "LA", "PA", "La", "RGBa"):
+        return False
+    alpha = np.asarray(image.getchannel("A"))
+    clear = alpha < 128
+    if clear.all() or not clear.any():
+        return False
+    codes = color_codes(image)
+    return bool(np.intersect1d(codes[clear], codes[~clear]).size)
 
 
 def color_codes(image: Image.Image) -> np.ndarray:

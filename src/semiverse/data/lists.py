@@ -6,9 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from semiverse.data.division import group_names
-from semiverse.data.pairing import FACTS, Record, digest
-from semiverse.files import write_atomically
+from semiverse.data.pairing import FACTS, Record, digest, refuse_other_encoding
+from semiverse.files import DataProblem, write_atomically
 from semiverse.labels import LabelSpace
+
+UNLISTED = "\t\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029"
+"""What ends a line of a list, or the name in it."""
 
 
 def list_facts(
@@ -49,8 +52,16 @@ def write_lists(folder: Path, lists: Mapping[str, Sequence[Record]], facts: Mapp
 
     Raises:
         FileExistsError: If one of the files is there already; nothing is written then.
+        ValueError: If a list cannot hold a name.
         OSError: If a file cannot be written.
     """
+    for record in (record for records in lists.values() for record in records):
+        refuse_other_encoding(Path(record.id))
+        if record.id != record.id.strip() or set(record.id) & set(UNLISTED):
+            found = (
+                f"{record.image}: the name {record.id!r} begins or ends with a blank, or has a tab or line break in it"
+            )
+            raise DataProblem(found, "names that stand in a line of a list", "rename the file, and its mask")
     there = [file for file in (*lists, FACTS) if (folder / file).exists()]
     if there:
         expected = f"none of {', '.join((*lists, FACTS))}, as lists are never overwritten: choose another --out"

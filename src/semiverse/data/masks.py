@@ -1,5 +1,6 @@
 """Read one mask without changing what its values mean, however its owner coded it."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -8,12 +9,14 @@ from typing import Literal, get_args
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image
 from torch import Tensor
 
-from semiverse.data.images import color_codes, open_image, rgb_of
+from semiverse.data.headers import STACKS, read_header, upright
+from semiverse.data.images import color_codes, drawn_in_transparency, open_image, rgb_of
 from semiverse.files import DataProblem
 from semiverse.labels import IGNORE, Color
+from semiverse.problems import reading
 
 MODES = {
     "L": "8-bit grey values",
@@ -54,8 +57,10 @@ def read_indices(
     """
     image = image or _open_mask(path)
     mode = "I;16" if image.mode.startswith("I;16") else image.mode
+    wide = mode in ("I", "F")
+    if wide and "I;16" in modes:
+        return _wide_indices(path, np.asarray(image), raw_ids, others)
     if mode not in modes:
-        wide = mode in ("I", "F")
         found = "values of 32 bits" if wide else MODES.get(mode, f"{mode} colours")
         wanted = " or ".join(MODES[mode] for mode in modes)
         remedy = "convert it" if wide else "say so (Folder: masks: palette, or rgb with a palette), or convert it"
@@ -71,13 +76,38 @@ def read_indices(
         if value < count:
             known[value], table[value] = True, train
     if others == "refuse" and not look_up(known, raw).all():
-        row, column = (int(i) for i in np.argwhere(~known[raw])[0])
-        values = np.unique(raw).tolist()
-        found = f"{path}: mask value {raw[row, column]} at pixel (x={column}, y={row}) is outside the label space"
-        strange = f"values found: {_listed(values)}, not expected: {_listed(sorted(set(values) - set(raw_ids)))}"
-        remedy = "map it to a class or to ignore, or correct the file"
-        raise DataProblem(f"{found}; {strange}", _listed(sorted(raw_ids)), remedy)
+        raise _outside(path, raw, ~known[raw], raw_ids)
     return torch.from_numpy(look_up(table, raw))
+
+
+def _wide_indices(path: Path, raw: np.ndarray, raw_ids: Mapping[int, int], others: Others) -> Tensor:
+    """Ids that are stored as integers of 16 or 32 bits with a sign, or as floats, as programs for maps do.
+
+    Raises:
+        ValueError: If one is no whole number, or none that ``raw_ids`` names.
+    """
+    if raw.dtype.kind == "f" and not np.array_equal(raw, np.rint(raw)):  # NaN is not equal to itself
+        row, column = (int(i) for i in np.argwhere(raw != np.rint(raw))[0])
+        found = f"{path}: the mask holds {raw[row, column]} at pixel (x={column}, y={row})"
+        raise DataProblem(found, "class ids, which are whole numbers", "export ids, not probabilities or heights")
+    values = raw.astype(np.float64)  # whole numbers of 32 bits are exact
+    known = np.array(sorted(raw_ids), dtype=np.float64)
+    places = np.searchsorted(known, values).clip(max=len(known) - 1)
+    strange = known[places] != values
+    if others == "refuse" and strange.any():
+        raise _outside(path, raw.astype(np.int64), strange, raw_ids)
+    trained = np.array([raw_ids[int(value)] for value in known], dtype=np.uint8)
+    return torch.from_numpy(np.where(strange, np.uint8(IGNORE), trained[places]))
+
+
+def _outside(path: Path, raw: np.ndarray, strange: np.ndarray, raw_ids: Mapping[int, int]) -> DataProblem:
+    """What to say of values (H, W) that no class has; ``strange``, (H, W) bool, says where they are."""
+    row, column = (int(i) for i in np.argwhere(strange)[0])
+    values = np.unique(raw).tolist()
+    found = f"{path}: mask value {raw[row, column]} at pixel (x={column}, y={row}) is outside the label space"
+    listed = f"values found: {_listed(values)}, not expected: {_listed(sorted(set(values) - set(raw_ids)))}"
+    remedy = "map it to a class or to ignore, or correct the file"
+    return DataProblem(f"{found}; {listed}", _listed(sorted(raw_ids)), remedy)
 
 
 def read_colors(
@@ -141,12 +171,32 @@ def read_binary(path: Path, others: Others = "refuse") -> Tensor:
 
 
 def _open_mask(path: Path) -> Image.Image:
-    """Open and decode a mask completely, upright."""
+    """Open and decode a mask completely, upright; what may mean two things is refused."""
     image = open_image(path)
-    if image.format in ("JPEG", "MPO"):
-        raise DataProblem(f"{path}: the mask is a JPEG, which changes values", "a PNG", "export it again as PNG")
-    ImageOps.exif_transpose(image, in_place=True)
-    return image
+    with reading(path, "a complete mask", "export it again as PNG", "its pixels cannot be used"):
+        if image.format in ("JPEG", "MPO"):
+            raise DataProblem(f"{path}: the mask is a JPEG, which changes values", "a PNG", "export it again as PNG")
+        if image.format in STACKS and (pages := read_header(path).pages) > 1:
+            remedy = "save the one that is meant as a file of its own"
+            raise DataProblem(f"{path}: the file holds {pages} pictures", "one mask", remedy)
+        if image.format == "PPM" and (top := _top_value(path)) not in (1, 255, 65535):
+            found = f"{path}: the file says that {top} is white, so that its values are stretched on reading"
+            raise DataProblem(found, "255 or 65535 as the largest value", "convert it to PNG with its own ids")
+        if drawn_in_transparency(image):
+            found = f"{path}: pixels of one colour differ in their transparency, so the drawing seems to lie there"
+            remedy = "export the transparency as a mask of its own (black and white: masks: binary)"
+            raise DataProblem(found, "colours or ids that say the class", remedy)
+        return upright(image)
+
+
+def _top_value(path: Path) -> int:
+    """The value that stands for white in a PGM or PPM file: 1 for one of bits, which stores no ids."""
+    with path.open("rb") as file:
+        words = re.sub(rb"#[^\n]*", b"", file.read(1024)).split()
+    if words[0] in (b"P1", b"P4"):
+        return 1
+    top = int(words[3])
+    return 0 if top == 1 else top  # greys of one bit are stretched, bits are not
 
 
 def _listed(values: list[int]) -> str:

@@ -2,13 +2,16 @@
 
 import hashlib
 import json
+import os
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from semiverse.data.images import IMAGE_EXTENSIONS
-from semiverse.files import DataProblem, MissingData
+from semiverse.data.walking import walk
+from semiverse.files import DataProblem, MissingData, read_text
 
 Item = TypeVar("Item")
 FACTS = "split.json"  # what lists were drawn by, and the digest of each; it lies beside them
@@ -27,41 +30,67 @@ class Record(NamedTuple):
         return self.name or self.image.stem
 
 
-def files_below(folder: Path) -> Iterator[tuple[str, Path]]:
-    """Files in a folder and its sub-folders, with their path in it without extension, sorted, without hidden ones."""
-    for path in sorted(folder.rglob("*")):
-        inside = path.relative_to(folder)
-        if not any(part.startswith(".") for part in inside.parts) and path.is_file():
-            yield inside.with_suffix("").as_posix(), path
-
-
-def list_images(folder: Path, suffix: str = "") -> dict[str, Path]:
+def list_images(folder: Path, suffix: str = "", problems: list[DataProblem] | None = None) -> dict[str, Path]:
     """Image files below a folder, by their path in it without extension, in sorted order; hidden ones are left out.
+
+    Links are followed. Names are composed (Unicode's NFC), as Macs store accents apart from their letters: an image and
+    its mask belong together however each was copied.
 
     Args:
         folder: The folder.
         suffix: End of the name before the extension, such as ``_mask``: it is removed, other files are left out.
+        problems: Takes what cannot be looked into; None: that is an error.
 
     Raises:
         FileNotFoundError: If the folder is missing or holds no image.
-        ValueError: If two files differ only in their extension.
+        ValueError: If two files differ only in their extension, a folder may not be opened, or a name is no UTF-8.
     """
     if not folder.is_dir():
         raise MissingData(f"{folder}: no such folder", "images in it", "check the dataset's root")
-    files: dict[str, Path] = {}
-    for title, path in files_below(folder):
-        if path.suffix.lower() not in IMAGE_EXTENSIONS or not title.endswith(suffix):
+    found, files = walk(folder), dict[str, Path]()
+    if problems is not None:
+        problems += found.problems
+    elif found.problems:
+        raise found.problems[0]
+    for title, path in found.files:
+        name = composed(title)
+        if path.suffix.lower() not in IMAGE_EXTENSIONS or not name.endswith(suffix):
             continue
-        name = title.removesuffix(suffix)
+        name = name.removesuffix(suffix)
+        if problems is None:
+            refuse_other_encoding(path)
         if name in files:
-            found = f"{folder}: {files[name].name} and {path.name} differ only in their extension"
-            raise DataProblem(found, "one image of a name", "remove or rename one")
+            differ = "in how accents are stored" if path.suffix == files[name].suffix else "in their extension"
+            both = f"{files[name].name} and {path.name} differ only {differ}"
+            raise DataProblem(f"{folder}: {both}", "one image of a name", "remove or rename one")
         files[name] = path
     if not files:
-        found = f"{folder}: no image found{f' whose name ends in {suffix}' if suffix else ''}"
+        if problems:
+            raise problems[0]
+        message = f"{folder}: no image found{f' whose name ends in {suffix}' if suffix else ''}"
         remedy = f"check the root{' and the suffix' if suffix else ''}"
-        raise MissingData(found, f"files ending in {', '.join(IMAGE_EXTENSIONS)}", remedy)
+        raise MissingData(message, f"files ending in {', '.join(IMAGE_EXTENSIONS)}", remedy)
     return files
+
+
+def composed(name: str) -> str:
+    """A name with each accent and its letter in one character, where Unicode has one."""
+    return unicodedata.normalize("NFC", name)
+
+
+def refuse_other_encoding(path: Path) -> None:
+    """Make sure that a name can be written to lists.
+
+    Raises:
+        ValueError: If it is no UTF-8, as unpacking a ZIP file of another country leaves it.
+    """
+    try:
+        str(path).encode("utf-8")
+    except UnicodeEncodeError as error:
+        shown = os.fsencode(path.name)
+        found = f"{os.fsencode(path)!r}: the name {shown!r} is no UTF-8"
+        remedy = "rename it, as by convmv -f gbk -t utf-8 --notest (or cp437, or where it comes from)"
+        raise DataProblem(found, "names that lists can hold", remedy) from error
 
 
 def pair(images: Mapping[str, Path], masks: Mapping[str, Path], where: Path) -> list[Record]:
@@ -110,10 +139,9 @@ def select(
     if not list_file.is_file():
         raise MissingData(f"{list_file}: no such list file", "one image name a line", "correct the path", list_file)
     try:
-        given = [line.strip() for line in list_file.read_text(encoding="utf-8-sig").split("\n")]
-    except UnicodeDecodeError as error:
-        found = f"{list_file}: no UTF-8 text ({error})"
-        raise DataProblem(found, "one image name a line", "save it so", list_file) from error
+        given = [composed(line.strip()) for line in read_text(list_file, "one image name a line").split("\n")]
+    except DataProblem as problem:
+        raise DataProblem(problem.found, problem.expected, problem.remedy, list_file) from problem
     lines = [line for line in given if line and (not line.startswith("#") or line in items)]
     if not lines:
         raise DataProblem(f"{list_file}: the list is empty", "one image name a line", "add some", list_file)
@@ -138,7 +166,7 @@ def _paths(files: Mapping[str, Path]) -> dict[str, str]:
     """Items by the ends of the paths of their files, without extension; ends that several share are left out."""
     found: dict[str, str | None] = {}
     for name, path in files.items():
-        for end in _ends(path.as_posix()):
+        for end in _ends(composed(path.as_posix())):
             found[end] = name if found.get(end, name) == name else None
     return {end: name for end, name in found.items() if name is not None}
 

@@ -1,5 +1,6 @@
 """Records as samples for a network: read, then image and mask transformed together; padding is known as such."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
@@ -92,7 +93,7 @@ class Augmentation:
     color: float = 0.0
 
     def __post_init__(self) -> None:
-        if not 0 < self.scale[0] <= self.scale[1]:
+        if not 0 < self.scale[0] <= self.scale[1] < math.inf:
             raise ValueError(f"augmentation scale={self.scale}; expected (low, high) with 0 < low <= high: correct it")
         if not 0 <= self.flip <= 1 or not 0 <= self.color <= 1:
             raise ValueError(f"augmentation flip={self.flip}, color={self.color}; expected both in 0..1: correct it")

@@ -15,7 +15,8 @@ import numpy as np
 
 from semiverse.data.cache import code_of, find_file, owner_of, stamp_of
 from semiverse.data.dataset import SegmentationDataset
-from semiverse.data.images import THUMBNAIL, Header, ImageFacts, MaskFacts, examine_raw, note_image, read_header
+from semiverse.data.headers import Header, read_header
+from semiverse.data.images import THUMBNAIL, ImageFacts, MaskFacts, examine_raw, note_image
 from semiverse.data.pairing import Record
 from semiverse.files import DataProblem, as_problem, cache_folder, write_cached
 from semiverse.labels import IGNORE
@@ -77,7 +78,7 @@ def _refused(dataset: SegmentationDataset, record: Record, problem: DataProblem)
     """What can still be said of a record that cannot be read: only now its files are read one by one."""
     mask = None if record.mask is None else examine_raw(record.mask)
     try:
-        image = dataset.read_image(record.image)
+        image, _ = dataset.read(record._replace(mask=None))
     except (OSError, ValueError) as error:
         return Content(record.id, None, None, as_problem(error), "image", None, mask)
     size, facts = (image.shape[1], image.shape[2]), note_image(record.image, image)
@@ -85,7 +86,7 @@ def _refused(dataset: SegmentationDataset, record: Record, problem: DataProblem)
     try:
         if record.mask is not None:
             dataset.read_mask(record.mask)
-    except (OSError, ValueError):
+    except Exception:  # what is wrong was told above
         at = "mask"
     return Content(record.id, size, None, problem, at, facts, mask)
 
@@ -110,7 +111,7 @@ def survey(dataset: SegmentationDataset, records: Sequence[Record], title: str, 
     return [next(rest) if content is None else content for content in known]
 
 
-FORMAT = 1  # raise it whenever the same file would be described in another way
+FORMAT = 2  # raise it whenever the same file would be described in another way
 SETTLED = 2.0  # seconds after which a file may be kept: younger ones may change again within the clock's own tick
 
 
@@ -136,11 +137,11 @@ class _Cache:
             entry = self._known[_key(record)]
             if bytes.fromhex(entry["stamp"]) != stamp_of(self._code, *_paths(record)):
                 return None
-            header, digest, thumbnail = entry["image"]
-            headers = [part and Header(part[0], part[1], tuple(part[2]), part[3]) for part in (header, entry["mask"])]
+            header, digest, thumbnail, brightest = entry["image"]
+            headers = [part and Header(part[0], part[1], tuple(part[2]), *part[3:]) for part in (header, entry["mask"])]
             grey = np.frombuffer(bytes.fromhex(thumbnail), dtype=np.uint8).reshape(THUMBNAIL)
             pixels = None if entry["pixels"] is None else np.array(entry["pixels"], dtype=np.int64)
-            image, mask = ImageFacts(headers[0], digest, grey), MaskFacts(headers[1]) if headers[1] else None
+            image, mask = ImageFacts(headers[0], digest, grey, brightest), MaskFacts(headers[1]) if headers[1] else None
             return Content(record.id, tuple(entry["size"]), pixels, image=image, mask=mask)
         except (LookupError, TypeError, ValueError):
             return None
@@ -160,7 +161,7 @@ class _Cache:
                 "stamp": stamp.hex(),
                 "size": content.size,
                 "pixels": None if content.pixels is None else content.pixels.tolist(),
-                "image": [astuple(image.header), image.digest, image.thumbnail.tobytes().hex()],
+                "image": [astuple(image.header), image.digest, image.thumbnail.tobytes().hex(), image.brightest],
                 "mask": content.mask and astuple(content.mask.header),
             }
         if self.path is not None and new:

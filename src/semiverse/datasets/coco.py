@@ -1,14 +1,16 @@
 """COCO annotation files: instances that become semantic masks."""
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from torch import Tensor
 
 from semiverse.data import Record, SegmentationDataset
+from semiverse.data.pairing import composed
 from semiverse.files import MissingData
-from semiverse.formats.coco import AnnotatedImage, pixels_of, read_annotations, read_categories
+from semiverse.formats.coco import AnnotatedImage, Empty, pixels_of, read_annotations, read_categories, without_area
 from semiverse.formats.regions import OtherRegions, Overlap, RegionPainter
 
 
@@ -38,6 +40,8 @@ class Coco(SegmentationDataset):
         crowd: Whether regions marked as crowds count as their ``class``, or are to ``ignore``.
         images: Folder of the images below the root; ``{split}`` in it stands for the name of the split.
         name: Name of the label space.
+        empty: What becomes of annotations without any pixels, and of parts of one or two points: ``refuse`` the file,
+            or ``skip`` them, as the doctor then says.
 
     Raises:
         FileNotFoundError: If ``classes`` is not given and an annotation file is missing.
@@ -58,19 +62,22 @@ class Coco(SegmentationDataset):
         crowd: Literal["class", "ignore"] = "class",
         images: str = "images",
         name: str = "coco",
+        empty: Empty = "refuse",
     ) -> None:
         super().__init__(root)
         self.annotations = {split: Path(path) for split, path in annotations.items()}
         self.splits, self.classes, self.mapping, self.name = self.annotations, classes, dict(mapping or {}), name
         self.background, self.others, self.overlap, self.crowd = background, others, overlap, crowd
-        self.images = images
+        self.images, self.empty = images, empty
+        if empty not in get_args(Empty):
+            raise ValueError(f"empty: {empty}; expected {' or '.join(get_args(Empty))}: choose one")
         if not self.annotations:
             raise ValueError("Coco: annotations is empty; expected an annotation file for each split: name one")
         self._read: dict[Path, dict[str, AnnotatedImage]] = {}
         if classes is None:  # a name that two ids have is one class
             files = [read_categories(self._file(split)) for split in self.annotations]
-            names = {number: title for file in files for number, title in file.items()}
-            classes = list(dict.fromkeys(names[number] for number in sorted(names)))
+            pairs = sorted((number, place, title) for place, file in enumerate(files) for number, title in file.items())
+            classes = list(dict.fromkeys(title for _, _, title in pairs))  # ids of several files may disagree
         self._painter = RegionPainter(name, classes, self.mapping, background, others, overlap)
         self.labels = self._painter.labels
 
@@ -81,12 +88,23 @@ class Coco(SegmentationDataset):
         """Images in the order of the annotation file."""
         file, folder = self._file(split), self.folder / self.images.replace("{split}", split)
         names = list(self._entries(file))
-        missing = [name for name in names if not (folder / name).is_file()]
+        # A link that leads nowhere is there: reading it says what is missing.
+        missing = [name for name in names if not os.path.lexists(folder / name)]
         if missing:
             found = f"{file}: {len(missing)} of {len(names)} images that it lists are missing"
             found += f", first: {folder / missing[0]}"
             raise MissingData(found, f"the images below {folder}", "add them, or say where they are (images)")
-        return [Record(folder / name, file / name, Path(name).with_suffix("").as_posix()) for name in names]
+        return [Record(folder / name, file / name, composed(Path(name).with_suffix("").as_posix())) for name in names]
+
+    def places(self) -> Sequence[Path]:
+        """Folders of the images, where they hold nothing else."""
+        folders = (self.folder / self.images.replace("{split}", split) for split in self.annotations)
+        return [folder for folder in dict.fromkeys(folders) if folder.is_dir()]
+
+    def skipped(self) -> int:
+        """How many annotations, or parts of them, cover nothing; they are left out with ``empty: skip``."""
+        entries = (image for split in self.annotations for image in self._entries(self._file(split)).values())
+        return sum(without_area(region) for image in entries for region in image.regions)
 
     def _entries(self, file: Path) -> dict[str, AnnotatedImage]:
         """What an annotation file says about each image, by file name; read once."""
@@ -99,7 +117,10 @@ class Coco(SegmentationDataset):
         file = next(file for file in map(self._file, self.annotations) if path.is_relative_to(file))
         image = self._entries(file)[path.relative_to(file).as_posix()]
         regions = (
-            (None if region.crowd and self.crowd == "ignore" else region.category, pixels_of(region, image.size))
+            (
+                None if region.crowd and self.crowd == "ignore" else region.category,
+                pixels_of(region, image.size, self.empty),
+            )
             for region in image.regions
         )
         return self._painter.paint(image.size, regions, str(path))

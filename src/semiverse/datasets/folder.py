@@ -140,6 +140,10 @@ class ImageFolder(SegmentationDataset):
         super().__init__(root)
         self.labels = labels
 
+    def places(self) -> Sequence[Path]:
+        """The folder."""
+        return [self.folder]
+
     def records(self, split: str) -> list[Record]:  # noqa: ARG002  (there is only one)
         """Every image, in the order of their names."""
         return [Record(image, None, name) for name, image in list_images(self.folder).items()]

@@ -6,7 +6,11 @@ from pathlib import Path
 from torch import Tensor
 
 from semiverse.data import ALL, Record, SegmentationDataset, list_images
-from semiverse.files import MissingData
+from semiverse.data.headers import read_header
+from semiverse.data.images import IMAGE_EXTENSIONS
+from semiverse.data.pairing import composed
+from semiverse.data.walking import walk
+from semiverse.files import DataProblem, MissingData
 from semiverse.formats.labelme import pixels_of, read_shapes
 from semiverse.formats.regions import OtherRegions, Overlap, RegionPainter
 
@@ -14,9 +18,10 @@ from semiverse.formats.regions import OtherRegions, Overlap, RegionPainter
 class Labelme(SegmentationDataset):
     """Images with shapes drawn in Labelme: polygons, rectangles, circles, lines, points and brushed masks.
 
-    Reads images and the JSON file of the same name beside each; an image without one is unlabelled. Sub-folders are
-    searched too. Where shapes overlap, later ones lie on earlier ones, as in Labelme itself, or with
-    ``overlap: small-on-top`` small ones on large ones. Lines and points get the width that Labelme gives them.
+    Reads images and the JSON file of the same name beside each; an image without one is unlabelled, and ``semiverse
+    check`` lists JSON files without an image. Sub-folders are searched too. Where shapes overlap, later ones lie on
+    earlier ones, as in Labelme itself, or with ``overlap: small-on-top`` small ones on large ones. Lines and points get
+    the width that Labelme gives them.
 
     Background is a class like any other, learned and scored: pixels of annotated images that no shape covers.
     ``background: null`` makes them unlabelled instead, neither learned nor scored; choose it where only some objects
@@ -77,15 +82,40 @@ class Labelme(SegmentationDataset):
         """
         part = self.splits.get(split, Path())
         folder, drawn = self.folder / self.images / part, self.folder / (self.annotations or self.images) / part
-        images = list_images(folder)
-        files = {name: drawn / f"{name}.json" for name in images}
-        if not any(file.is_file() for file in files.values()):
-            first = next(iter(files.values()))
+        images, files = list_images(folder), _drawn_files(drawn)
+        if not any(name in files for name in images):
+            first = drawn / f"{next(iter(images))}.json"
             found = f"{drawn}: no JSON file for any of the {len(images)} images of {folder}, first: {first}"
             raise MissingData(found, "Labelme's file of the same name", "correct images or annotations")
-        return [Record(images[name], file if file.is_file() else None, name) for name, file in files.items()]
+        return [Record(image, files.get(name), name) for name, image in images.items()]
+
+    def places(self) -> Sequence[Path]:
+        """The folder of the images, and that of the JSON files."""
+        places = [self.folder / part for part in (self.images, self.annotations) if part is not None]
+        return list(dict.fromkeys(places))
 
     def read_mask(self, path: Path) -> Tensor:
         """Train ids, after ``mapping``; (H, W) uint8."""
-        size, shapes = read_shapes(path)
+        said, shapes = read_shapes(path)
+        size = said or self._size_of_image(path)
         return self._painter.paint(size, ((shape.label, pixels_of(shape, size)) for shape in shapes), str(path))
+
+    def _size_of_image(self, path: Path) -> tuple[int, int]:
+        """(height, width) of the image that a JSON file is about, which older files do not say."""
+        drawn, folder = self.folder / (self.annotations or self.images), self.folder / self.images
+        stem = folder / path.relative_to(drawn).with_suffix("")
+        for ending in IMAGE_EXTENSIONS:
+            for spelled in (ending, ending.upper()):
+                header = read_header(stem.with_name(f"{stem.name}{spelled}"))
+                if header.format is not None:
+                    return header.size[::-1] if header.lying else header.size
+        found = f"{path} has no 'imageHeight' and 'imageWidth', and no image of its name is there"
+        raise DataProblem(found, "one of them", "correct the file, or export it again")
+
+
+def _drawn_files(folder: Path) -> dict[str, Path]:
+    """JSON files below a folder by their path in it without extension, however that is spelled."""
+    if not folder.is_dir():
+        raise MissingData(f"{folder}: no such folder", "Labelme's JSON files", "correct images or annotations")
+    found = ((composed(name), path) for name, path in walk(folder).files)
+    return {name: path for name, path in found if path.suffix.lower() == ".json"}

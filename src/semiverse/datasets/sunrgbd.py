@@ -9,7 +9,7 @@ import numpy as np
 from torch import Tensor
 
 from semiverse.data import Record, SegmentationDataset, list_images, pair, read_indices, select
-from semiverse.files import DataProblem, MissingData
+from semiverse.files import DataProblem, MissingData, read_text
 from semiverse.formats.matlab import is_hdf5, load_variable, struct_entry, struct_field, train_ids
 from semiverse.formats.nyu import CLASSES_40
 from semiverse.labels import IGNORE, LabelSpace, lookup_table
@@ -44,7 +44,7 @@ class SUNRGBD(SegmentationDataset):
             expected = "the owner's folders SUNRGBD/ and SUNRGBDtoolbox/, or the tree of chrischoy/SUN_RGBD"
             raise MissingData(found, expected, "correct the root")
         images = select(listed, list_images(self.folder / "image"), f"images in {self.folder / 'image'}")
-        paths = [self.folder / line.split()[-1] for line in listed.read_text().splitlines() if line.strip()]
+        paths = [self.folder / line.split()[-1] for line in read_text(listed).splitlines() if line.strip()]
         masks = {name: path for name, path in zip(images, paths, strict=True) if path.is_file()}
         return pair(images, masks, self.folder / "label37")
 

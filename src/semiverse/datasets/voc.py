@@ -8,7 +8,7 @@ import numpy as np
 from torch import Tensor
 
 from semiverse.data import Record, SegmentationDataset, list_images, pair, read_indices, select
-from semiverse.files import MissingData, find_folder
+from semiverse.files import MissingData, find_folder, read_text
 from semiverse.formats.matlab import load_variable, train_ids
 from semiverse.labels import IGNORE, Color, LabelSpace
 
@@ -101,8 +101,8 @@ class PascalVOC(SegmentationDataset):
                 raise MissingData(found, "one of them for sbd and train_aug", remedy)
             folder = sbd / "cls"
             masks = {path.stem: path for path in folder.glob("*.mat")}
-            names = {name for part in ("train", "val") for name in (sbd / f"{part}.txt").read_text().split()}
-        names -= {name for part in ("train", "val") for name in self._list_of(part).read_text().split()}
+            names = {name for part in ("train", "val") for name in read_text(sbd / f"{part}.txt").split()}
+        names -= {name for part in ("train", "val") for name in read_text(self._list_of(part)).split()}
         if missing := sorted(names - set(images)):
             found = f"PascalVOC: {len(missing)} of {len(names)} images of sbd are not among those of {self.folder}"
             raise MissingData(f"{found}, first: {missing[0]}", "them in JPEGImages", "unpack all of VOC 2012 there")

@@ -1,17 +1,21 @@
 """Folders as CVAT ("Segmentation mask 1.1") and other tools export them, after Pascal VOC."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Literal, get_args
 
 from torch import Tensor
 
 from semiverse.data import Record, SegmentationDataset, list_images, pair, read_colors, select
 from semiverse.data.dataset import Relabeling
 from semiverse.data.masks import Others
-from semiverse.files import DataProblem, MissingData
+from semiverse.files import DataProblem, MissingData, read_text
 from semiverse.labels import IGNORE, Color, LabelSpace
 
 LISTS = Path("ImageSets") / "Segmentation"
+LINE = re.compile(r"\s*(\S.*?)\s*:\s*(\d+)\s*,\s*(\d+)\s*,\s*(\d+)\s*(?::[^:]*){0,2}", re.ASCII)
+Unmasked = Literal["refuse", "unlabeled"]
 
 
 class VocFolder(SegmentationDataset):
@@ -31,6 +35,8 @@ class VocFolder(SegmentationDataset):
             objects with it; null: no colour does.
         others: What becomes of further colours: ``refuse`` the file, or ``ignore`` the pixels.
         name: Name of the label space.
+        unmasked: Listed images without a mask, such as frames that nobody annotated: ``refuse`` the split, or take them
+            as ``unlabeled``.
 
     Raises:
         FileNotFoundError: If there is no ``labelmap.txt``.
@@ -46,9 +52,13 @@ class VocFolder(SegmentationDataset):
         ignore_color: Color | None = (224, 224, 192),
         others: Others = "refuse",
         name: str = "voc",
+        unmasked: Unmasked = "refuse",
     ) -> None:
         super().__init__(root)
         self.mapping, self.ignore_color, self.others, self.name = dict(mapping or {}), ignore_color, others, name
+        self.unmasked = unmasked
+        if unmasked not in get_args(Unmasked):
+            raise ValueError(f"unmasked: {unmasked}; expected {' or '.join(get_args(Unmasked))}: choose one")
         colors = _read_labelmap(self.folder / "labelmap.txt")
         self.relabeling = Relabeling(LabelSpace(name, tuple(colors), tuple(colors.values())), self.mapping)
         self.labels = self.relabeling.labels
@@ -72,9 +82,23 @@ class VocFolder(SegmentationDataset):
 
     def records(self, split: str) -> list[Record]:
         """Images of a split in the order of its list."""
-        images, masks = list_images(self.folder / "JPEGImages"), self.folder / "SegmentationClass"
-        listed = select(self.folder / LISTS / f"{split}.txt", images, f"images in {self.folder / 'JPEGImages'}")
-        return pair(listed, list_images(masks), masks)
+        photos, place = self.folder / "JPEGImages", self.folder / "SegmentationClass"
+        if not photos.is_dir():
+            remedy = 'export again with "Save images" switched on (CVAT), or put the images there'
+            raise MissingData(f"{photos}: no such folder", "the images there", remedy)
+        images, masks = list_images(photos), list_images(place)
+        listed = select(self.folder / LISTS / f"{split}.txt", images, f"images in {photos}")
+        if self.unmasked == "unlabeled":
+            return [Record(path, masks.get(name), name) for name, path in listed.items()]
+        try:
+            return pair(listed, masks, place)
+        except MissingData as problem:
+            remedy = f"{problem.remedy} (unmasked: unlabeled)"
+            raise MissingData(problem.found, problem.expected, remedy) from problem
+
+    def places(self) -> Sequence[Path]:
+        """The folders of images and masks."""
+        return [self.folder / "JPEGImages", self.folder / "SegmentationClass"]
 
     def read_mask(self, path: Path) -> Tensor:
         """Train ids, after ``mapping``; (H, W) uint8."""
@@ -87,15 +111,14 @@ def _read_labelmap(path: Path) -> dict[str, Color]:
         expected = "a line name:red,green,blue:parts:actions for each class"
         raise MissingData(f"{path}: no such file", expected, "write it, or correct the root")
     colors: dict[str, Color] = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), 1):
+    for number, line in enumerate(read_text(path, "a line for each class").splitlines(), 1):
         if not line.strip() or line.lstrip().startswith("#"):
             continue
-        name, _, rest = line.partition(":")
-        parts = rest.partition(":")[0].split(",")
-        if not name.strip() or len(parts) != 3 or not all(part.strip().isdecimal() for part in parts):
+        parts = LINE.fullmatch(line)  # from the right, as a name may have colons
+        if parts is None:
             expected = "name:red,green,blue:parts:actions, such as road:128,64,128::, as the masks hold colours"
             raise DataProblem(f"{path}, line {number}: {line!r}", expected, "correct the line")
-        red, green, blue = (int(part) for part in parts)
+        name, red, green, blue = parts[1], int(parts[2]), int(parts[3]), int(parts[4])
         if name.strip() in colors or (red, green, blue) in colors.values():
             found = f"{path}, line {number}: {line!r} has a name or a colour that another line has"
             raise DataProblem(found, "each once", "to merge classes, give them colours of their own and use mapping")

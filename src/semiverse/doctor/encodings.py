@@ -231,6 +231,10 @@ def _guess_palette(masks: Sequence[MaskFacts], coding: Coding) -> Guess:
 
 def _guess_colors(masks: Sequence[MaskFacts], coding: Coding) -> Guess | None:
     """Colours: where ids were declared, or others than declared."""
+    if any(mask.transparent for mask in masks):
+        words = "hold pixels of one colour that differ in their transparency: the drawing seems to lie there"
+        remedy = "export the transparency as a mask of its own (black and white: masks: binary)"
+        return Guess("transparency", words, remedy, unfixable="what transparency stands for only the owner knows")
     grey = all(len(set(rgb_of(color))) == 1 for mask in masks for color in mask.colors)
     values, strange = {color & 255 for mask in masks for color in mask.colors}, _undeclared(masks, coding)
     if coding.kind != "rgb" and grey and values <= set(coding.ids):

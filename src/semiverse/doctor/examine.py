@@ -1,16 +1,18 @@
 """Let the doctor see a domain: gather what was read and what was declared, and run all detectors."""
 
 from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
 
-from semiverse.data import ALL, SegmentationDataset, survey
-from semiverse.datasets import Folder
+from semiverse.data import ALL, SegmentationDataset, list_images, survey
+from semiverse.datasets import Coco, Folder
 from semiverse.doctor.duplicates import find_duplicates
 from semiverse.doctor.encodings import find_encodings
-from semiverse.doctor.files import find_pairs, find_sizes, find_unreadable, find_unusual_images
+from semiverse.doctor.files import find_pairs, find_sizes, find_unreadable, find_unused, find_unusual_images
 from semiverse.doctor.findings import Coding, Facts, Finding, Findings, FolderFiles, Part, counted, list_folder, told
 from semiverse.doctor.frequencies import find_frequencies
-from semiverse.files import DataProblem, as_problem
-from semiverse.mixture import DomainMixture
+from semiverse.files import DataProblem, as_problem, find_folder
+from semiverse.mixture import Domain, DomainMixture
 from semiverse.mixture.domain import choose_labeled, choose_unlabeled
 
 
@@ -19,7 +21,7 @@ def diagnose(facts: Facts) -> list[Finding]:
 
     A class that seems unseen is no news where the coding of the masks is wrong altogether.
     """
-    of_files = (find_pairs, find_unreadable, find_encodings, find_sizes, find_unusual_images)
+    of_files = (find_pairs, find_unused, find_unreadable, find_encodings, find_sizes, find_unusual_images)
     found = [finding for detector in (*of_files, find_frequencies, find_duplicates) for finding in detector(facts)]
     misread = {path for finding in found if finding.decode is not None for path in finding.files}
     doubtful = ("one-class", "unseen-class", "rare-class", "empty-mask", "mostly-ignored", "all-ignored")
@@ -57,7 +59,12 @@ def examine_domain(data: DomainMixture, name: str, fresh: bool = False) -> Findi
     if domain.train in findings.parts:
         _examine_training(data, name, findings, fresh)
     coding, folders = _coding_of(domain.dataset), _folders_of(domain.dataset, (domain.train, domain.val))
-    facts = Facts(domain.dataset.labels, findings.parts, domain.train, domain.val, coding, folders, errors)
+    unused, skipped = unused_files(domain), 0
+    with suppress(OSError, ValueError):  # why it cannot be read is told otherwise
+        skipped = domain.dataset.skipped() if isinstance(domain.dataset, Coco) and domain.dataset.empty == "skip" else 0
+    facts = Facts(
+        domain.dataset.labels, findings.parts, domain.train, domain.val, coding, folders, errors, unused, skipped
+    )
     findings.found += diagnose(facts)
     return findings
 
@@ -83,6 +90,32 @@ def _examine_training(data: DomainMixture, name: str, findings: Findings, fresh:
         message = f"the {len(labeled)} labelled images do not show {', '.join(missing)}; expected every class"
         remedy = f"raise data.domains.{name}.labeled, or merge classes"
         findings.found.append(Finding("unlabelled-class", "remark", domain.train, message, remedy))
+
+
+def unused_files(domain: Domain) -> list[FolderFiles]:
+    """What lies in the folders of a domain's dataset, and in that of its further images, and is not used."""
+    dataset, found = domain.dataset, list[FolderFiles]()
+    places: list[tuple[Path, set[Path]]] = []
+    with suppress(OSError, ValueError):  # a dataset that cannot be listed says so otherwise
+        if dataset.places():
+            splits = [*dataset.split_names(), *dataset.lists]
+            records = [record for split in splits for record in dataset.subset(split)]
+            used = {path for record in records for path in (record.image, record.mask) if path is not None}
+            places += [(place, used) for place in dataset.places()]
+    if domain.unlabeled_folder is not None:
+        with suppress(OSError, ValueError):
+            place = find_folder(domain.unlabeled_folder, "unlabeled_folder")
+            places.append((place, set(list_images(place, problems=[]).values())))
+    for place, used in places:
+        files = list_folder(place.name, place, None)
+        names = {name: [path for path in paths if path not in used] for name, paths in files.image_names.items()}
+        left = replace(
+            files,
+            image_names={name: paths for name, paths in names.items() if paths},
+            others=[path for path in files.others if path not in used],
+        )
+        found.append(left)
+    return found
 
 
 def _coding_of(dataset: SegmentationDataset) -> Coding | None:

@@ -1,12 +1,17 @@
 """Files that do not belong together or belong nowhere, cannot be read, or are read otherwise than one may think."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from semiverse.data import ALL, Content
 from semiverse.data.images import IMAGE_EXTENSIONS
 from semiverse.doctor.findings import Facts, Finding, FolderFiles, listed, masked, told
+from semiverse.formats.labelme import has_shapes, image_of
 
+ANNOTATIONS = (".json", ".xml")
+DARK = 64
+"""The brightest value of an image, of 255, up to which it is nearly black: 14 bits in 16."""
 SMALL = 32
 """Pixels on the shorter side: below, nothing is left after an encoder's output stride."""
 
@@ -82,6 +87,21 @@ def _odd_names(folder: FolderFiles) -> Iterator[Finding]:
             )
             files = tuple(names[name][0] for group in twins for name in group)
             yield Finding("letter-case", "remark", folder.split, message, "rename or remove one of each", files)
+    yield from _not_read(folder)
+
+
+def _not_read(folder: FolderFiles) -> Iterator[Finding]:
+    """Pictures of other kinds, which somebody meant to be used, and other files, which need not be."""
+    for problem in folder.problems:
+        reason = "it may not be looked into"
+        yield Finding("closed-folder", "problem", folder.split, *told(problem), unfixable=reason)
+    if folder.pictures:
+        message = (
+            f"{len(folder.pictures)} pictures are of kinds that are not read: {listed(folder.pictures, 3)}; expected "
+            f"{', '.join(IMAGE_EXTENSIONS)}"
+        )
+        remedy, reason = "convert them, or move them elsewhere", "they are not read"
+        yield Finding("not-read", "problem", folder.split, message, remedy, tuple(folder.pictures), unfixable=reason)
     if folder.others:
         message = (
             f"{len(folder.others)} files are not read: {listed(folder.others, 3)}; expected only files ending in "
@@ -89,6 +109,43 @@ def _odd_names(folder: FolderFiles) -> Iterator[Finding]:
         )
         remedy = "convert them if they are pictures, or move them elsewhere"
         yield Finding("no-image-file", "remark", folder.split, message, remedy, tuple(folder.others))
+
+
+def find_unused(facts: Facts) -> Iterator[Finding]:
+    """Files in the dataset's folders that no split uses: annotations of no image, images that nothing lists."""
+    for folder in facts.unused:
+        drawn = [path for path in folder.others if path.suffix.lower() in ANNOTATIONS]
+        rest = [path for path in folder.others if path not in drawn]
+        yield from _not_read(replace(folder, others=rest))
+        yield from _annotations_of_no_image(folder, drawn, facts)
+        images = tuple(paths[0] for paths in folder.image_names.values())
+        if images:
+            message = f"{len(images)} pictures are in no split: {listed(images, 3)}; expected each image of the folder"
+            remedy = "nothing has to be done if they are not meant to be used"
+            yield Finding("not-used", "remark", folder.split, message, remedy, images)
+    if facts.skipped:
+        message = f"{facts.skipped} annotations, or parts of them, cover no pixel; expected an area of each"
+        yield Finding("no-area", "remark", facts.train, message, "they are left out, as empty: skip says")
+
+
+def _annotations_of_no_image(folder: FolderFiles, drawn: Sequence[Path], facts: Facts) -> Iterator[Finding]:
+    """Annotation files that belong to no image; those that seem to be an image's under another name stop training."""
+    waiting = {record.image for part in facts.parts.values() for record in part.records if record.mask is None}
+    by_name = {path.name.lower(): path for path in waiting} | {path.stem.lower(): path for path in waiting}
+    lost: list[Path] = []
+    for path in drawn:
+        twin = by_name.get(path.stem.lower()) or by_name.get(image_of(path).lower())
+        if twin is None:
+            if has_shapes(path):
+                lost.append(path)
+            continue
+        cause = "which differs in capitals" if twin.stem.lower() == path.stem.lower() else "which the file names"
+        message = f"{path}: no image of this name, and {twin}, {cause}, has no annotation; expected one name"
+        remedy, reason = f"rename it to {twin.stem}.json", "whether they belong together only the owner knows"
+        yield Finding("letter-case", "problem", folder.split, message, remedy, (path,), unfixable=reason)
+    if lost:
+        message = f"no image for {len(lost)} annotation files, first: {lost[0]}; expected the same file name"
+        yield Finding("no-image", "remark", folder.split, message, "add the images, or remove the files", tuple(lost))
 
 
 def find_unreadable(facts: Facts) -> Iterator[Finding]:
@@ -123,6 +180,24 @@ def find_unusual_images(facts: Facts) -> Iterator[Finding]:
             message = f"{len(modes)} images are stored as {found}, first: {next(iter(modes))}; expected RGB"
             remedy = "nothing has to be done if that is meant: grey is repeated, alpha dropped, 16 bits are scaled to 8"
             yield Finding("not-rgb", "remark", split, message, remedy, tuple(modes))
+        stacks = {path: h.pages for path, _, h in seen if h.pages > 1}
+        if stacks:
+            path, count = next(iter(stacks.items()))
+            message = (
+                f"{len(stacks)} files hold several pictures, first: {path} with {count}; expected one a file, as only "
+                "the first is read"
+            )
+            yield Finding("stack", "remark", split, message, "save the others as files of their own", tuple(stacks))
+        dark = {path: c.image.brightest for path, c, _ in seen if c.image is not None and c.image.brightest <= DARK}
+        if dark:
+            path, value = next(iter(dark.items()))
+            message = (
+                f"{len(dark)} images are nearly black: the brightest value of {path} is {value} of 255, as of 12 bits "
+                "stored in 16; expected values up to 255 (65535 of 16 bits)"
+            )
+            yield Finding(
+                "dark", "remark", split, message, "multiply their values, as by 16, and save them", tuple(dark)
+            )
         small = {path: c.size for path, c, _ in seen if c.size is not None and min(c.size) < SMALL}
         if small:
             path, (height, width) = next(iter(small.items()))

@@ -9,8 +9,9 @@ import numpy as np
 from PIL import Image
 
 from semiverse.data import Content, Record, SegmentationDataset
-from semiverse.data.images import IMAGE_EXTENSIONS
-from semiverse.data.pairing import files_below
+from semiverse.data.images import IMAGE_EXTENSIONS, OTHER_PICTURES
+from semiverse.data.pairing import composed
+from semiverse.data.walking import walk
 from semiverse.files import DataProblem
 from semiverse.labels import Color, LabelSpace
 
@@ -25,7 +26,9 @@ class FolderFiles:
         masks: The folder of masks; None where there are none.
         image_names: Image files by name: the path in the folder without ending. One name may have several.
         mask_names: Mask files likewise.
-        others: Files that are no images by their ending.
+        others: Files that are no pictures by their ending.
+        pictures: Pictures of kinds that are not read, by their ending.
+        problems: What cannot be looked into.
     """
 
     split: str
@@ -34,23 +37,29 @@ class FolderFiles:
     image_names: dict[str, list[Path]]
     mask_names: dict[str, list[Path]]
     others: list[Path]
+    pictures: list[Path] = field(default_factory=list)
+    problems: list[DataProblem] = field(default_factory=list)
 
 
 def list_folder(
     split: str, images: Path, masks: Path | None, image_suffix: str = "", mask_suffix: str = ""
 ) -> FolderFiles:
     """List two folders; names are without the suffixes that file names carry in each."""
-    image_names: dict[str, list[Path]] = {}
-    mask_names: dict[str, list[Path]] = {}
-    others: list[Path] = []
-    for folder, suffix, names in ((images, image_suffix, image_names), (masks, mask_suffix, mask_names)):
-        for name, path in () if folder is None else files_below(folder):
-            if path.suffix.lower() in IMAGE_EXTENSIONS:
+    found = FolderFiles(split, images, masks, {}, {}, [])
+    sides = ((images, image_suffix, found.image_names), (masks, mask_suffix, found.mask_names))
+    for folder, suffix, names in sides:
+        if folder is None or not folder.is_dir():
+            continue
+        below = walk(folder)
+        found.problems.extend(below.problems)
+        for title, path in below.files:
+            name, ending = composed(title), path.suffix.lower()
+            if ending in IMAGE_EXTENSIONS:
                 if name.endswith(suffix):
                     names.setdefault(name.removesuffix(suffix), []).append(path)
-            elif path.name.lower() not in ("thumbs.db", "desktop.ini"):  # systems leave these behind, as hidden ones
-                others.append(path)
-    return FolderFiles(split, images, masks, image_names, mask_names, others)
+            else:
+                (found.pictures if ending in OTHER_PICTURES else found.others).append(path)
+    return found
 
 
 Decode = Callable[[Image.Image], tuple[np.ndarray, int]]
@@ -124,6 +133,8 @@ class Facts:
         coding: What its masks are declared to hold; None where the dataset's class alone knows.
         folders: Folders of images and masks, listed; none where the dataset's class alone knows the layout.
         errors: Why a split could not be listed, by split.
+        unused: Files that lie in folders of the dataset and that no split uses.
+        skipped: Annotations, or parts of them, that cover nothing and are left out.
     """
 
     labels: LabelSpace
@@ -133,6 +144,8 @@ class Facts:
     coding: Coding | None = None
     folders: Sequence[FolderFiles] = ()
     errors: Mapping[str, DataProblem] = field(default_factory=dict)
+    unused: Sequence[FolderFiles] = ()
+    skipped: int = 0
 
 
 @dataclass

@@ -5,11 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image
 
 from semiverse.configuration import dump_yaml
 from semiverse.data import ALL, Content, Record, SegmentationDataset
-from semiverse.data.images import open_image, read_header
+from semiverse.data.headers import TURNS, read_header, upright
+from semiverse.data.images import open_image
 from semiverse.doctor.files import scaled
 from semiverse.doctor.findings import Decode, Findings
 from semiverse.files import write_atomically
@@ -103,14 +104,12 @@ def _read_mask(
     if decode is None:
         mask, guessed = dataset.read_mask(record.mask).numpy(), 0
     else:
-        mask, guessed = decode(ImageOps.exif_transpose(open_image(record.mask)))
+        mask, guessed = decode(upright(open_image(record.mask)))
     if mask.shape == size:
         return mask, guessed
     header = read_header(record.image)
     if header.lying and mask.shape == header.size:
-        tagged = Image.fromarray(mask)
-        tagged.getexif()[274] = header.orientation
-        return np.asarray(ImageOps.exif_transpose(tagged)), guessed
+        return np.asarray(Image.fromarray(mask).transpose(TURNS[header.orientation])), guessed
     if scaled(size, (mask.shape[0], mask.shape[1])):
         return np.asarray(Image.fromarray(mask).resize(size[::-1], Image.Resampling.NEAREST)), guessed
     raise ValueError(f"{content.problem}")

@@ -3,13 +3,13 @@
 import json
 from base64 import b64encode
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from semiverse.doctor.findings import Findings
-from semiverse.files import write_atomically
 from semiverse.inference.pictures import overlay
+from semiverse.outputs import Outputs
 from semiverse.reporting.examples import evenly, frequencies
 from semiverse.reporting.figures import draw, legend, picture_grid
 from semiverse.reporting.page import rendered
@@ -81,16 +81,19 @@ def write_page(folder: Path, found: Mapping[str, Findings]) -> None:
     """Write what was found: values as check.json, a contact sheet of each domain, and a page of both as index.html.
 
     Raises:
+        ValueError: If a file to write is there and not from an earlier check.
         OSError: If a file cannot be written.
     """
+    outputs = Outputs(folder, "check")
+    outputs.refuse_foreign(page_names(found))
     problems = sum(len(findings.problems) for findings in found.values())
     domains = {name: as_values(findings) for name, findings in found.items()}
-    write_atomically(folder / "check.json", json.dumps({"problems": problems, "domains": domains}, indent=1) + "\n")
+    outputs.write("check.json", json.dumps({"problems": problems, "domains": domains}, indent=1) + "\n")
     sections = []
     for name, findings in found.items():
         values, sheet = domains[name], _contact_sheet(findings)
         if sheet:
-            write_atomically(folder / f"contact_sheet_{name.replace('/', '_')}.png", sheet)
+            outputs.write(_sheet_name(name), sheet)
         shares = [entry["pixels"] for part in values["splits"].values() for entry in part["frequencies"].values()]
         more = {
             "name": name,
@@ -100,7 +103,16 @@ def write_page(folder: Path, found: Mapping[str, Findings]) -> None:
         }
         sections.append(values | more)
     page = rendered("check.html.j2", sections=sections, problems=problems)
-    write_atomically(folder / "index.html", page)
+    outputs.write("index.html", page)
+
+
+def page_names(domains: Iterable[str]) -> list[str]:
+    """Files that ``write_page`` writes for these domains."""
+    return ["check.json", "index.html", *map(_sheet_name, domains)]
+
+
+def _sheet_name(domain: str) -> str:
+    return f"contact_sheet_{domain.replace('/', '_')}.png"
 
 
 def _contact_sheet(findings: Findings) -> bytes | None:

@@ -7,9 +7,10 @@ from typing import NamedTuple
 
 from semiverse.data.dataset import SegmentationDataset
 from semiverse.data.pairing import Record, list_images, pair
-from semiverse.files import DataProblem
-from semiverse.formats.regions import Polygon
+from semiverse.data.walking import walk
+from semiverse.formats.regions import Polygon, checked_points, checked_size
 from semiverse.labels import IGNORE, Color, LabelSpace
+from semiverse.problems import reading
 
 
 class Label(NamedTuple):
@@ -83,9 +84,11 @@ def tree_records(folder: Path, split: str, mask_suffixes: Sequence[str]) -> list
     if not place.is_dir():
         return [Record(path, None, name) for name, path in images.items()]
     masks: dict[str, Path] = {}
+    paths = [path for _, path in walk(place).files]
     for suffix in mask_suffixes:
-        for path in place.rglob(f"*{suffix}"):
-            masks.setdefault(path.relative_to(place).as_posix().removesuffix(suffix), path)
+        for path in paths:
+            if path.name.endswith(suffix):
+                masks.setdefault(path.relative_to(place).as_posix().removesuffix(suffix), path)
     return pair(images, masks, place)
 
 
@@ -113,16 +116,13 @@ def read_polygons(text: bytes, path: Path, names: Container[str]) -> tuple[tuple
     Raises:
         ValueError: If it is no such file.
     """
-    try:
+    expected = "JSON with imgHeight, imgWidth and objects, each with label and polygon"
+    with reading(path, expected, "download it again", "found no polygons"):
         content = json.loads(text)
-        size = int(content["imgHeight"]), int(content["imgWidth"])
+        size = checked_size(content["imgHeight"], content["imgWidth"], str(path))
         objects = [
-            (str(entry["label"]), [(float(x), float(y)) for x, y in entry["polygon"]])
+            (str(entry["label"]), checked_points(((x, y) for x, y in entry["polygon"]), f"{path}: {entry['label']}"))
             for entry in content["objects"]
             if not entry.get("deleted")
         ]
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        expected = "JSON with imgHeight, imgWidth and objects, each with label and polygon"
-        found = f"{path}: found no polygons ({type(error).__name__}: {error})"
-        raise DataProblem(found, expected, "download it again") from error
     return size, [(name if name in names else name.removesuffix("group"), points) for name, points in objects]

@@ -1,14 +1,18 @@
 """COCO annotation files: what they say about each image, and the pixels of their regions."""
 
-from collections.abc import Mapping
+import posixpath
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 
 from semiverse.files import DataProblem, read_json, value_of
+from semiverse.formats.regions import Patch, checked_points, checked_size, whole_number
+from semiverse.problems import reading
 
+Empty = Literal["refuse", "skip"]
 WANTED = "COCO's 'images', 'annotations' and 'categories'"
 
 
@@ -37,12 +41,28 @@ def read_categories(path: Path) -> dict[int, str]:
         FileNotFoundError: If there is no such file.
         ValueError: If it is no such file.
     """
-    return _categories(read_json(path, WANTED), path)
+    with reading(path, WANTED, "export the file again"):
+        return _categories(read_json(path, WANTED), path)
 
 
 def _categories(content: Mapping[str, Any], path: Path) -> dict[int, str]:
-    listed, where = value_of(content, "categories", list, str(path)), f"{path}: a category"
-    return {value_of(entry, "id", int, where): value_of(entry, "name", str, where) for entry in listed}
+    names: dict[int, str] = {}
+    for entry in value_of(content, "categories", list, str(path)):
+        where = f"{path}: a category"
+        number, name = _number(entry, "id", where), value_of(entry, "name", str, where)
+        if names.setdefault(number, name) != name:
+            found = f"{path}: category id {number} is called {names[number]!r} and {name!r}"
+            raise DataProblem(found, "one name", "correct the file, or export it again")
+    return names
+
+
+def _number(entry: object, name: str, where: str) -> int:
+    """An id; some programs write 1.0 or "1"."""
+    value = value_of(entry, name, (int, float, str), where)
+    number = whole_number(value)
+    if number is None:
+        raise DataProblem(f"{where} has {name} {value!r}", "a whole number", "correct the file, or export it again")
+    return number
 
 
 def read_annotations(path: Path) -> dict[str, AnnotatedImage]:
@@ -53,11 +73,17 @@ def read_annotations(path: Path) -> dict[str, AnnotatedImage]:
         ValueError: If it is no such file, or an annotation is about no image or no category.
     """
     content = read_json(path, WANTED)
+    with reading(path, WANTED, "export the file again"):
+        return _annotated(content, path)
+
+
+def _annotated(content: Mapping[str, Any], path: Path) -> dict[str, AnnotatedImage]:
+    """Images with their annotations, by file name."""
     names = _categories(content, path)
     titles, images = _images(content, path)
     for entry in value_of(content, "annotations", list, str(path)):
         where = f"{path}: annotation {entry.get('id', 'without id') if isinstance(entry, dict) else entry}"
-        image, category = value_of(entry, "image_id", (int, str), where), value_of(entry, "category_id", int, where)
+        image, category = _image_id(entry, "image_id", where), _number(entry, "category_id", where)
         if image not in titles:
             found = f"{where} is about image {image!r}, which 'images' does not list"
             remedy = "remove the annotation, or export the file again"
@@ -77,12 +103,13 @@ def _images(content: Mapping[str, Any], path: Path) -> tuple[dict[int | str, str
     images: dict[str, AnnotatedImage] = {}
     for entry in value_of(content, "images", list, str(path)):
         where = f"{path}: image {entry.get('id', 'without id') if isinstance(entry, dict) else entry}"
-        name = value_of(entry, "file_name", str, where).replace("\\", "/")
-        if PurePosixPath(name).is_absolute():
+        name = _normal(value_of(entry, "file_name", str, where))
+        if name.startswith(("/", "../")) or name in ("", ".."):
             expected = "a path below the folder of the images"
             raise DataProblem(f"{where} is called {name}", expected, "remove the first folders")
-        titles[value_of(entry, "id", (int, str), where)] = name
-        images[name] = AnnotatedImage((value_of(entry, "height", int, where), value_of(entry, "width", int, where)))
+        titles[_image_id(entry, "id", where)] = name
+        size = value_of(entry, "height", (int, float, str), where), value_of(entry, "width", (int, float, str), where)
+        images[name] = AnnotatedImage(checked_size(*size, where))
         if len(titles) != len(images):
             found = f"{where} ({name}) has an id or a file name that another image has"
             raise DataProblem(found, "each once", "correct one")
@@ -91,51 +118,101 @@ def _images(content: Mapping[str, Any], path: Path) -> tuple[dict[int | str, str
     return titles, images
 
 
-def pixels_of(region: Region, size: tuple[int, int]) -> np.ndarray:
-    """The pixels of a region, (H, W) bool; COCO's own package decides which pixels polygons cover.
+def _image_id(entry: object, name: str, where: str) -> int | str:
+    """An image's id: a number, however it is written, or text."""
+    value = value_of(entry, name, (int, float, str), where)
+    number = whole_number(value)
+    return value if number is None and isinstance(value, str) else _number(entry, name, where)
+
+
+def _normal(name: str) -> str:
+    """A path in one spelling: as scripts join folders, there may be ``./``, ``//`` or Windows' backslashes."""
+    spelled = posixpath.normpath(name.strip().replace("\\", "/")) if name.strip() else ""
+    return "" if spelled == "." else spelled
+
+
+def pixels_of(region: Region, size: tuple[int, int], empty: Empty = "refuse") -> Patch:
+    """The pixels of a region, in a box around them; COCO's own package decides which pixels polygons cover.
 
     Args:
         region: The annotation.
         size: (height, width) of its image.
+        empty: What becomes of annotations without pixels, and of parts of them of one or two points.
 
     Raises:
         ValueError: If it holds neither polygons nor run lengths of the image's size.
         ImportError: If it holds polygons and pycocotools is not installed.
     """
     if isinstance(region.coded, dict):
-        return _from_runs(region.coded, size, region.where)
+        return _from_runs(_checked_runs(region.coded, size, region.where), size)
     if not isinstance(region.coded, list) or not region.coded:
+        if empty == "skip" and region.coded in (None, []):
+            return _from_runs([size[0] * size[1]], size)
         expected = "polygons or run lengths, as a box says nothing about pixels"
-        remedy = "export the masks too, or remove the annotation"
+        remedy = "export the masks too, remove the annotation, or say empty: skip"
         raise DataProblem(f"{region.where} has no 'segmentation'", expected, remedy)
+    polygons = list[list[float]]()
     for polygon in region.coded:
         numbers = polygon if isinstance(polygon, list) else []
-        if len(numbers) < 6 or len(numbers) % 2 or not all(isinstance(number, int | float) for number in numbers):
+        numeric = all(type(number) in (int, float) for number in numbers)
+        if empty == "skip" and isinstance(polygon, list) and len(numbers) in (0, 2, 4) and numeric:
+            continue
+        if len(numbers) < 6 or len(numbers) % 2 or not numeric:
             found = f"{len(numbers)} values" if numbers else repr(polygon)
             expected = "a list of polygons, each a list of x and y of at least 3 points"
-            raise DataProblem(f"{region.where} has a polygon of {found}", expected, "remove or redraw it")
+            remedy = "remove or redraw it, or say empty: skip to leave parts without area out"
+            raise DataProblem(f"{region.where} has a polygon of {found}", expected, remedy)
+        points = checked_points(zip(numbers[::2], numbers[1::2], strict=True), region.where)
+        polygons.append([part for point in points for part in point])
+    if not polygons:
+        return _from_runs([size[0] * size[1]], size)
     try:
         from pycocotools import mask as coder
     except ImportError as error:
         package = 'pycocotools, which is missing: pip install "semiverse[coco]"'
         raise ImportError(f"polygons of COCO files need the package {package}") from error
-    return np.asarray(coder.decode(coder.merge(coder.frPyObjects(region.coded, *size))), dtype=bool)
+    counts = coder.merge(coder.frPyObjects(polygons, *size))["counts"]
+    return _from_runs(uncompressed(counts.decode("ascii")), size)
 
 
-def _from_runs(coded: Mapping[str, Any], size: tuple[int, int], where: str) -> np.ndarray:
-    """Pixels of run lengths: of pixels outside, inside, outside ... down the columns, one column after the other.
+def without_area(region: Region) -> int:
+    """How many parts of a region cover nothing: those of one or two points; one if it has no part at all."""
+    if region.coded in (None, []):
+        return 1
+    parts = region.coded if isinstance(region.coded, list) else []
+    return sum(isinstance(part, list) and len(part) in (0, 2, 4) for part in parts)
+
+
+def _checked_runs(coded: Mapping[str, Any], size: tuple[int, int], where: str) -> list[int]:
+    """Run lengths of all pixels of an image: outside, inside, outside ... down the columns, one after the other.
 
     pycocotools would fill pixels that the run lengths do not reach with whatever the memory holds.
     """
     counts = value_of(coded, "counts", (list, str), f"{where}: its segmentation")
     claimed = value_of(coded, "size", list, f"{where}: its segmentation")
-    runs = [int(run) for run in counts] if isinstance(counts, list) else uncompressed(counts)
+    runs = [whole_number(run) for run in counts] if isinstance(counts, list) else [*uncompressed(counts)]
     height, width = size
-    if claimed != [height, width] or sum(runs) != height * width or min(runs) < 0:
-        found = f"{where} has run lengths for {sum(runs)} pixels, of size {claimed}"
+    known = [run for run in runs if run is not None]
+    if claimed != [height, width] or len(known) < len(runs) or sum(known) != height * width or min(known) < 0:
+        found = f"{where} has run lengths for {sum(known)} pixels, of size {claimed}"
         expected = f"{height * width} of [height, width] {[height, width]}, as its image has"
         raise DataProblem(found, expected, "export the file again, the image may have been resized")
-    return np.repeat(np.arange(len(runs)) % 2 == 1, runs).reshape(width, height).T
+    return known
+
+
+def _from_runs(runs: Sequence[int], size: tuple[int, int]) -> Patch:
+    """Pixels of run lengths, those columns that hold any."""
+    height = size[0]
+    ends = np.cumsum(np.array(runs, dtype=np.int64))
+    inside = np.array(runs[1::2], dtype=np.int64) > 0
+    starts, stops = ends[: len(runs) - 1 : 2][inside], ends[1::2][inside]
+    if not len(starts):
+        return Patch(0, 0, np.zeros((0, 0), dtype=bool))
+    first, last = int(starts[0]) // height, -(-int(stops[-1]) // height)
+    edges = np.stack([starts, stops], axis=1).ravel() - first * height
+    pieces = np.diff(edges, prepend=0, append=(last - first) * height)
+    pixels = np.repeat(np.arange(len(pieces)) % 2 == 1, pieces).reshape(last - first, height).T
+    return Patch(0, first, pixels)
 
 
 def uncompressed(counts: str) -> list[int]:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from semiverse.files import DataProblem, MissingData
+from semiverse.problems import reading
 
 
 def load_matlab(path: Path) -> dict[str, Any]:
@@ -74,11 +75,8 @@ def open_hdf5(path: Path) -> Iterator[Any]:
         expected = "a MATLAB file of version 7.3, as its owner offers it"
         raise DataProblem(f"{path}: found no HDF5 file", expected, "download it again")
     read = _package("h5py", path).File
-    try:
-        with read(path, "r") as file:
-            yield file
-    except (OSError, KeyError) as error:
-        raise _damaged(path, error) from error
+    with reading(path, "a complete MATLAB file", "copy or download it again"), read(path, "r") as file:
+        yield file
 
 
 def struct_entry(path: Path, variable: str, field: str, number: int) -> np.ndarray:
@@ -112,7 +110,12 @@ def train_ids(values: np.ndarray, table: np.ndarray, path: Path) -> Tensor:
     Raises:
         ValueError: If a value has no place in the table.
     """
-    values = np.ascontiguousarray(values, dtype=np.int64)
+    with reading(path, "class ids, (height, width)", "is it the owner's file?", "its values cannot be used"):
+        given = np.asarray(values)
+        values = np.ascontiguousarray(given).astype(np.int64)
+        if given.ndim != 2 or not given.size or not np.array_equal(given, values):
+            found = f"{path}: found values of shape {given.shape}, or others than whole numbers"
+            raise DataProblem(found, "class ids, (height, width)", "is it the owner's file?")
     if values.min() < 0 or values.max() >= len(table):
         row, column = (int(i) for i in np.argwhere((values < 0) | (values >= len(table)))[0])
         found = f"{path}: mask value {values[row, column]} at pixel (x={column}, y={row}) is outside the label space"

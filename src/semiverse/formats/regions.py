@@ -1,11 +1,13 @@
 """Masks that are drawn: from polygons, and from regions that annotators drew and named."""
 
 import io
+import math
+import re
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 from zipfile import BadZipFile
 
 import numpy as np
@@ -19,8 +21,97 @@ from semiverse.labels import IGNORE, LabelSpace
 
 Polygon = Sequence[tuple[float, float]]  # points (x, y) in pixels
 
+REACH = 1_000_000
+"""How far from an image's corner a point may lie, in pixels: beyond, no tool put it there."""
+MOST_PIXELS = 2**30
+"""Of a mask: more is no image but a slip, and memory would be taken for it before anybody looked."""
 
-def draw_polygons(size: tuple[int, int], shapes: Iterable[tuple[int, Polygon]], background: int) -> Tensor:
+
+def checked_points(
+    points: Iterable[tuple[float, float]], where: str, reach: float = REACH
+) -> list[tuple[float, float]]:
+    """Points that code written in C can be given: it crashes on others, or takes all memory.
+
+    Args:
+        points: (x, y) in pixels.
+        where: What they are of, for the message.
+        reach: Largest distance from 0.
+
+    Raises:
+        ValueError: If a coordinate is not finite, or out of reach.
+    """
+    found = []
+    for point in points:
+        x, y = (_as_float(part) for part in point)
+        if not (math.isfinite(x) and math.isfinite(y)):
+            remedy = "remove or redraw it; a script may have divided by zero"
+            raise DataProblem(f"{where} has the point ({x}, {y})", "finite coordinates in pixels", remedy)
+        if max(abs(x), abs(y)) > reach:
+            expected = f"coordinates in pixels, within {reach:.0f} of the image"
+            raise DataProblem(f"{where} has the point ({x:g}, {y:g})", expected, "remove or redraw it")
+        found.append((x, y))
+    return found
+
+
+def _as_float(number: float) -> float:
+    try:
+        return float(number)
+    except OverflowError:  # a whole number of hundreds of digits
+        return math.inf
+
+
+def checked_size(height: object, width: object, where: str) -> tuple[int, int]:
+    """(height, width) that a file says of an image, whole numbers as some programs write them: 48.0.
+
+    Raises:
+        ValueError: If they are no whole numbers, not positive, or of more pixels than any image has.
+    """
+    sides = [whole_number(side) for side in (height, width)]
+    if None in sides or min(side for side in sides if side is not None) < 1:
+        found = f"{where} says height {height!r} and width {width!r}"
+        raise DataProblem(found, "whole numbers of pixels, at least 1", "correct the file, or export it again")
+    size = (sides[0] or 0, sides[1] or 0)
+    if size[0] * size[1] > MOST_PIXELS:
+        found = f"{where} says an image of {size[1]}x{size[0]} pixels"
+        raise DataProblem(found, f"at most {MOST_PIXELS} pixels", "correct the file, or export it again")
+    return size
+
+
+def whole_number(value: object) -> int | None:
+    """A whole number, also one that a file writes as 1.0 or as text; None for anything else."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, str) and re.fullmatch(r"-?\d{1,18}", value.strip(), re.ASCII):
+        return int(value)
+    return value if isinstance(value, int) else None
+
+
+class Patch(NamedTuple):
+    """Pixels of a region inside a box around it, so that small objects of large images cost little.
+
+    Args:
+        top: First row of the box.
+        left: First column of the box.
+        pixels: (h, w) bool.
+    """
+
+    top: int
+    left: int
+    pixels: np.ndarray
+
+    def on(self, size: tuple[int, int]) -> np.ndarray:
+        """The pixels of the whole image, (H, W) bool."""
+        whole = np.zeros(size, dtype=bool)
+        height, width = self.pixels.shape
+        whole[self.top : self.top + height, self.left : self.left + width] = self.pixels
+        return whole
+
+
+def draw_polygons(
+    size: tuple[int, int], shapes: Iterable[tuple[int, Polygon]], background: int, where: str = "a polygon"
+) -> Tensor:
     """A mask, (H, W) uint8, of filled polygons, each painted over those before it.
 
     Pillow decides which pixels belong to a border, as it does in the owners' packages of Cityscapes and IDD.
@@ -29,12 +120,16 @@ def draw_polygons(size: tuple[int, int], shapes: Iterable[tuple[int, Polygon]], 
         size: (height, width) in pixels.
         shapes: Value (0..255) and points of each polygon; at least two points, and two make a line.
         background: Value where nothing is painted.
+        where: What the polygons are from, for the message.
+
+    Raises:
+        ValueError: If a point is not finite, or far from any image.
     """
     height, width = size
     image = Image.new("L", (width, height), background)
     pen = ImageDraw.Draw(image)
     for value, points in shapes:
-        pen.polygon([(x, y) for x, y in points], fill=value)
+        pen.polygon(checked_points(points, where), fill=value)
     return torch.from_numpy(np.array(image))
 
 
@@ -97,30 +192,40 @@ class RegionPainter:
         self._ids = {title: relabeling.of_class(title) for title in self.classes}
         self._background = IGNORE if background is None else self._ids[background]
 
-    def paint(self, size: tuple[int, int], regions: Iterable[tuple[str | None, np.ndarray]], where: str) -> Tensor:
+    def paint(
+        self, size: tuple[int, int], regions: Iterable[tuple[str | None, np.ndarray | Patch]], where: str
+    ) -> Tensor:
         """A mask, (H, W) uint8, in which every pixel has the train id of the region on top, or ``IGNORE``.
+
+        One region is in memory at a time, however many there are.
 
         Args:
             size: (height, width).
-            regions: Name and pixels, (H, W) bool, of each region, in the order in which they were drawn; None as name:
-                no label there.
+            regions: Name and pixels, (H, W) bool or a part of them, of each region, in the order in which they were
+                drawn; None as name: no label there.
             where: What the regions are from, for the message.
 
         Raises:
             ValueError: If a region has a name that is no class, and ``others`` refuses it.
         """
-        drawn = []
-        for name, pixels in regions:
-            if name is not None and name not in self._ids and self.others == "refuse":
-                skip = "or say others: ignore (no label there) or others: skip (as if it was not drawn)"
-                remedy = f"add it to classes, correct the file, {skip}"
-                found = f"{where}: a region is called {name!r}"
-                raise DataProblem(found, f"one of {', '.join(self.classes)}", remedy)
-            if name is None or name in self._ids or self.others != "skip":
-                drawn.append((IGNORE if name is None else self._ids.get(name, IGNORE), pixels))
-        if self.overlap == "small-on-top":
-            drawn.sort(key=lambda region: -int(np.count_nonzero(region[1])))
         mask = np.full(size, self._background, dtype=np.uint8)
-        for train_id, pixels in drawn:
-            mask[pixels] = train_id
+        # Where small regions lie on large ones: how large the region is that lies on top.
+        areas = np.full(size, np.iinfo(np.int64).max) if self.overlap == "small-on-top" else None
+        for name, drawn in regions:
+            if name is not None and name not in self._ids:
+                if self.others == "refuse":
+                    skip = "or say others: ignore (no label there) or others: skip (as if it was not drawn)"
+                    remedy = f"add it to classes, correct the file, {skip}"
+                    found = f"{where}: a region is called {name!r}"
+                    raise DataProblem(found, f"one of {', '.join(self.classes)}", remedy)
+                if self.others == "skip":
+                    continue
+            patch = drawn if isinstance(drawn, Patch) else Patch(0, 0, drawn)
+            height, width = patch.pixels.shape
+            box, pixels = np.s_[patch.top : patch.top + height, patch.left : patch.left + width], patch.pixels
+            if areas is not None:
+                area = int(np.count_nonzero(pixels))
+                pixels = pixels & (area <= areas[box])  # of equal ones the later
+                areas[box][pixels] = area
+            mask[box][pixels] = IGNORE if name is None else self._ids.get(name, IGNORE)
         return torch.from_numpy(mask)

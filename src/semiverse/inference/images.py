@@ -1,6 +1,8 @@
 """Images that a command is given, read ahead and segmented one after the other."""
 
 import io
+import logging
+import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,42 +14,88 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
+from semiverse.data.images import IMAGE_EXTENSIONS, OTHER_PICTURES
 from semiverse.data.pairing import list_images
-from semiverse.files import write_atomically
+from semiverse.data.walking import walk
+from semiverse.files import DataProblem
 from semiverse.inference.pictures import overlay as draw_overlay
 from semiverse.inference.predictor import Segmentation
 from semiverse.labels import IGNORE, LabelSpace
 from semiverse.models import SegmentationModel
+from semiverse.problems import out_of_memory, reading
 from semiverse.progress import progress
 
+log = logging.getLogger(__name__)
 
-def image_files(places: Sequence[Path]) -> Iterator[tuple[str, Path]]:
+
+def image_files(
+    places: Sequence[Path], left_out: dict[str, str] | None = None, apart: Path | None = None
+) -> Iterator[tuple[str, Path]]:
     """Image files with their names: the stem of a file, and the path in it of what is in a folder.
 
+    Args:
+        places: Files and folders.
+        left_out: Takes what lies in a folder and is not used, by its path, and why: pictures of kinds that are not read
+            and what cannot be looked into. None: folders that cannot be looked into are errors, and so are names that
+            lists cannot hold.
+        apart: A folder, that of the results, whose files are no images to be read.
+
     Raises:
         FileNotFoundError: If a place does not exist or a folder has no image.
+        ValueError: If a folder may not be opened.
     """
     for place in places:
-        if not place.exists():
+        if not os.path.lexists(place):
             raise FileNotFoundError(f"{place}: no such file or folder; expected images: check the path")
-        yield from list_images(place).items() if place.is_dir() else [(place.stem, place)]
+        if not place.is_dir():
+            yield place.stem, place
+            continue
+        problems = None if left_out is None else list[DataProblem]()
+        found = list_images(place, problems=problems)
+        for name, path in found.items():
+            if apart is None or not path.resolve().is_relative_to(apart.resolve()):
+                yield name, path
+        for path in pictures_not_read(place):
+            problem = (
+                f"{path}: a picture of a kind that is not read; expected {', '.join(IMAGE_EXTENSIONS)}: convert it"
+            )
+            if left_out is None:
+                log.warning("left out: %s", problem)
+            else:
+                left_out[str(path)] = problem
+        if left_out is not None:
+            left_out |= {str(problem): str(problem) for problem in problems or ()}
 
 
-def find_images(places: Sequence[Path]) -> dict[str, Path]:
-    """Image files by stem, from files and folders.
+def pictures_not_read(folder: Path) -> list[Path]:
+    """Pictures below a folder whose endings are of kinds that are not read."""
+    return [path for _, path in walk(folder).files if path.suffix.lower() in OTHER_PICTURES]
+
+
+def find_images(
+    places: Sequence[Path], left_out: dict[str, str] | None = None, apart: Path | None = None
+) -> dict[str, Path]:
+    """Image files by name, from files and folders: of those in a folder, their path in it without extension.
+
+    Args:
+        places: Files and folders.
+        left_out: As for ``image_files``.
+        apart: As for ``image_files``.
 
     Raises:
         FileNotFoundError: If a place does not exist or a folder has no image.
-        ValueError: If two images have the same stem, so that their results would overwrite each other.
+        ValueError: If two images have the same name, so that their results would overwrite each other.
     """
     found: dict[str, Path] = {}
-    for _, path in image_files(places):
-        if path.stem in found:
+    for name, path in image_files(places, left_out, apart):
+        if name in found:
             raise ValueError(
-                f"{found[path.stem]} and {path} have one name; expected different ones, as their results would "
+                f"{found[name]} and {path} have one name; expected different ones, as their results would "
                 "overwrite each other: name them apart"
             )
-        found[path.stem] = path
+        found[name] = path
+    if not found:
+        raise FileNotFoundError("no image is left; expected some beside those in the folder of the results: name some")
     return found
 
 
@@ -90,9 +138,30 @@ def chosen_domain(model: SegmentationModel, domain: str | None) -> str:
 def read_or_explain(read: Callable[[Path], Tensor], path: Path) -> Tensor | str:
     """An image, or the problem with it."""
     try:
-        return read(path)
+        with reading(path, "an image"):
+            return read(path)
     except (OSError, ValueError) as error:
         return str(error)
+
+
+def within_memory(compute: Callable[[], Result], path: Path, image: Tensor, problems: dict[str, str]) -> Result | None:
+    """What is computed from an image, (3, H, W); None, and a problem, where memory does not suffice for it.
+
+    Args:
+        compute: The computation.
+        path: File of the image.
+        image: The image.
+        problems: Takes the problem, by file.
+    """
+    try:
+        return compute()
+    except (MemoryError, RuntimeError) as error:
+        if not out_of_memory(error):
+            raise
+    size = f"{image.shape[2]}x{image.shape[1]}"
+    remedy = "see it in pieces (--window [512, 512], say), or make it smaller"
+    problems[str(path)] = f"{path}: not enough memory for {size} pixels at once; expected a smaller image: {remedy}"
+    return None
 
 
 def readable(
@@ -138,16 +207,18 @@ def encoded(picture: Image.Image, kind: str, **how: int) -> bytes:
     return buffer.getvalue()
 
 
-def write_result(stem: Path, image: Tensor, found: Segmentation, overlay: bool, confidence: bool) -> None:
-    """Write the mask of an image, (3, H, W) uint8, and what else was asked for, beside each other.
+def result_names(name: str, overlay: bool, confidence: bool) -> list[str]:
+    """Files that ``result_files`` gives for an image of this name."""
+    return [f"{name}.png", *[f"{name}_overlay.jpg"] * overlay, *[f"{name}_confidence.png"] * confidence]
 
-    Raises:
-        OSError: If a file cannot be written.
-    """
-    write_atomically(stem.with_name(f"{stem.name}.png"), encode_mask(found.mask, found.labels))
+
+def result_files(name: str, image: Tensor, found: Segmentation, overlay: bool, confidence: bool) -> dict[str, bytes]:
+    """The mask of an image, (3, H, W) uint8, and what else was asked for, as files."""
+    files = {f"{name}.png": encode_mask(found.mask, found.labels)}
     if overlay:
         laid = draw_overlay(image, found.mask, found.labels).permute(1, 2, 0).numpy()
-        write_atomically(stem.with_name(f"{stem.name}_overlay.jpg"), encoded(Image.fromarray(laid), "JPEG", quality=90))
+        files[f"{name}_overlay.jpg"] = encoded(Image.fromarray(laid), "JPEG", quality=90)
     if confidence:
         sure = (found.confidence * 255).round().byte().numpy()
-        write_atomically(stem.with_name(f"{stem.name}_confidence.png"), encoded(Image.fromarray(sure), "PNG"))
+        files[f"{name}_confidence.png"] = encoded(Image.fromarray(sure), "PNG")
+    return files

@@ -1,5 +1,6 @@
 """Labels that a model is sure of: for which images, from which confidence on, and the dataset that they become."""
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,8 +13,9 @@ from torch import Tensor
 from semiverse.configuration import describe
 from semiverse.data import SegmentationDataset
 from semiverse.data.images import IMAGE_EXTENSIONS, read_image
+from semiverse.data.pairing import refuse_other_encoding
 from semiverse.datasets import Remapped
-from semiverse.files import write_atomically
+from semiverse.files import DataProblem, write_atomically
 from semiverse.inference.images import encode_mask, encoded, image_files
 from semiverse.inference.predictor import Segmentation
 from semiverse.labels import IGNORE, LabelSpace
@@ -36,15 +38,27 @@ class Source(NamedTuple):
     read: Callable[[Path], Tensor]
 
 
-def given_images(places: Sequence[Path]) -> list[Source]:
+def given_images(places: Sequence[Path], problems: dict[str, str], apart: Path | None = None) -> list[Source]:
     """Image files, and those in folders by their path in them.
+
+    Args:
+        places: Files and folders.
+        problems: Takes what lies there and cannot be used, by its path, and why.
+        apart: The folder of the results, which is not looked into.
 
     Raises:
         FileNotFoundError: If a place does not exist or a folder has no image.
         ValueError: If two images have one name.
     """
-    # A dataset does not see hidden files.
-    return _distinct([Source(name.lstrip("."), path, read_image) for name, path in image_files(places)])
+    sources: list[Source] = []
+    for name, path in image_files(places, problems, apart):
+        try:
+            refuse_other_encoding(path)  # a dataset is named in lists
+        except DataProblem as problem:
+            problems[repr(os.fsencode(path))] = str(problem)
+        else:
+            sources.append(Source(name.lstrip("."), path, read_image))  # a dataset does not see hidden files
+    return _distinct(sources)
 
 
 def unlabeled_images(data: DomainMixture | None, name: str) -> list[Source]:

@@ -18,6 +18,7 @@ from semiverse.mixture import batches
 from semiverse.mixture.balance import Balance, labeled_frequencies
 from semiverse.mixture.batches import Draws, Stream, TrainBatch
 from semiverse.mixture.domain import Domain, choose_labeled, choose_unlabeled
+from semiverse.mixture.loading import Loader
 from semiverse.resolution import Resolution
 
 
@@ -208,9 +209,8 @@ class DomainMixture:
             self._streams("ground truth", self.labeled, within=True) if draws.ground_truth else {},
             self._streams("pseudolabeled", self.pseudolabeled),
         )
-        return DataLoader(
+        return Loader(
             steps,
-            batch_size=None,
             sampler=batches.EpochSteps(self.steps_per_epoch, position),
             num_workers=workers,
             persistent_workers=workers > 0,  # epochs of few labels are short
@@ -264,4 +264,4 @@ class DomainMixture:
             domain.fill_cache(split.records, f"{name}, validation")
         shares = [Subset(split, range(rank, len(split), processes)) for split in splits]
         workers = 0 if self.workers == 0 else 1
-        return [DataLoader(share, batch_size=1, num_workers=workers, collate_fn=batches.collate) for share in shares]
+        return [Loader(share, batches.collate, num_workers=workers) for share in shares]

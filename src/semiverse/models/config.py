@@ -8,6 +8,7 @@ from typing import Any, Literal, NamedTuple, Self, get_args, get_origin
 from torch import Tensor, nn, tensor
 
 from semiverse.labels import LabelSpace
+from semiverse.problems import check_number
 from semiverse.resolution import Resolution
 
 
@@ -130,6 +131,9 @@ class ModelConfig:
                 listed = ", ".join(map(str, choices))
                 raise ValueError(f"model has {field.name} {value!r}; expected one of {listed}: choose one of them")
 
+        check_number("model.width", self.width, 0, 64, above=True)
+        if self.head_deviation is not None:
+            check_number("model.head_deviation", self.head_deviation, 0)
         if self.frozen < 0:
             raise ValueError(f"model has frozen {self.frozen}; expected a number of stages, 0 or more: correct it")
         if not self.normalize_images and self.input != "encoder":

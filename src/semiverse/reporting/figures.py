@@ -2,6 +2,7 @@
 
 import io
 import logging
+import warnings
 from base64 import b64encode
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from matplotlib import colormaps, rc_context
+from matplotlib import colormaps, font_manager, rc_context
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import Colormap
@@ -25,8 +26,16 @@ logging.getLogger("fontTools").setLevel(logging.WARNING)  # it tells of every le
 LINE_COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7a5c2e", "#333333")
 """Okabe and Ito's colours, which people with any colour vision tell apart; yellow is too pale for lines."""
 LINES = ("-", "--", ":", "-.")
+FONTS = (
+    "Noto Sans CJK SC", "Noto Sans CJK JP", "Noto Sans SC", "Source Han Sans SC", "WenQuanYi Zen Hei",
+    "WenQuanYi Micro Hei", "Droid Sans Fallback", "Microsoft YaHei", "SimHei", "PingFang SC", "Hiragino Sans",
+    "Yu Gothic", "Malgun Gothic", "Nanum Gothic", "Noto Sans Arabic", "Noto Sans Devanagari", "Noto Sans Thai",
+    "Arial Unicode MS", "Unifont",
+)  # fmt: skip
+"""Fonts with the signs of other scripts, of which those that are installed are used."""
+_known = {entry.name for entry in font_manager.fontManager.ttflist}
 STYLE: dict[Any, Any] = {
-    "font.family": "DejaVu Sans",
+    "font.family": ["DejaVu Sans", *(name for name in FONTS if name in _known)],
     "font.size": 9,
     "axes.titlesize": 10,
     "axes.spines.top": False,
@@ -55,9 +64,27 @@ def draw(figure: Figure, format: str) -> bytes:
     FigureCanvasAgg(figure)
     buffer = io.BytesIO()
     plain = {"pdf": {"CreationDate": None, "Producer": None, "Creator": None}, "png": {"Software": None}}
-    with rc_context(STYLE):
+    with rc_context(STYLE), warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
         figure.savefig(buffer, format=format, dpi=150, metadata=plain[format])
+    _warn_of_signs([str(one.message) for one in told])
     return buffer.getvalue()
+
+
+def _warn_of_signs(messages: Sequence[str]) -> None:
+    """Say once, and not of each letter, that names cannot be drawn."""
+    global _warned
+    lacking = [message for message in messages if "missing from font" in message]
+    if lacking and not _warned:
+        _warned = True
+        warnings.warn(
+            "figures show boxes instead of some signs, as no installed font has them; expected one that does: install "
+            "one (apt-get install fonts-noto-cjk), and remove matplotlib's list of fonts (~/.cache/matplotlib)",
+            stacklevel=3,
+        )
+
+
+_warned = False
 
 
 @dataclass

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from semiverse.configuration import dump_yaml
-from semiverse.files import write_atomically
 from semiverse.models.saving import find_model
+from semiverse.outputs import Outputs
 from semiverse.progress import progress
 from semiverse.reporting.comparisons import compare
 from semiverse.reporting.curves import curve_pictures, efficiency_pictures
@@ -203,7 +203,7 @@ def rendered(template: str, **values: object) -> str:
 
 
 def _write(out: Path, files: dict[str, str | bytes]) -> None:
-    """Write everything, the page first: it says which files are the report's own.
+    """Write everything; only what an earlier report wrote is replaced.
 
     Raises:
         ValueError: If a file to write is there and not from an earlier report.
@@ -211,15 +211,10 @@ def _write(out: Path, files: dict[str, str | bytes]) -> None:
     page = out / "index.html"
     text = page.read_text(encoding="utf-8", errors="replace") if page.is_file() else ""
     own = re.search(rf'<meta name="{MARK}" content="([^"]*)">', text)
-    known = own[1].split() if own else []
-    foreign = [name for name in files if name not in known and (out / name).exists()]
-    if foreign:
-        raise ValueError(
-            f"{out} already has {foreign[0]}, which no report wrote; expected a new folder or an earlier report: "
-            "choose another --out"
-        )
+    outputs = Outputs(out, "report", known=own[1].split() if own else ())  # a report of an earlier version kept no list
+    outputs.refuse_foreign(files)
     for name, content in files.items():
-        write_atomically(out / name, content)
+        outputs.write(name, content)
 
 
 def label_lists(runs: Sequence[RunFacts]) -> list[tuple[str, str, tuple[str, ...]]]:

@@ -10,7 +10,7 @@ from math import isnan
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from semiverse.configuration import load_yaml, modernized
+from semiverse.files import read_json
 from semiverse.methods.method import Curve, Role, declared
 from semiverse.run import Run
 
@@ -61,11 +61,10 @@ def read_if_there(path: Path, problems: list[str]) -> dict[str, Any]:
     if not path.is_file():
         return {}
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        return read_json(path, "what a run keeps")
     except ValueError as error:
         problems.append(f"{path} is no JSON ({error}) and was left out")
         return {}
-    return values if isinstance(values, dict) else {}
 
 
 def _read_scores(
@@ -273,10 +272,14 @@ def read_run(folder: Path, name: str) -> RunFacts:
     """
     run = Run(folder)
     problems: list[str] = []
-    config = modernized(load_yaml(run.config.read_text(encoding="utf-8")), silent=True)
-    if not isinstance(config, dict) or not {"data", "method"} <= set(config):
+    config = run.read_config()
+    if not {"data", "method"} <= set(config):
         raise ValueError(f"{run.config}: no data or no method; expected a configuration that semiverse train wrote")
-    rows = [{key: float(value) for key, value in row.items()} for row in run.read_metrics()]
+    rows = list[dict[str, float]]()
+    try:
+        rows = [{key: float(value) for key, value in row.items()} for row in run.read_metrics()]
+    except ValueError as error:
+        problems.append(f"{error}; curves are left out")
     scores = _read_scores(folder, config, rows, problems)
     labeled, environment, finished = (
         read_if_there(folder / f"{part}.json", problems) for part in ("labeled", "environment", "finished")

@@ -21,6 +21,7 @@ from semiverse.evaluation.confusion import ConfusionMatrix
 from semiverse.methods import Method, Opponent, Optimizer
 from semiverse.methods.optimizer import parameter_groups
 from semiverse.mixture import TrainBatch
+from semiverse.mixture.loading import raise_stop
 from semiverse.models import SegmentationModel
 from semiverse.run import Run
 from semiverse.training.failure import BeforeStep, NonFiniteLossError, write_failure
@@ -220,12 +221,15 @@ def step_seed(seed: int, rank: int, step: int) -> int:
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Let SIGTERM, by which schedulers stop a job, end a training as Ctrl-C does."""
+    """Let SIGTERM, by which schedulers stop a job, end a training as Ctrl-C does, whichever process gets it first."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
+    except RuntimeError as error:  # torch tells of its loading processes wherever the training is
+        raise_stop(error)
+        raise
     finally:
         signal.signal(signal.SIGTERM, before)

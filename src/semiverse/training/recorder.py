@@ -178,13 +178,21 @@ class Checkpoint:
         """
         if not path.is_file():
             return
-        state = torch.load(path, map_location=self.fabric.device, weights_only=True)
+        with self.recorder.run.part(path):
+            state = torch.load(path, map_location=self.fabric.device, weights_only=True)
+            if not isinstance(state, dict):
+                raise ValueError(f"found {type(state).__name__}")
         if state.get("format") != FORMAT:
             raise ValueError(
                 f"{path} is a checkpoint of an earlier version of semiverse; expected one of this version, as only "
                 "that can be resumed: evaluate or predict with its model, start from it with model.weights, or train "
                 "into another --out"
             )
+        with self.recorder.run.part(path):
+            self._restore(state)
+
+    def _restore(self, state: dict[str, Any]) -> None:
+        """Set everything as a checkpoint holds it."""
         method = self.method
         method.load_state_dict(divided_as(method.state_dict(), state["state_dict"]))
         for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):

@@ -79,11 +79,13 @@ def refuse_other_labels(run: Run, data: DomainMixture) -> None:
     path = run.folder / LABELED
     if not path.is_file():
         return
-    kept: dict[str, dict[str, Any] | list[str]] = json.loads(path.read_text(encoding="utf-8"))
+    kept: dict[str, dict[str, Any] | list[str]] = run.read_json(path)
     for name, records in data.labeled.items():
-        ids, facts = [record.id for record in records], kept[name]
-        if isinstance(facts, list):  # as runs of version 0.1 have it
-            facts = {"ids": facts, "sha256": digest(facts)}
+        with run.part(path):
+            ids, facts = [record.id for record in records], kept[name]
+            if isinstance(facts, list):  # as runs of version 0.1 have it
+                facts = {"ids": facts, "sha256": digest(facts)}
+            facts = {"ids": list(facts["ids"]), "sha256": str(facts["sha256"])}
         if facts["sha256"] != digest(ids):
             gone, added = sorted({*facts["ids"]} - {*ids}), sorted({*ids} - {*facts["ids"]})
             changes = [f"{len(gone)} of {len(facts['ids'])} left, such as {gone[0]}"] if gone else []
