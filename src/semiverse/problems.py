@@ -33,6 +33,10 @@ class DataProblem(ValueError):
         return f"{self.finding}: {self.remedy}" if self.remedy else self.finding
 
 
+LONG = 160
+"""Characters of an error of other libraries, from which on its first sentence has to do."""
+
+
 class MissingData(DataProblem, FileNotFoundError):
     """A file or folder that is not there, in the same three parts."""
 
@@ -96,6 +100,8 @@ def _named(path: Path, error: Exception, expected: str, remedy: str, found: str)
         return DataProblem(str(error))
     reason = (error.strerror if isinstance(error, OSError) else None) or str(error).strip()
     reason = reason.splitlines()[0] if reason else type(error).__name__
+    if len(reason) > LONG:  # what follows is advice to programmers
+        reason = reason.partition(". ")[0]
     if not isinstance(error, ValueError | OSError | SyntaxError | EOFError):  # its text alone says little
         reason = f"{type(error).__name__}: {reason}"
     return DataProblem(f"{path}: {found} ({reason})", expected, remedy)

@@ -71,7 +71,7 @@ class Loader(DataLoader[Item], Generic[Item]):
             options["timeout"] = LONGEST
         super().__init__(Carrying(dataset, collate), batch_size=None, collate_fn=as_it_is, **options)
 
-    def __iter__(self) -> Iterator[Item]:  # type: ignore[override]  (nobody asks for torch's own iterator)
+    def __iter__(self) -> Iterator[Item]:  # type: ignore[override]  # nobody asks for torch's own
         """Batches.
 
         Raises:
