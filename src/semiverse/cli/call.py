@@ -18,6 +18,7 @@ from semiverse.cli.help import command_help, topic_help
 from semiverse.cli.main import Command
 from semiverse.configuration import USER_ERRORS, Plain, describe, dump_yaml, load_yaml, merged, read_config
 from semiverse.configuration.options import REQUIRED, Option, alternatives, options
+from semiverse.downloads.hub import is_hub_name
 from semiverse.problems import DataProblem, out_of_memory
 
 
@@ -112,7 +113,7 @@ def _data_of_run(run: Path) -> dict[str, Plain]:
     if (folder / "config.yaml").is_file():
         values = read_config(folder / "config.yaml", silent=True)
         return {"data": values["data"]} if values.get("data") else {}
-    if not folder.exists():
+    if not folder.exists() and not is_hub_name(run):
         raise FileNotFoundError(f"{run}: no such folder; expected a run, or a model: check the path")
     return {}
 
@@ -231,7 +232,7 @@ class _Ours(logging.Filter):
 @contextmanager
 def messages(debug: bool) -> Iterator[None]:
     """Our own messages and warnings without ornament; those of others only where errors are looked for."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    logging.basicConfig(level=logging.INFO if debug else logging.WARNING, format="%(message)s")
     filters = [] if debug else [(handler, _Ours()) for handler in logging.getLogger().handlers]
     for handler, passing in filters:
         handler.addFilter(passing)
