@@ -69,12 +69,7 @@ class HubStandIn:
                         return self.missing()
                     if "tree" in parts:
                         files = [
-                            {
-                                "type": "file",
-                                "path": path,
-                                "size": len(content),
-                                "oid": hashlib.sha1(content).hexdigest(),
-                            }
+                            {"type": "file", "path": path, "size": len(content), "oid": hashlib.sha1(content).hexdigest()}
                             for path, content in hub.repositories[name].items()
                         ]
                         return self.json(files)
