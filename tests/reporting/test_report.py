@@ -324,7 +324,7 @@ def test_files_that_no_report_wrote_are_never_overwritten(tmp_path: Path, name: 
     mine = tmp_path / "out" / name
     mine.parent.mkdir(parents=True)
     mine.write_text("mine")
-    with pytest.raises(ValueError, match=f"{name}, which no report wrote"):
+    with pytest.raises(ValueError, match=f"{name}, which semiverse report did not write"):
         report([run], out=tmp_path / "out", images=0)
     assert mine.read_text() == "mine"
     assert [path for path in (tmp_path / "out").rglob("*.*") if path != mine] == []
