@@ -141,7 +141,10 @@ class Run:
             return
         started = ("environment.json", "labeled.json", "method.json", "checkpoints", "tensorboard", "evaluation.json")
         own = {*started, ".lock", ".lock.soft", self.failed.name, *self._marks}
-        others = sorted(path.name for path in self.folder.iterdir() if path.name not in own)
+        names = {path.name for path in self.folder.iterdir()} - own
+        others = sorted(
+            name for name in names if not (name.startswith(".") and name.endswith(".part"))
+        )  # being written
         config = self.config.name in others and self._outputs.wrote(self.config.name)
         foreign = [name for name in others if not (config and name == self.config.name)]
         if foreign:
