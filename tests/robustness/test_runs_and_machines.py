@@ -106,11 +106,22 @@ def test_errors_that_cannot_travel_keep_their_text():
 
 
 @needs_fork
-@pytest.mark.parametrize("free", [0, 64 * 1024, 2**40])
+@pytest.mark.filterwarnings("ignore:/dev/shm has")
+@pytest.mark.parametrize("free", [0, 64 * 1024, 2**20, 2**40])
 def test_batches_arrive_whatever_the_shared_memory(monkeypatch, free):
     monkeypatch.setattr(loading.os, "statvfs", lambda _: SimpleNamespace(f_bavail=free, f_frsize=1))
     found = [item["x"].tolist() for item in Loader(Items(), num_workers=2)]
     assert found == [[number] * 1000 for number in range(4)]
+
+
+@pytest.mark.parametrize("free, processes", [(0, 0), (64 * 1024, 0), (2**20, 4), (2**40, 4)])
+def test_loading_processes_need_shared_memory_for_their_locks(monkeypatch, free, processes):
+    monkeypatch.setattr(loading, "free_shared_memory", lambda: free)
+    if processes:
+        assert loading.affordable(4) == processes
+    else:
+        with pytest.warns(UserWarning, match="KiB left, too little for 4 loading processes; expected more"):
+            assert loading.affordable(4) == processes
 
 
 def test_large_batches_go_through_a_pipe_where_memory_is_short(monkeypatch):

@@ -5,6 +5,7 @@ import pickle
 import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar
+from warnings import warn
 
 import torch
 from torch.utils.data import DataLoader, Dataset, get_worker_info
@@ -68,7 +69,11 @@ class Loader(DataLoader[Item], Generic[Item]):
         **options: Any,  # noqa: ANN401
     ) -> None:
         if options.get("num_workers"):
+            options["num_workers"] = affordable(options["num_workers"])
+        if options.get("num_workers"):
             options["timeout"] = LONGEST
+        else:
+            options.pop("persistent_workers", None)
         super().__init__(Carrying(dataset, collate), batch_size=None, collate_fn=as_it_is, **options)
 
     def __iter__(self) -> Iterator[Item]:  # type: ignore[override]  # nobody asks for torch's own
@@ -93,6 +98,28 @@ def as_it_is(item: Item) -> Item:
     return item
 
 
+def affordable(processes: int) -> int:
+    """How many loading processes the shared memory allows: each needs locks there, of a page each."""
+    free = free_shared_memory()
+    if free is None or free >= 4096 * (6 * processes + 24):  # and as many again while validation has some too
+        return processes
+    warn(
+        f"{SHARED} has {free // 1024} KiB left, too little for {processes} loading processes; expected more "
+        "(docker run --shm-size=1g): images are loaded in the training process, as with data.workers: 0",
+        stacklevel=3,
+    )
+    return 0
+
+
+def free_shared_memory() -> int | None:
+    """Bytes that processes can still share; None where nobody can say."""
+    try:
+        state = os.statvfs(SHARED)
+    except (OSError, AttributeError):  # another system
+        return None
+    return state.f_bavail * state.f_frsize
+
+
 def fitting(batch: Item) -> Item | Packed:
     """A batch as it can be handed over: as bytes if it might fill the shared memory.
 
@@ -101,12 +128,9 @@ def fitting(batch: Item) -> Item | Packed:
     worker = get_worker_info()
     if worker is None:
         return batch
-    try:
-        state = os.statvfs(SHARED)
-    except (OSError, AttributeError):  # another system
-        return batch
+    free = free_shared_memory()
     # Every process may be about to hand over one as well, each while an earlier one is still being used.
-    if state.f_bavail * state.f_frsize > 3 * (worker.num_workers + 1) * size_of(batch) + 2**20:
+    if free is None or free > 3 * (worker.num_workers + 1) * size_of(batch) + 2**20:
         return batch
     return Packed(pickle.dumps(batch, protocol=5))
 
