@@ -44,6 +44,8 @@ def call(name: str, command: Command, words: Sequence[str]) -> int:
         sys.stdout = None
         return 0
     except KeyboardInterrupt:
+        if hasattr(signal, "SIGCHLD") and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # that loading processes end with it is no news
         print(f"\nsemiverse {name}: stopped{'; ' * bool(command.again)}{command.again}", file=sys.stderr)
         return 130
     except Exception as error:
