@@ -136,8 +136,6 @@ class Run:
             ValueError: If it holds anything that no training wrote.
         """
         if not self.folder.is_dir():
-            if os.path.lexists(self.folder):
-                raise DataProblem(f"{self.folder} is no folder", "a run, or nothing there", "choose another --out")
             return
         started = ("environment.json", "labeled.json", "method.json", "checkpoints", "tensorboard", "evaluation.json")
         own = {*started, ".lock", ".lock.soft", self.failed.name, *self._marks}

@@ -151,8 +151,8 @@ def name_clusters(
     others = [path for _, path in walk(root).files if not outputs.wrote(path.relative_to(root).as_posix())]
     if others:
         raise ValueError(
-            f"{root} holds other files, first: {others[0]}; expected an empty or new folder, or what an earlier naming "
-            "wrote: choose another one"
+            f"{root} holds other files; expected an empty or new folder, or what an earlier naming wrote, and not "
+            f"{others[0]}: choose another one"
         )
     outputs.remove([name for name in outputs.names if name.startswith(("images/", "masks/"))])
     for stem, named in by_image.items():

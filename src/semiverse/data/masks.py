@@ -86,8 +86,8 @@ def _wide_indices(path: Path, raw: np.ndarray, raw_ids: Mapping[int, int], other
     Raises:
         ValueError: If one is no whole number, or none that ``raw_ids`` names.
     """
-    if raw.dtype.kind == "f" and not np.array_equal(raw, np.rint(raw)):  # NaN is not equal to itself
-        row, column = (int(i) for i in np.argwhere(raw != np.rint(raw))[0])
+    if raw.dtype.kind == "f" and (broken := ~np.isfinite(raw) | (raw != np.rint(raw))).any():
+        row, column = (int(i) for i in np.argwhere(broken)[0])
         found = f"{path}: the mask holds {raw[row, column]} at pixel (x={column}, y={row})"
         raise DataProblem(found, "class ids, which are whole numbers", "export ids, not probabilities or heights")
     values = raw.astype(np.float64)  # whole numbers of 32 bits are exact
