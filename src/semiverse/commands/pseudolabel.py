@@ -8,6 +8,8 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any, Literal
 
+from torch import Tensor
+
 from semiverse.configuration import dump_yaml
 from semiverse.files import write_atomically
 from semiverse.inference.images import chosen_domain, readable, within_memory
@@ -41,6 +43,7 @@ def pseudolabel(
     scales: tuple[float, ...] = (1.0,),
     flip: bool = False,
     also: Sequence[Path] = (),
+    adjust: float = 0.0,
 ) -> int:
     """Label images with what a model is sure of, and write them as a dataset to train from.
 
@@ -74,6 +77,8 @@ def pseudolabel(
         scales: Sizes at which images are seen, as factors on the working size; the probabilities are averaged.
         flip: See images mirrored as well, at every scale.
         also: Further runs with the same classes; the probabilities of all of them are averaged.
+        adjust: Times the log of the weights of data.balance is taken off the scores first, as a model that was trained
+            with them predicts rare classes too often; 0: nothing is.
 
     Returns:
         0, or 1 if files could not be read.
@@ -91,7 +96,8 @@ def pseudolabel(
     thresholds: Sequence[float | None] = [] if threshold is None else given_thresholds(space, threshold)
     views: dict[str, Any] = {"scales": scales, "flip": flip}
     models = [model, *map(SegmentationModel.load, also)]
-    predictor = Committee([Predictor(one, via, window, device=device, **views) for one in models], domain, labels)
+    less = _log_weights(data, labels or domain, adjust) if adjust else None
+    predictor = Committee([Predictor(one, via, window, device=device, **views) for one in models], domain, labels, less)
     problems: dict[str, str] = {}  # what stands here is not read again
     sources = unlabeled_images(data, domain) if images is None else given_images(images, problems, out)
     read = partial(readable, sources, lambda one: one.read(one.path), attrgetter("path"), problems, workers=workers)
@@ -116,7 +122,13 @@ def pseudolabel(
     model_folder, *further = (str(one if (one / "config.json").is_file() else one / "model") for one in [run, *also])
     facts: dict[str, Any] = {"model": model_folder, "also": further, "scales": list(scales), "flip": flip}
     facts |= {"command": " ".join(sys.argv), "domain": domain, "labels": labels or domain, "via": via, "keep": keep}
-    facts |= {"least": least, "classes": folder.class_facts(), "images": folder.images, "left_out": folder.left_out}
+    facts |= {
+        "adjust": adjust,
+        "least": least,
+        "classes": folder.class_facts(),
+        "images": folder.images,
+        "left_out": folder.left_out,
+    }
     text = json.dumps(facts | {"problems": problems}, indent=1, ensure_ascii=False)
     configuration = dump_yaml(folder.configuration(domain, model.resolutions[domain]))
     write_atomically(out / "pseudolabels.json", text + "\n")
@@ -136,6 +148,21 @@ def _check_options(out: Path, threshold: float | Mapping[str, float] | None, kee
         raise ValueError(f"least is {least}; expected a share in [0, 1]: change it, to 0.1 say")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ValueError(f"{out} is not empty; expected a new folder, as nothing is overwritten: choose another --out")
+
+
+def _log_weights(data: DomainMixture | None, domain: str, adjust: float) -> Tensor:
+    """So many times the log of the weights of the classes of a domain, (C,).
+
+    Raises:
+        ValueError: If the data is not known or has no weights.
+    """
+    if data is None or domain not in data.class_weights:
+        found = "no data is given" if data is None else f"its data has no weights for domain {domain}"
+        raise ValueError(
+            f"adjust is {adjust}, but {found}; expected a run that was trained with data.balance, whose weights are "
+            "taken off: leave adjust out"
+        )
+    return adjust * data.class_weights[domain].log()
 
 
 def _summary(folder: PseudoLabelFolder, configuration: str, problems: Mapping[str, str]) -> Iterator[str]:
