@@ -80,6 +80,10 @@ def train(
         if is_first_process():
             log.info("%s is finished: nothing to do", run.folder)
         return run.folder
+    run.restore_held_out(data)
+    if is_first_process():
+        for name, line in data.divided().items():
+            log.info("domain %s: %s", name, line)
     if check and is_first_process():
         refuse_problems(data)
         refuse_mixed_sizes(data)

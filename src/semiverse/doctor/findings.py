@@ -120,7 +120,7 @@ class Facts:
         labels: Its label space.
         parts: What was read, by split.
         train: Name of the training split.
-        val: Name of the validation split.
+        val: Name of the validation split; None: there is none.
         coding: What its masks are declared to hold; None where the dataset's class alone knows.
         folders: Folders of images and masks, listed; none where the dataset's class alone knows the layout.
         errors: Why a split could not be listed, by split.
@@ -129,7 +129,7 @@ class Facts:
     labels: LabelSpace
     parts: Mapping[str, Part]
     train: str
-    val: str
+    val: str | None
     coding: Coding | None = None
     folders: Sequence[FolderFiles] = ()
     errors: Mapping[str, DataProblem] = field(default_factory=dict)

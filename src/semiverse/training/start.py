@@ -99,6 +99,7 @@ def refuse_other_labels(run: Run, data: DomainMixture) -> None:
 def note_start(run: Run, method: Method, seed: int) -> None:
     """Write what the run starts from, and what its method declares."""
     run.note_environment(seed)
+    run.note_held_out(method.data)
     note_labeled(run, method.data)
     write_atomically(run.method, json.dumps(declared(type(method)), indent=1) + "\n")
 
