@@ -2,7 +2,7 @@
 
 from contextlib import suppress
 
-from semiverse.data import ALL, SegmentationDataset, survey
+from semiverse.data import SegmentationDataset, survey
 from semiverse.datasets import Folder
 from semiverse.doctor.duplicates import find_duplicates
 from semiverse.doctor.encodings import find_encodings
@@ -105,7 +105,5 @@ def _folders_of(dataset: SegmentationDataset, splits: tuple[str, ...]) -> list[F
         with suppress(OSError, ValueError):  # why a split cannot be listed is told otherwise
             names = dataset.split_names()
             for split in dict.fromkeys(splits) if set(splits) <= set(names) else names:
-                place = dataset.folder if names == (ALL,) else dataset.folder / split
-                masks = None if dataset.masks == "none" else place / "masks"
-                folders.append(list_folder(split, place / "images", masks, dataset.image_suffix, dataset.mask_suffix))
+                folders.append(list_folder(split, *dataset.places(split), dataset.image_suffix, dataset.mask_suffix))
     return folders
