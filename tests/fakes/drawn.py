@@ -106,7 +106,11 @@ def write_label_studio(root: Path, coding: str = "polygon", **options) -> Fake:
     }[coding]
     road = result("polygonlabels", {"points": percent(ROAD)}, "road")
     tasks = [
-        {"id": 1, "data": {"image": "/data/local-files/?d=photos/deep/b.jpg"}, "annotations": [{"result": [road, car]}]},
+        {
+            "id": 1,
+            "data": {"image": "/data/local-files/?d=photos/deep/b.jpg"},
+            "annotations": [{"result": [road, car]}],
+        },
         {"id": 2, "data": {"image": "/data/upload/3/0a1b2c3d-c.jpg"}, "annotations": [{"result": []}]},
         {"id": 3, "data": {"image": "a.jpg"}, "annotations": [{"result": [road], "was_cancelled": True}]},
     ]
@@ -124,7 +128,9 @@ def write_yolo(root: Path, layout: str = "lists", **options) -> Fake:
         options["splits"] = write_photos(root, masks)
         places = dict.fromkeys(masks, root / "labels")
     else:
-        first, second = ("{split}/images", "{split}/labels") if layout == "inside" else ("images/{split}", "labels/{split}")
+        first, second = (
+            ("{split}/images", "{split}/labels") if layout == "inside" else ("images/{split}", "labels/{split}")
+        )
         options |= {"images": first, "annotations": second}
         places = {split: root / second.format(split=split) for split in masks}
         for split, names in masks.items():

@@ -13,7 +13,6 @@ from semiverse.data.masks import Coding, MaskCoding, Others
 from semiverse.files import DataProblem, MissingData
 from semiverse.labels import IGNORE, Color, LabelSpace
 
-
 WithoutMask = Literal["refuse", "unlabeled"]
 """What an image without a mask is."""
 
@@ -100,7 +99,9 @@ class Folder(SegmentationDataset):
             raise ValueError("Folder: mask_folder without image_folder; expected both: name the folder of the images")
         if self.image_folder is not None and masks != "none":
             if self.mask_folder is None:
-                raise ValueError("Folder: image_folder without mask_folder; expected both: name the folder of the masks")
+                raise ValueError(
+                    "Folder: image_folder without mask_folder; expected both: name the folder of the masks"
+                )
             check_templates("Folder", self.image_folder, self.mask_folder)
             if Path(self.image_folder) == Path(self.mask_folder) and not mask_suffix:
                 expected = "a mask_suffix that tells them apart"

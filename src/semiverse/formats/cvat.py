@@ -43,7 +43,9 @@ def read_cvat(path: Path) -> CvatFile:
     for image in root.findall("image"):
         where = f"{path}: image {image.get('name')}"
         size = (int(_number(image, "height", where)), int(_number(image, "width", where)))
-        shapes = sorted((shape for shape in image if shape.tag in SHAPES), key=lambda shape: int(shape.get("z_order", 0)))
+        shapes = sorted(
+            (shape for shape in image if shape.tag in SHAPES), key=lambda shape: int(shape.get("z_order", 0))
+        )
         images[str(image.get("name"))] = DrawnImage(size, [SHAPES[shape.tag](shape, where) for shape in shapes])
     if not images:
         raise DataProblem(f"{path}: found no 'image'", WANTED, "export it again")

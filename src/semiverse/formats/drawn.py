@@ -221,4 +221,3 @@ class ManyInOneFile(DrawnDataset):
     def read_drawn(self, path: Path) -> DrawnImage:
         """The entry of the file."""
         return self.drawn[path.relative_to(self.folder / self.annotations).as_posix()]
-
