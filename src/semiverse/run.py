@@ -20,7 +20,7 @@ from semiverse.configuration import Plain, describe, differences, dump_yaml, loa
 from semiverse.files import FULL_DISK, write_atomically
 from semiverse.mixture import DomainMixture
 
-HARMLESS = ("check", "callbacks")
+HARMLESS = ("check", "callbacks", "loggers")
 """Options that change nothing about what is trained."""
 PACKAGES = ("semiverse", "torch", "torchvision", "timm", "lightning-fabric", "torchmetrics", "numpy", "pillow")
 

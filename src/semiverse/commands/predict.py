@@ -47,8 +47,8 @@ def predict(
         device: Where to compute; auto: a GPU if there is one.
         workers: Threads that read images.
         classes: Show only these; all other pixels become 255 in masks and are not coloured in overlays. None: all.
-        annotations: Write also files that an annotation tool opens, with the confidence of each region, into a folder of
-            this name in the folder for the results: labelme (polygons), cvat (XML of polygons), cvat-masks (coloured
+        annotations: Write also files that an annotation tool opens, with the confidence of each region, into a folder
+            of this name in the folder for the results: labelme (polygons), cvat (XML of polygons), cvat-masks (coloured
             masks), coco (run lengths), label-studio (polygons), label-studio-brush.
 
     Returns:

@@ -46,7 +46,7 @@ class Folder(SegmentationDataset):
         image_folder: Folder of the images below the root; ``{split}`` in it stands for the name of a split, as in
             ``images/{split}``; None: as said above.
         mask_folder: Folder of the masks, likewise; it may be that of the images, if ``mask_suffix`` tells them apart.
-        without_mask: What an image without a mask is: ``refuse`` stops with its name, ``unlabeled`` takes it as unlabelled.
+        without_mask: What an image without a mask is: ``refuse`` stops with its name, ``unlabeled`` takes it so.
         image_suffix: End of the names of images that the names of masks lack; images without it are left out.
         mask_suffix: End of the names of masks, such as ``_mask``; masks without it are left out.
         splits: List file of each split, by its name; a relative path that does not exist is looked for below the root.

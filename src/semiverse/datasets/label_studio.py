@@ -13,8 +13,8 @@ class LabelStudio(ManyInOneFile):
     """Images with what was drawn in Label Studio, exported as JSON: polygons, rectangles, ellipses and brushed regions.
 
     Reads the list of tasks and the images that they name, which are found by the ends of their paths, without the eight
-    letters that Label Studio puts before the names of uploaded files; an image that no task annotates is unlabelled. Later
-    regions lie on earlier ones, or with ``overlap: small-on-top`` small ones on large ones.
+    letters that Label Studio puts before the names of uploaded files; an image that no task annotates is unlabelled.
+    Later regions lie on earlier ones, or with ``overlap: small-on-top`` small ones on large ones.
 
     Background is a class like any other, learned and scored: pixels of annotated images that no region covers.
     ``background: null`` makes them unlabelled instead; choose it where only some objects were annotated.

@@ -14,8 +14,8 @@ class YoloSegmentation(DrawnDataset):
     """Images with polygons in the text files of YOLO's segmentation format.
 
     Reads a file of the same name for each image, with the sub-folders that the images have: a line a region, the number
-    of its class and x and y of its points, as shares of width and height. An image without a file is unlabelled, one with
-    an empty file shows nothing. Later regions lie on earlier ones.
+    of its class and x and y of its points, as shares of width and height. An image without a file is unlabelled, one
+    with an empty file shows nothing. Later regions lie on earlier ones.
 
     Background is a class like any other, learned and scored: pixels of annotated images that no region covers.
     ``background: null`` makes them unlabelled instead; choose it where only some objects were annotated.

@@ -105,5 +105,6 @@ def _folders_of(dataset: SegmentationDataset, splits: tuple[str, ...]) -> list[F
         with suppress(OSError, ValueError):  # why a split cannot be listed is told otherwise
             names = dataset.split_names()
             for split in dict.fromkeys(splits) if set(splits) <= set(names) else names:
-                folders.append(list_folder(split, *dataset.places(split), dataset.image_suffix, dataset.mask_suffix))
+                ends, unmasked = (dataset.image_suffix, dataset.mask_suffix), dataset.without_mask == "unlabeled"
+                folders.append(list_folder(split, *dataset.places(split), *ends, unmasked))
     return folders

@@ -99,7 +99,7 @@ class DrawnDataset(SegmentationDataset):
 
     splits: Mapping[str, Path]
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  (questions about files that only their owner can answer)
         self,
         root: Path,
         classes: Sequence[str],
@@ -184,9 +184,9 @@ class DrawnDataset(SegmentationDataset):
 
 
 class ManyInOneFile(DrawnDataset):
-    """A drawn dataset whose regions of all images stand in one file: ``<file>/<name in it>`` is where ``read_mask`` looks.
+    """A drawn dataset whose regions of all images stand in one file.
 
-    A subclass sets ``annotations`` and reads the file (``read_file``).
+    ``<file>/<name in it>`` is where ``read_mask`` looks. A subclass sets ``annotations`` and writes ``read_file``.
     """
 
     annotations: Path

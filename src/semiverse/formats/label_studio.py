@@ -109,8 +109,8 @@ def decode_brush(coded: Sequence[int], where: str) -> np.ndarray:
     """Values of brushed pixels, red, green, blue and alpha of each, uint8.
 
     After 32 bits with their number, 5 with the width of a value and four times 4 with widths of lengths (each less one)
-    come runs: a bit that says whether one value is repeated, two that choose a width, the length less one, and the value
-    or the values.
+    come runs: a bit that says whether one value is repeated, two that choose a width, the length less one, and the
+    value or the values.
 
     Raises:
         ValueError: If the code ends too early.

@@ -1,4 +1,4 @@
-"""From a mask to the regions that annotation tools edit: connected pixels of one class, and the polygons around them."""
+"""From a mask to the regions that annotation tools edit: connected pixels of one class, and polygons around them."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

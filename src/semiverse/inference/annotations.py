@@ -1,7 +1,7 @@
 """Predictions as files of annotation tools, with the confidence of each region, to be corrected there.
 
 Every format gives the mask again, pixel by pixel, if nobody corrects it: where only polygons can be stored, regions in
-holes of others come after those, and pixels without a label that others surround are a region of the name ``UNLABELED``.
+holes of others come after those, and pixels without a label that others surround are a region called ``UNLABELED``.
 """
 
 import json
