@@ -127,7 +127,8 @@ def decode_brush(coded: Sequence[int], where: str) -> np.ndarray:
 
     total, width = take(32), take(5) + 1
     widths = [take(4) + 1 for _ in range(4)]
-    values, done = [], 0
+    values: list[np.ndarray] = []
+    done = 0
     while done < total:
         repeated, length = take(1), take(widths[take(2)]) + 1
         values += [np.full(length, take(width))] if repeated else [np.array([take(width) for _ in range(length)])]

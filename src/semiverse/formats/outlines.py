@@ -50,8 +50,9 @@ class Region:
 
     def _traced(self, level: float, tolerance: float, middle: float) -> list[tuple[float, float]]:
         """The outer contour, by where the middle of the first pixel is."""
-        contour = max(find_contours(np.pad(self.filled.astype(float), 1), level), key=len)
-        traced = approximate_polygon(contour, tolerance)[:-1] - 1 + middle  # the last point is the first
+        contour = max(find_contours(np.pad(self.filled.astype(float), 1), level), key=len)  # type: ignore[no-untyped-call]
+        # The last point is the first.
+        traced = approximate_polygon(contour, tolerance)[:-1] - 1 + middle  # type: ignore[no-untyped-call]
         left, top = self.corner
         return [(float(x) + left, float(y) + top) for y, x in traced]
 
@@ -71,10 +72,10 @@ def regions_of(mask: np.ndarray, confidence: np.ndarray) -> Iterator[Region]:
         mask: (H, W) train ids or ``IGNORE``.
         confidence: (H, W) in [0, 1].
     """
-    numbered = label(mask, background=-1, connectivity=1)
+    numbered = label(mask, background=-1, connectivity=1)  # type: ignore[no-untyped-call]
     total = np.bincount(numbered.ravel(), weights=confidence.ravel().astype(np.float64))
     found = []
-    for part in regionprops(numbered):
+    for part in regionprops(numbered):  # type: ignore[no-untyped-call]
         top, left, bottom, right = part.bbox
         train_id = int(mask[tuple(part.coords[0])])
         at_border = top == 0 or left == 0 or bottom == mask.shape[0] or right == mask.shape[1]

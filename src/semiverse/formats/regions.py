@@ -50,7 +50,7 @@ def fill_polygon(points: Polygon, size: tuple[int, int]) -> np.ndarray:
     covered = np.zeros(size, dtype=bool)
     if len(points) >= 3:
         corners = np.asarray(points, dtype=np.float64) - 0.5
-        rows, columns = polygon(corners[:, 1], corners[:, 0], size)
+        rows, columns = polygon(corners[:, 1], corners[:, 0], size)  # type: ignore[no-untyped-call]
         covered[rows, columns] = True
     return covered
 

@@ -71,7 +71,7 @@ class LabelmeFiles(AnnotationFiles):
 
     def add(self, name: str, image: Path, found: Segmentation) -> None:
         """Write the file of an image."""
-        shapes = [
+        shapes: list[dict[str, Any]] = [
             {
                 "label": title,
                 "points": region.inner_polygon(),

@@ -272,11 +272,8 @@ class DomainMixture:
 
         Args:
             name: The domain.
-            split: One of its dataset's splits or a list file; None: the domain's validation split.
+            split: One of its dataset's splits or a list file; None: the domain's validation split, if it has one.
             full_resolution: Leave images and masks at the owner's size instead of the working size.
-
-        Raises:
-            ValueError: If no split is given and the domain is not validated.
         """
         domain = self.domains[name]
         chosen = split or domain.validation

@@ -33,7 +33,7 @@ def build_loggers(given: Sequence[Any], run: Run) -> list[Any]:
 
 
 def _made(given: str | dict[str, Any], run: Run) -> object:
-    values = {"class_path": given} if isinstance(given, str) else given
+    values: dict[str, Any] = {"class_path": given} if isinstance(given, str) else given
     if not isinstance(values.get("class_path"), str) or not {*values} <= {"class_path", "init_args"}:
         expected = "class_path and init_args, or one of " + ", ".join(SHORT)
         raise ValueError(f"loggers: found {values}; expected {expected}: correct it")
