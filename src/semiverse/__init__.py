@@ -22,6 +22,7 @@ _HOMES = {
     "init": "semiverse.commands.init",
     "predict": "semiverse.commands.predict",
     "pseudolabel": "semiverse.commands.pseudolabel",
+    "push": "semiverse.commands.push",
     "report": "semiverse.commands.report",
     "split": "semiverse.commands.split",
     "train": "semiverse.commands.train",
