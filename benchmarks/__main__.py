@@ -19,6 +19,7 @@ NAMES = (
     "consistency",
     "data_loading",
     "clustering",
+    "predict",
 )
 
 

@@ -20,6 +20,7 @@ _HOMES = {
     "download": "semiverse.commands.download",
     "evaluate": "semiverse.commands.evaluate",
     "predict": "semiverse.commands.predict",
+    "export": "semiverse.commands.export",
     "pseudolabel": "semiverse.commands.pseudolabel",
     "report": "semiverse.commands.report",
     "split": "semiverse.commands.split",

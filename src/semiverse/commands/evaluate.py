@@ -56,7 +56,7 @@ def evaluate(
     started = time.perf_counter()
     model = SegmentationModel.load(run)
     predictor_type = ObservedPredictor if details else Predictor
-    predictor = predictor_type(model, via, window, resize=full_resolution, device=device)
+    predictor = predictor_type(model, via, window, resize=full_resolution, device=device, precision="exact")
     detailed = Details(predictor) if isinstance(predictor, ObservedPredictor) else None
     names = scorable(data, split) if domain is None else [domain]
     unknown = [name for name in names if name not in data.domains]
