@@ -22,6 +22,7 @@ _HOMES = {
     "predict": "semiverse.commands.predict",
     "export": "semiverse.commands.export",
     "pseudolabel": "semiverse.commands.pseudolabel",
+    "push": "semiverse.commands.push",
     "report": "semiverse.commands.report",
     "split": "semiverse.commands.split",
     "train": "semiverse.commands.train",

@@ -78,11 +78,9 @@ def export(
     if int8 and data is not None:
         quantize(out, training_images(graph, data), small)
         whole, less = (score(graph, onnx_runtime(file), data, images) for file in (out, small))
-        drop = 100 * (whole - less)
+        change = 100 * (less - whole)
         print(f"written: {small} ({small.stat().st_size / 1e6:.1f} MB), int8")
-        print(
-            f"mIoU of {graph.questions[0].domain}: {100 * whole:.2f}, in int8 {100 * less:.2f}: {drop:.2f} points less"
-        )
+        print(f"mIoU of {graph.questions[0].domain}: {100 * whole:.2f}, in int8 {100 * less:.2f}: {change:+.2f} points")
     return 0
 
 

@@ -15,8 +15,8 @@ class DomainStatistics(NamedTuple):
 
     Args:
         mean: (domains, D).
-        deviation: (domains, D), positive: with N images n = N / (N + 16) of a variance is the domain's own, the rest that
-            of all domains, as few images say little of it.
+        deviation: (domains, D), positive: with N images a share N / (N + 16) of a variance is the domain's own, the
+            rest that of all domains, as few images say little of it.
         sharpness: What the mean squared distance in deviations is multiplied by, (1,), so that probabilities are honest
             on images that the means do not know.
     """
