@@ -21,6 +21,7 @@ _HOMES = {
     "evaluate": "semiverse.commands.evaluate",
     "init": "semiverse.commands.init",
     "predict": "semiverse.commands.predict",
+    "export": "semiverse.commands.export",
     "pseudolabel": "semiverse.commands.pseudolabel",
     "push": "semiverse.commands.push",
     "report": "semiverse.commands.report",

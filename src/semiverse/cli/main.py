@@ -38,7 +38,8 @@ COMMANDS = {
     "check": Command("is the data on disk what the configuration says it is?"),
     "train": Command("train a model; the same call resumes an unfinished run", again=RESUMES),
     "evaluate": Command("score a trained model", ("run",)),
-    "predict": Command("segment images or folders of images", ("run", "images...")),
+    "predict": Command("segment images, folders of images, and videos", ("run", "images...")),
+    "export": Command("write a model as ONNX or a program of torch, and compare it with the model", ("run",)),
     "pseudolabel": Command(
         "label images with what a model is sure of, as a dataset to train from", ("run", "images...")
     ),

@@ -59,7 +59,7 @@ def evaluate(
     started = time.perf_counter()
     model = SegmentationModel.load(run)
     predictor_type = ObservedPredictor if details else Predictor
-    predictor = predictor_type(model, via, window, resize=full_resolution, device=device)
+    predictor = predictor_type(model, via, window, resize=full_resolution, device=device, precision="exact")
     detailed = Details(predictor) if isinstance(predictor, ObservedPredictor) else None
     folder = Path() if is_hub_name(run) else run.parent if run.name == "model" else run
     if not is_hub_name(run):

@@ -7,7 +7,7 @@ import io
 import json
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Literal
@@ -15,12 +15,15 @@ from typing import Any, Literal
 import torch
 from lightning_fabric import Fabric
 from safetensors import SafetensorError
+from torch import Tensor
 from torch.optim import Optimizer
 
 from semiverse.distributed import mean_over_processes, process_count
 from semiverse.files import FULL_DISK, write_atomically
+from semiverse.inference.domains import note_domains
 from semiverse.methods import Method
 from semiverse.mixture import TrainBatch
+from semiverse.models import SegmentationModel
 from semiverse.progress import Progress
 from semiverse.run import Run
 from semiverse.training.sharding import divide_state, divided_as, whole
@@ -102,6 +105,7 @@ class Recorder:
             self.save_model()
         if not self.fabric.is_global_zero:
             return
+        self.note_domains()
         facts = {"steps": self.method.steps_done, "seconds": round(self.seconds_spent(), 1), "best_sum_miou": self.best}
         write_atomically(self.run.folder / "finished.json", json.dumps(facts | {"best_step": self.best_step}) + "\n")
         step = self.best_step if self.keep == "best" else self.method.steps_done
@@ -116,14 +120,29 @@ class Recorder:
         model = self.method.result()
         weights = whole(model.state_dict())
         if self.fabric.is_global_zero:
-            try:
-                model.save(self.run.model, weights)
-            except (OSError, SafetensorError) as error:
-                raise OSError(f"{self.run.model} cannot be written ({error}); {FULL_DISK}") from error
+            write_model_or_explain(model, self.run.model, weights)
+
+    def note_domains(self) -> None:
+        """Add to the model what images of its domains look like, so that it can tell which an image resembles."""
+        model = SegmentationModel.load(self.run.model, self.fabric.device)
+        note_domains(model, self.method.data)
+        write_model_or_explain(model, self.run.model)
 
     def seconds_spent(self) -> float:
         """Time of all starts together."""
         return self.seconds + time.perf_counter() - self._started
+
+
+def write_model_or_explain(model: SegmentationModel, folder: Path, weights: Mapping[str, Tensor] | None = None) -> None:
+    """Save a model, with these weights or its own.
+
+    Raises:
+        OSError: If it cannot be written; the previous one stays.
+    """
+    try:
+        model.save(folder, weights)
+    except (OSError, SafetensorError) as error:
+        raise OSError(f"{folder} cannot be written ({error}); {FULL_DISK}") from error
 
 
 def short_means(method: Method) -> str:
