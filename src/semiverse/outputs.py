@@ -91,15 +91,31 @@ class Outputs:
         self.refuse_foreign([name])
         data = content.encode("utf-8") if isinstance(content, str) else content
         digest = _digest(data)
+        self._note(name, digest)
+        write_atomically(self.folder / name, data)
+        self._known.setdefault(name, set()).add(digest)
+
+    def take(self, name: str, file: Path) -> None:
+        """Put a complete file, which lies on the same drive, in its place, and note it.
+
+        Raises:
+            ValueError: If another file is there.
+            OSError: If it cannot be moved.
+        """
+        self.refuse_foreign([name])
+        digest = _digest(file.read_bytes())
+        self._note(name, digest)
+        file.replace(self.folder / name)
+        self._known.setdefault(name, set()).add(digest)
+
+    def _note(self, name: str, digest: str) -> None:
+        """Add a line to the list, before the file: a call that is killed between leaves a note, not a file too many."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            # Before the file itself: a call that is killed in between leaves a note too many, not a file too many.
             with self.list.open("a", encoding="utf-8") as file:
                 file.write(json.dumps([name, digest]) + "\n")
         except OSError as error:
             raise OSError(f"{self.folder} cannot be written ({error.strerror}); {FULL_DISK}") from error
-        write_atomically(self.folder / name, data)
-        self._known.setdefault(name, set()).add(digest)
 
     def remove(self, names: Iterable[str]) -> None:
         """Remove earlier results; what is not, or not any more, the command's own stays."""

@@ -60,7 +60,7 @@ def out_of_memory(error: BaseException) -> bool:
 
 @contextmanager
 def reading(
-    path: Path,
+    path: Path | str,
     expected: str = "a complete file",
     remedy: str = "copy, download or export it again",
     found: str = "cannot be read",
@@ -71,7 +71,7 @@ def reading(
     do missing packages, which are the installation's. ``from`` keeps the first error for ``--debug``.
 
     Args:
-        path: The file or folder.
+        path: The file or folder; as a text, the name of something that is no file, such as bytes out of a request.
         expected: What it should be.
         remedy: What to do where the error does not say.
         found: What is the case, as the end of "FILE ...".
@@ -87,14 +87,14 @@ def reading(
         raise _named(path, error, expected, remedy, found) from error
 
 
-def _named(path: Path, error: Exception, expected: str, remedy: str, found: str) -> DataProblem:
+def _named(path: Path | str, error: Exception, expected: str, remedy: str, found: str) -> DataProblem:
     """An error as a problem with this file."""
     if out_of_memory(error):
         wanted = "memory for it"
         return DataProblem(f"{path}: not enough memory to read it", wanted, "make it smaller, or cut it into pieces")
     if isinstance(error, PermissionError):
         return DataProblem(f"{path}: it may not be read ({error.strerror})", *_PERMITTED)
-    if isinstance(error, OSError) and not os.path.exists(path):
+    if isinstance(error, OSError) and isinstance(path, Path) and not os.path.exists(path):
         return missing(path, expected, remedy)
     if isinstance(error, ValueError) and str(path) in str(error):  # a sentence of a dataset's own
         return DataProblem(str(error))

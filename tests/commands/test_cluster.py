@@ -16,6 +16,8 @@ from tests.tiny import contents
 
 QUICK = ["--settings.iterations", "3", "--settings.channels", "6", "--settings.segments", "40", "--device", "cpu"]
 
+STEMS = ("a", "b", "more/c")
+
 
 @pytest.fixture
 def photos(tmp_path):
@@ -36,9 +38,7 @@ def test_folder_gives_masks_pictures_and_a_list(photos, tmp_path, capsys):
     out = tmp_path / "out"
     assert main(words(photos, out)) == 0
     ends = (".png", "_borders.png", "_overlay.jpg", "_sheet.png")
-    assert sorted(contents(out)) == sorted(
-        [*(f"{stem}{end}" for stem in ("a", "b", "more/c") for end in ends), "clusters.json"]
-    )
+    assert sorted(contents(out)) == sorted([*(f"{stem}{end}" for stem in STEMS for end in ends), "clusters.json"])
     assert capsys.readouterr().out == f"3 of 3 images clustered in {out}\n"
     index = json.loads((out / "clusters.json").read_text())
     assert index["settings"]["iterations"] == 3 and index["problems"] == {}
@@ -68,7 +68,7 @@ def test_bad_file_is_left_out_and_the_others_are_done(photos, tmp_path, capsys):
     (photos / "more" / "d.jpg").write_bytes(b"no image")
     assert main(words(photos, tmp_path / "out")) == 1
     index = json.loads((tmp_path / "out" / "clusters.json").read_text())
-    assert list(index["images"]) == ["a", "b", "c"]
+    assert list(index["images"]) == list(STEMS)
     assert list(index["problems"]) == [str(photos / "aa.png"), str(photos / "more" / "d.jpg")]
     said = capsys.readouterr().out
     assert "3 of 5 images" in said and said.count("left out: ") == 2 and "aa.png" in said
@@ -80,7 +80,7 @@ def test_same_call_goes_on_with_what_is_left(photos, tmp_path, capsys):
     before = (out / "a.png").stat().st_mtime_ns
     assert main(words(photos, out)) == 0
     assert (out / "a.png").stat().st_mtime_ns == before
-    assert list(json.loads((out / "clusters.json").read_text())["images"]) == ["a", "b", "c"]
+    assert list(json.loads((out / "clusters.json").read_text())["images"]) == list(STEMS)
     capsys.readouterr()
     assert main(words(photos, out, "--seed", 1)) == 2
     assert "clusters of other settings" in (said := capsys.readouterr().err) and "--overwrite true" in said
@@ -93,10 +93,10 @@ def test_groups_number_all_images_alike(photos, tmp_path):
     assert main(words(photos, out, "--groups", 3)) == 0
     index = json.loads((out / "groups" / "clusters.json").read_text())
     assert index["groups"] == 3
-    masks = {stem: np.asarray(Image.open(out / "groups" / f"{stem}.png")) for stem in "abc"}
-    single = {stem: np.asarray(Image.open(out / f"{stem}.png")) for stem in "abc"}
+    masks = {stem: np.asarray(Image.open(out / "groups" / f"{stem}.png")) for stem in STEMS}
+    single = {stem: np.asarray(Image.open(out / f"{stem}.png")) for stem in STEMS}
     assert {value for mask in masks.values() for value in np.unique(mask)} == {0, 1, 2}
-    for stem in "abc":
+    for stem in STEMS:
         assert all(len(np.unique(masks[stem][single[stem] == i])) == 1 for i in np.unique(single[stem]))
         assert [cluster["id"] for cluster in index["images"][stem]["clusters"]] == np.unique(masks[stem]).tolist()
 
@@ -153,7 +153,7 @@ def test_nothing_to_do_says_what_is_expected(given, parts, tmp_path, capsys):
 
 def test_two_images_with_one_stem_are_refused(photos, tmp_path, capsys):
     Image.new("RGB", (8, 8)).save(photos / "more" / "a.jpg")
-    assert main(words(photos, tmp_path / "out")) == 2
+    assert main(["cluster", str(photos / "more"), *words(photos, tmp_path / "out")[1:]]) == 2
     assert "one name" in capsys.readouterr().err
 
 

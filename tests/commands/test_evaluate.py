@@ -145,7 +145,8 @@ def test_domain_split_data_and_file_can_be_chosen(run, tmp_path):
 def test_model_folder_of_a_run_is_the_run(run):
     assert main(call(run / "model", "--domain", "rooms")) == 0
     assert scores(run)["model"] == str(run / "model")
-    assert {path.name for path in (run / "model").iterdir()} == {"config.json", "labels.json", "model.safetensors"}
+    names = {"config.json", "labels.json", "model.safetensors", "domains.safetensors"}
+    assert {path.name for path in (run / "model").iterdir()} == names
 
 
 def test_model_by_itself_needs_data(run, tmp_path, capsys):

@@ -236,3 +236,16 @@ def test_frames_without_mask_are_unlabelled_if_asked(tmp_path):
     dataset = VocFolder(tmp_path, unmasked="unlabeled")
     assert [record.mask is None for record in dataset.subset("default")] == [False, True]
     assert dataset.labels.classes == ("background", "sign: stop")
+
+
+def test_images_and_masks_side_by_side_are_looked_through_once(tmp_path):
+    for number, name in enumerate("ab"):
+        save(tmp_path / f"{name}.png", photo(number))
+        save(tmp_path / f"{name}_mask.png", halves())
+    for name in ("c.heic", "notes.txt"):
+        (tmp_path / name).write_bytes(b"x")
+    dataset = folder(tmp_path, image_folder=".", mask_folder=".", mask_suffix="_mask")
+    found = {finding.kind: finding for finding in checked(dataset).found}
+    assert [path.name for path in found["not-read"].files] == ["c.heic"]
+    assert [path.name for path in found["no-image-file"].files] == ["notes.txt"]
+    assert [record.id for record in dataset.subset("all")] == ["a", "b"] and "no-mask" not in found

@@ -10,12 +10,13 @@ import torch
 from PIL import Image, ImageDraw
 
 from semiverse.data import read_indices
+from semiverse.datasets import CvatXml
 from semiverse.files import DataProblem
 from semiverse.formats import coco, labelme
 from semiverse.formats.cityscapes import read_polygons
 from semiverse.formats.regions import Patch, RegionPainter, checked_points, checked_size, draw_polygons, whole_number
 from semiverse.problems import check_number
-from tests.robustness.yards import SIZE, checked, garden, market
+from tests.robustness.yards import SIZE, checked, garden, market, photo, save
 
 WILD = [math.nan, math.inf, -math.inf, 3e9, -3e9, 1e300, 10**400]
 
@@ -160,3 +161,24 @@ def test_values_beyond_a_table_are_refused_and_not_looked_up(tmp_path):
         Image.fromarray(np.array([[0, value]], dtype=np.int32)).save(tmp_path / "m.tif")
         with pytest.raises(DataProblem, match="outside the label space"):
             read_indices(tmp_path / "m.tif", {0: 0})
+
+
+@pytest.mark.parametrize("point", ["nan,1", "inf,1", "1e9,1"])
+def test_points_of_drawn_datasets_are_looked_at_as_well(tmp_path, point):
+    save(tmp_path / "images" / "a.png", photo())
+    shape = f'<polygon label="x" points="1,1;5,5;{point}"/>'
+    image = f'<image name="a.png" width="{SIZE[1]}" height="{SIZE[0]}">{shape}</image>'
+    (tmp_path / "annotations.xml").write_text(f"<annotations>{image}</annotations>")
+    dataset = CvatXml(tmp_path)
+    with pytest.raises(DataProblem, match=r"'x' has the point .*; expected .* pixels"):
+        dataset.read(dataset.subset("all")[0])
+
+
+@pytest.mark.parametrize("shape", ["", '<mask label="x" left="0" top="0" width="9999999" height="9999999" rle="0,1"/>'])
+def test_sizes_of_drawn_datasets_are_looked_at_before_memory_is_taken(tmp_path, shape):
+    save(tmp_path / "images" / "a.png", photo())
+    image = f'<image name="a.png" width="9999999" height="9999999">{shape}</image>'
+    (tmp_path / "annotations.xml").write_text(f"<annotations>{image}</annotations>")
+    with pytest.raises(DataProblem, match="says an image of 9999999x9999999 pixels; expected at most"):
+        dataset = CvatXml(tmp_path, classes=["x"])
+        dataset.read(dataset.subset("all")[0])

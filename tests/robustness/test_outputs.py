@@ -53,6 +53,19 @@ def test_what_is_not_the_commands_own_is_never_replaced(tmp_path, spoil):
     assert target.read_text() == "mine" and (spoil != "edited" or place.read_text() == "corrected by hand")
 
 
+def test_a_file_that_was_made_beside_takes_its_place_only_from_an_own_one(tmp_path):
+    outputs, made = written(tmp_path, a="1"), tmp_path / ".b.part"
+    for content in ("1", "2"):
+        made.write_text(content)
+        outputs.take("b", made)
+    assert not made.exists() and Outputs(tmp_path, "predict").there(["a", "b"]) == ["a", "b"]
+    (tmp_path / "b").write_text("cut by hand")
+    made.write_text("3")
+    with pytest.raises(DataProblem, match="did not write, or not so"):
+        outputs.take("b", made)
+    assert (tmp_path / "b").read_text() == "cut by hand"
+
+
 @pytest.mark.parametrize("way", ["itself", "by-a-link", "by-dots", "in-a-linked-folder"])
 def test_inputs_are_never_replaced(tmp_path, way):
     photos = tmp_path / "photos"

@@ -37,11 +37,13 @@ COMMANDS = {
         ("names...",),
         "the same call goes on where it stopped, if the server can send the rest of a file",
     ),
+    "init": Command("look at folders of images and write a configuration for training on them", ("paths...",)),
     "split": Command("divide images into training and validation, draw labelled ones; write verifiable lists"),
     "check": Command("is the data on disk what the configuration says it is?"),
     "train": Command("train a model; the same call resumes an unfinished run", again=RESUMES, smaller=TRAINING),
     "evaluate": Command("score a trained model", ("run",), smaller=PIECES),
-    "predict": Command("segment images or folders of images", ("run", "images..."), smaller=PIECES),
+    "predict": Command("segment images, folders of images, and videos", ("run", "images..."), smaller=PIECES),
+    "export": Command("write a model as ONNX or a program of torch, and compare it with the model", ("run",)),
     "pseudolabel": Command(
         "label images with what a model is sure of, as a dataset to train from", ("run", "images..."), smaller=PIECES
     ),

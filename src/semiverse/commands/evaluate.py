@@ -16,6 +16,7 @@ from semiverse.inference.predictor import Predictor
 from semiverse.mixture import DomainMixture
 from semiverse.models import SegmentationModel
 from semiverse.outputs import Outputs
+from semiverse.run import Run
 
 FEATURES = "features.npz"
 """What ``details`` writes beside the file."""
@@ -67,8 +68,10 @@ def evaluate(
     outputs = _outputs(file, details)
     model = SegmentationModel.load(run)
     predictor_type = ObservedPredictor if details else Predictor
-    predictor = predictor_type(model, via, window, resize=full_resolution, device=device)
+    predictor = predictor_type(model, via, window, resize=full_resolution, device=device, precision="exact")
     detailed = Details(predictor) if isinstance(predictor, ObservedPredictor) else None
+    if not is_hub_name(run):
+        Run(folder).restore_held_out(data)
     names = scorable(data, split) if domain is None else [domain]
     unknown = [name for name in names if name not in data.domains]
     if unknown:

@@ -1,17 +1,19 @@
-"""Segment images and folders of images."""
+"""Segment images, folders of images, and videos."""
 
-import json
 from collections import Counter
-from functools import partial
-from operator import itemgetter
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from semiverse.data.headers import pictures_in
-from semiverse.data.images import read_image
+from semiverse.distributed import launched
 from semiverse.files import read_json
-from semiverse.inference.images import chosen_domain, find_images, readable, result_files, result_names, within_memory
+from semiverse.inference.annotations import FORMATS, AnnotationFormat
+from semiverse.inference.asking import Asking
+from semiverse.inference.folder import FolderPrediction, Wanted
+from semiverse.inference.images import find_images, result_names
+from semiverse.inference.networks import Precision
 from semiverse.inference.predictor import Predictor
+from semiverse.inference.video import is_video
 from semiverse.models import SegmentationModel
 from semiverse.outputs import Outputs, refuse_inside
 
@@ -26,92 +28,127 @@ def predict(
     labels: str | None = None,
     via: Literal["decoder", "embedding"] = "decoder",
     out: Path = Path("predictions"),
-    window: tuple[int, int] | None = None,
+    window: tuple[int, int] | Literal["auto"] | None = "auto",
     overlay: bool = True,
     confidence: bool = False,
     overwrite: bool = False,
     device: str = "auto",
     workers: int = 2,
     classes: list[str] | None = None,
+    annotations: AnnotationFormat | None = None,
+    scales: tuple[float, ...] = (1.0,),
+    flip: bool = False,
+    precision: Precision = "float32",
+    margin: int = 64,
+    batch: int = 4,
 ) -> int:
     """Write a mask for every image: ids as a PNG with the palette of the label space.
 
     Sub-folders are kept. A file that cannot be read, and one that memory does not suffice for, is listed at the end and
-    the others are done. Only results of earlier calls are ever replaced.
+    the others are done. A video becomes a folder of masks and a video with the masks laid over it. Only results of
+    earlier calls are ever replaced. Under torchrun each process does its share.
 
     Args:
         run: A run folder, or the model folder in it.
-        images: Image files, and folders in which they lie at any depth.
-        domain: The domain that the images are like; None: the only one that the model has.
-        labels: The domain whose classes are asked for; None: those of the same domain.
+        images: Image files, videos, and folders in which images lie at any depth.
+        domain: The domain that the images are like; auto: the one that each resembles; all: each in turn, a folder for
+            each; None: the only one that the model has.
+        labels: The domain whose classes are asked for; all: those of each, a folder for each; None: those of the same
+            domain.
         via: By the decoder, or by the most similar label embedding.
         out: The folder for the results; none of those that images are read from.
-        window: Height and width of the pieces in which large images are seen; None: whole images.
-        overlay: Write also the image with its mask laid over it, <stem>_overlay.jpg.
-        confidence: Write also how sure the model is, <stem>_confidence.png, 0..255.
+        window: Height and width of the pieces in which large images are seen; auto: pieces of 1024 x 1024 of those with
+            more than 2048 x 2048 pixels; None: whole images.
+        overlay: Write also the image with its mask laid over it, <stem>_overlay.jpg; of a video, <stem>_overlay.mp4.
+        confidence: Write also how sure the model is, <stem>_confidence.png, 0..255; not of videos.
         overwrite: Replace results that are there already.
         device: Where to compute; auto: a GPU if there is one.
-        workers: Threads that read images.
+        workers: Threads that read images, and as many that write.
         classes: Show only these; all other pixels become 255 in masks and are not coloured in overlays. None: all.
+        annotations: Write also files that an annotation tool opens, with the confidence of each region, into a folder
+            of this name in the folder for the results: labelme (polygons), cvat (XML of polygons), cvat-masks (coloured
+            masks), coco (run lengths), label-studio (polygons), label-studio-brush.
+        scales: Sizes at which images are seen, as factors on the working size; the probabilities are averaged.
+        flip: See images mirrored as well, at every scale.
+        precision: float32; bf16, which is faster and less exact; or exact, as evaluate computes, bit for bit.
+        margin: Pixels around a piece that are seen but not kept, a multiple of 64.
+        batch: Images of one size that are segmented together, at most.
 
     Returns:
         0, or 1 if files could not be read.
 
     Raises:
         FileNotFoundError: If there is no model or no image.
-        ValueError: If the domain or a class is unknown, two images have one name, results exist already, or files
-            that are no results would be replaced.
+        ModuleNotFoundError: If there is a video, and av, which reads it, is not installed.
+        ValueError: If the domain or a class is unknown, two images have one name, results exist already, files that
+            are no results would be replaced, or several processes would write one file of annotations.
     """
     model = SegmentationModel.load(run)
-    domain = chosen_domain(model, domain)
-    model.space_key(labels or domain)
+    asking = Asking(model, domain, labels)
+    rank, processes = launched()
     problems: dict[str, str] = {}
     refuse_inside(out, images)
-    files = find_images(images, problems, out)
-    outputs = Outputs(out, "predict", files.values(), _known(out))
-    names = [name for stem in files for name in result_names(stem, overlay, confidence)]
+    found = find_images(images, problems, out)
+    every = sorted(found.items()) if processes > 1 else list(found.items())
+    files = every[rank::processes]
+    index = INDEX if processes == 1 else f"predictions_{rank}.json"
+    outputs = Outputs(out, "predict", found.values(), _known(out, index))
+    views: dict[str, Any] = {"scales": scales, "flip": flip, "precision": precision, "margin": margin}
+    predictor = Predictor(model, via, window, device=device, **views)
+    for question in asking.possible if classes else ():
+        for title in classes or ():
+            model.label_spaces[question.labels].id_of(title)
+    wanted = Wanted(outputs, classes, overlay, confidence, annotations)
+    prediction = FolderPrediction(predictor, asking, wanted, batch, workers)
+    prediction.problems |= problems if rank == 0 else {}
+    if processes > 1 and annotations is not None and not FORMATS[annotations].per_image:
+        raise ValueError(
+            f"{processes} processes would write one file of annotations; expected one process: choose --annotations "
+            "labelme, or call it without torchrun"
+        )
+    _refuse_results(outputs, prediction.names(files), index, overwrite)
+    prediction.segment_images([one for one in files if not is_video(one[1])])
+    for stem, path in files:
+        if is_video(path):
+            prediction.segment_video(stem, path)
+    for path in (path for _, path in files if not is_video(path)):
+        if (pages := pictures_in(path)) > 1:
+            prediction.problems[str(path)] = f"{path}: the first of {pages} pictures was used alone"
+    spaces = {question.labels: list(model.label_spaces[question.labels].classes) for question in asking.possible}
+    asked = {"domain": domain or asking.domains[0], "labels": labels or domain or asking.domains[0], "via": via}
+    facts = {"run": str(run), **asked, "classes": next(iter(spaces.values())) if len(spaces) == 1 else spaces}
+    facts |= {} if classes is None else {"shown": classes}
+    prediction.write(facts, index)
+    print(f"{len(prediction.done)} of {len(files)} masks written to {out}")
+    for stem, likely in prediction.domains.items():
+        print(f"{stem}: like {likely['domain']} ({likely['confidence']:.2f})")
+    for message in prediction.problems.values():
+        print(f"left out: {message}")
+    return 1 if prediction.problems else 0
+
+
+def _refuse_results(outputs: Outputs, names: list[str], index: str, overwrite: bool) -> None:
+    """Make sure that nothing but earlier results is replaced, and those only if asked."""
     if twice := [name for name, count in Counter(names).items() if count > 1]:
         raise ValueError(
             f"two results would be called {min(twice)}; expected different names, as one would replace the other: "
             "rename an image"
         )
-    taken = outputs.there(f"{stem}.png" for stem in files)
+    beside = ("_overlay.jpg", "_confidence.png")
+    taken = outputs.there(name for name in names if not name.endswith(beside))
     if taken and not overwrite:
         raise ValueError(
-            f"{out} already holds {len(taken)} results, first: {taken[0]}; expected none: choose another --out, or "
-            "--overwrite true"
+            f"{outputs.folder} already holds {len(taken)} results, first: {taken[0]}; expected none: choose another "
+            "--out, or --overwrite true"
         )
-    outputs.refuse_foreign([*names, INDEX])
-    predictor = Predictor(model, via, window, device=device)
-    space = model.label_spaces[labels or domain]
-    for title in classes or ():
-        space.id_of(title)
-    shown = list(space.classes) if classes is None else classes
-    facts = {"run": str(run), "domain": domain, "labels": labels or domain, "via": via, "classes": list(space.classes)}
-    facts |= {} if classes is None else {"shown": classes}
-    items = list(files.items())
-    read = readable(items, lambda item: read_image(item[1]), itemgetter(1), problems, "segmenting", workers)
-    for (stem, path), image in read:
-        found = within_memory(partial(predictor, image, domain, labels), path, image, problems)
-        if found is not None:
-            for name, content in result_files(stem, image, found.only(shown), overlay, confidence).items():
-                outputs.write(name, content)
-    done = {stem: str(path) for stem, path in items if str(path) not in problems}
-    further = {str(path): pages for path in files.values() if (pages := pictures_in(path)) > 1}
-    problems |= {path: f"{path}: the first of {pages} pictures was used alone" for path, pages in further.items()}
-    outputs.write(INDEX, json.dumps(facts | {"images": done, "problems": problems}, indent=1) + "\n")
-    print(f"{len(done)} of {len(files)} masks written to {out}")
-    for message in problems.values():
-        print(f"left out: {message}")
-    return 1 if problems else 0
+    outputs.refuse_foreign([*names, index])
 
 
-def _known(out: Path) -> list[str]:
+def _known(out: Path, index: str) -> list[str]:
     """What a call of an earlier version wrote, which kept no list beside ``predictions.json``."""
-    if not (out / INDEX).is_file():
+    if not (out / index).is_file():
         return []
-    index = read_json(out / INDEX, "what predict wrote")
-    stems = index.get("images")
+    stems = read_json(out / index, "what predict wrote").get("images")
     if not isinstance(stems, dict):
         return []
-    return [INDEX, *(name for stem in stems for name in result_names(str(stem), overlay=True, confidence=True))]
+    return [index, *(name for stem in stems for name in result_names(str(stem), overlay=True, confidence=True))]

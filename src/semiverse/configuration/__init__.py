@@ -201,11 +201,12 @@ ADDED: dict[str, dict[str, Plain]] = {
 }
 """Options that methods have got since, and what they did before."""
 
-DATASETS: dict[str, dict[str, Plain]] = {
+ADDED_TO_DATASETS: dict[str, dict[str, Plain]] = {
     "semiverse.datasets.Coco": {"empty": "refuse"},
+    "semiverse.datasets.Folder": {"image_folder": None, "mask_folder": None, "without_mask": "refuse"},
     "semiverse.datasets.VocFolder": {"unmasked": "refuse"},
 }
-"""Options that datasets have got since, and what they did before."""
+"""Likewise of datasets."""
 
 
 def modernized(values: dict[str, Plain], silent: bool = False) -> dict[str, Plain]:
@@ -241,7 +242,10 @@ def _completed(values: dict[str, Plain]) -> dict[str, Plain]:
         return values
     if isinstance(data.get("balance"), dict):
         data = data | {"balance": {"temperature": None} | data["balance"]}
-    domains = {name: {"pseudolabels": None} | _completed_dataset(one) for name, one in data["domains"].items()}
+    domains = {
+        name: {"pseudolabels": None} | {k: _completed_dataset(v) if k == "dataset" else v for k, v in domain.items()}
+        for name, domain in data["domains"].items()
+    }
     if not isinstance(model, dict) or "padding" in model:
         return values | {"data": data | {"domains": domains}}
     domains = {name: {"crop": None} | domain for name, domain in domains.items()}
@@ -252,13 +256,15 @@ def _completed(values: dict[str, Plain]) -> dict[str, Plain]:
     return values | {"data": {"balance": None} | data | {"domains": domains}, "model": before | model | unsaid}
 
 
-def _completed_dataset(domain: dict[str, Plain]) -> dict[str, Plain]:
-    """A domain of a run, whose dataset says what it did before it had an option for it."""
-    dataset = domain.get("dataset")
-    if not isinstance(dataset, dict) or dataset.get("class_path") not in DATASETS:
-        return domain
-    arguments = DATASETS[dataset["class_path"]] | (dataset.get("init_args") or {})
-    return domain | {"dataset": dataset | {"init_args": arguments}}
+def _completed_dataset(value: Plain) -> Plain:
+    """The dataset of a run, and one in it, with the options that it has got since."""
+    if not isinstance(value, dict):
+        return value
+    arguments = value.get("init_args")
+    arguments = arguments if isinstance(arguments, dict) else {}
+    inner = {"dataset": _completed_dataset(arguments["dataset"])} if "dataset" in arguments else {}
+    completed = ADDED_TO_DATASETS.get(str(value.get("class_path")), {}) | arguments | inner
+    return value | {"init_args": completed} if completed else value
 
 
 def rewritten(values: dict[str, Plain]) -> tuple[dict[str, Plain], dict[str, Plain]]:

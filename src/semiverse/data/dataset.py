@@ -59,7 +59,7 @@ class SegmentationDataset(ABC):
         """What ``records`` can be asked for; overridden where only the folder can tell."""
         return tuple(self.splits)
 
-    def places(self) -> Sequence[Path]:
+    def watched(self) -> Sequence[Path]:
         """Folders of which every file should be used, so that the doctor lists what no split uses.
 
         None where files of other kinds belong there.

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import torch
@@ -26,6 +27,7 @@ OTHER_PICTURES = (
     ".dib", ".jpx", ".jpf", ".j2c", ".jpc", ".icns", ".xbm", ".xpm", ".mpo", ".apng", ".svs", ".ndpi", ".czi",
 )  # fmt: skip
 """Endings of pictures that are not read: where one lies among images, somebody meant it to be used."""
+UNDECODED = "the image cannot be decoded"
 
 
 def open_image(path: Path) -> Image.Image:
@@ -36,35 +38,49 @@ def open_image(path: Path) -> Image.Image:
         ValueError: If it is empty, truncated, far too large, may not be read or is not an image; the message names the
             file.
     """
-    with reading(path, "a complete file", "copy or download it again", "the image cannot be decoded"):
+    with reading(path, "a complete file", "copy or download it again", UNDECODED):
         if not path.is_file():
             raise missing(path, "an image", "check the list or the folder it came from")
         if not path.stat().st_size:
             raise DataProblem(f"{path}: the file is empty (0 bytes)", "an image", "copy or download it again")
+    return decode_image(path, path)
+
+
+def decode_image(source: Path | BinaryIO, name: Path | str) -> Image.Image:
+    """Decode an image file, or what stands in one, completely.
+
+    Args:
+        source: The file, or its content.
+        name: What errors call it: its path, or what is said of content that came without one.
+
+    Raises:
+        ValueError: If it is truncated, far too large or not an image.
+    """
+    with reading(name, "a complete file", "copy or download it again", UNDECODED):
         try:
             allow_pixels()
-            with Image.open(path) as image:
+            with Image.open(source) as image:
                 image.load()
         except Exception as error:
-            _explain(path, error)
+            _explain(source, name, error)
             raise
     return image
 
 
-def _explain(path: Path, error: Exception) -> None:
+def _explain(source: Path | BinaryIO, name: Path | str, error: Exception) -> None:
     """Say what only the kind of the error or of the file tells, if there is anything."""
     if isinstance(error, Image.DecompressionBombError):
         remedy = "cut it into pieces, or allow more pixels (set SEMIVERSE_PIXELS to their number)"
-        raise DataProblem(f"{path}: {error}", "an image of ordinary size", remedy) from error
+        raise DataProblem(f"{name}: {error}", "an image of ordinary size", remedy) from error
     if isinstance(error, PermissionError | FileNotFoundError):
         return
-    kind = describe_tiff(path)
+    kind = describe_tiff(source) if isinstance(source, Path) else None
     if kind is not None:
         remedy = "convert it, as by gdal_translate -ot Byte -b 1 -b 2 -b 3"
-        raise DataProblem(f"{path}: {kind}", "1, 3 or 4 bands of 8 or 16 bits", remedy) from error
+        raise DataProblem(f"{name}: {kind}", "1, 3 or 4 bands of 8 or 16 bits", remedy) from error
     if isinstance(error, UnidentifiedImageError):
         expected = f"one of {', '.join(IMAGE_EXTENSIONS)}"
-        raise DataProblem(f"{path}: found no image in this file", expected, "convert or remove it") from error
+        raise DataProblem(f"{name}: found no image in this file", expected, "convert or remove it") from error
 
 
 def read_image(path: Path) -> Tensor:
@@ -79,12 +95,21 @@ def read_image(path: Path) -> Tensor:
         ValueError: If it is no readable image, or holds 32-bit values, whose range nobody knows.
     """
     image = open_image(path)
-    with reading(path, "a complete image", "convert it", "its pixels cannot be used"):
+    return pixels_of(image, path)
+
+
+def pixels_of(image: Image.Image, name: Path | str) -> Tensor:
+    """The pixels of a decoded image, as ``read_image`` gives them, upright; errors call it by its name, or its path.
+
+    Raises:
+        ValueError: If it holds 32-bit values.
+    """
+    with reading(name, "a complete image", "convert it", "its pixels cannot be used"):
         image = upright(image)
         if image.mode.startswith("I;16"):
             image = Image.fromarray((np.asarray(image) / 257.0).round().astype(np.uint8))
         if image.mode in ("I", "F"):
-            raise DataProblem(f"{path}: the image holds 32-bit values", "8 or 16 bits a channel", "convert it")
+            raise DataProblem(f"{name}: the image holds 32-bit values", "8 or 16 bits a channel", "convert it")
         pixels = np.array(image if image.mode == "RGB" else image.convert("RGB"))
     return torch.from_numpy(pixels).permute(2, 0, 1)
 

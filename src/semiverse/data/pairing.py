@@ -30,7 +30,9 @@ class Record(NamedTuple):
         return self.name or self.image.stem
 
 
-def list_images(folder: Path, suffix: str = "", problems: list[DataProblem] | None = None) -> dict[str, Path]:
+def list_images(
+    folder: Path, suffix: str = "", without: str | None = None, problems: list[DataProblem] | None = None
+) -> dict[str, Path]:
     """Image files below a folder, by their path in it without extension, in sorted order; hidden ones are left out.
 
     Links are followed. Names are composed (Unicode's NFC), as Macs store accents apart from their letters: an image and
@@ -39,6 +41,7 @@ def list_images(folder: Path, suffix: str = "", problems: list[DataProblem] | No
     Args:
         folder: The folder.
         suffix: End of the name before the extension, such as ``_mask``: it is removed, other files are left out.
+        without: Files whose names end in this are left out: masks among images; None: none.
         problems: Takes what cannot be looked into; None: that is an error.
 
     Raises:
@@ -54,7 +57,8 @@ def list_images(folder: Path, suffix: str = "", problems: list[DataProblem] | No
         raise found.problems[0]
     for title, path in found.files:
         name = composed(title)
-        if path.suffix.lower() not in IMAGE_EXTENSIONS or not name.endswith(suffix):
+        other = without is not None and name.endswith(without)
+        if other or path.suffix.lower() not in IMAGE_EXTENSIONS or not name.endswith(suffix):
             continue
         name = name.removesuffix(suffix)
         if problems is None:
@@ -145,7 +149,7 @@ def select(
     lines = [line for line in given if line and (not line.startswith("#") or line in items)]
     if not lines:
         raise DataProblem(f"{list_file}: the list is empty", "one image name a line", "add some", list_file)
-    known = _paths(files or {}) | {name: name for name in items}
+    known = unique_ends(files or {}) | {name: name for name in items}
     names = {line: line if line in items else _named(line, known) for line in lines}
     missing = [line for line, name in names.items() if name is None]
     if missing:
@@ -162,11 +166,11 @@ def select(
     return chosen
 
 
-def _paths(files: Mapping[str, Path]) -> dict[str, str]:
+def unique_ends(files: Mapping[str, Path]) -> dict[str, str]:
     """Items by the ends of the paths of their files, without extension; ends that several share are left out."""
     found: dict[str, str | None] = {}
     for name, path in files.items():
-        for end in _ends(composed(path.as_posix())):
+        for end in path_ends(composed(path.as_posix())):
             found[end] = name if found.get(end, name) == name else None
     return {end: name for end, name in found.items() if name is not None}
 
@@ -178,14 +182,14 @@ def _named(line: str, known: Mapping[str, str]) -> str | None:
     for text in (first, first.replace("\\", "/")):
         parts = [text[: blank.start()] for blank in re.finditer(r"\s|$", text)]
         images = [part for part in parts if part.lower().endswith(IMAGE_EXTENSIONS)]
-        whole = [end for end in _ends(text) if len(end.split()) == words]
-        for end in [*_ends((images or parts)[0]), *whole]:
+        whole = [end for end in path_ends(text) if len(end.split()) == words]
+        for end in [*path_ends((images or parts)[0]), *whole]:
             if end in known:
                 return known[end]
     return None
 
 
-def _ends(text: str) -> Iterator[str]:
+def path_ends(text: str) -> Iterator[str]:
     """A path without extension, then without its first folder, without its first two, ..."""
     stem, dot, extension = text.rpartition(".")
     named = stem if f"{dot}{extension}".lower() in IMAGE_EXTENSIONS else text

@@ -96,7 +96,7 @@ class Coco(SegmentationDataset):
             raise MissingData(found, f"the images below {folder}", "add them, or say where they are (images)")
         return [Record(folder / name, file / name, composed(Path(name).with_suffix("").as_posix())) for name in names]
 
-    def places(self) -> Sequence[Path]:
+    def watched(self) -> Sequence[Path]:
         """Folders of the images, where they hold nothing else."""
         folders = (self.folder / self.images.replace("{split}", split) for split in self.annotations)
         return [folder for folder in dict.fromkeys(folders) if folder.is_dir()]

@@ -89,7 +89,7 @@ class Labelme(SegmentationDataset):
             raise MissingData(found, "Labelme's file of the same name", "correct images or annotations")
         return [Record(image, files.get(name), name) for name, image in images.items()]
 
-    def places(self) -> Sequence[Path]:
+    def watched(self) -> Sequence[Path]:
         """The folder of the images, and that of the JSON files."""
         places = [self.folder / part for part in (self.images, self.annotations) if part is not None]
         return list(dict.fromkeys(places))

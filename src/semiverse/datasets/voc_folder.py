@@ -96,7 +96,7 @@ class VocFolder(SegmentationDataset):
             remedy = f"{problem.remedy} (unmasked: unlabeled)"
             raise MissingData(problem.found, problem.expected, remedy) from problem
 
-    def places(self) -> Sequence[Path]:
+    def watched(self) -> Sequence[Path]:
         """The folders of images and masks."""
         return [self.folder / "JPEGImages", self.folder / "SegmentationClass"]
 

@@ -29,6 +29,7 @@ class FolderFiles:
         others: Files that are no pictures by their ending.
         pictures: Pictures of kinds that are not read, by their ending.
         problems: What cannot be looked into.
+        unmasked: Whether images without a mask are meant to be there.
     """
 
     split: str
@@ -39,25 +40,28 @@ class FolderFiles:
     others: list[Path]
     pictures: list[Path] = field(default_factory=list)
     problems: list[DataProblem] = field(default_factory=list)
+    unmasked: bool = False
 
 
 def list_folder(
-    split: str, images: Path, masks: Path | None, image_suffix: str = "", mask_suffix: str = ""
+    split: str, images: Path, masks: Path | None, image_suffix: str = "", mask_suffix: str = "", unmasked: bool = False
 ) -> FolderFiles:
-    """List two folders; names are without the suffixes that file names carry in each."""
-    found = FolderFiles(split, images, masks, {}, {}, [])
+    """List two folders, or one with both; names are without the suffixes that file names carry in each."""
+    found = FolderFiles(split, images, masks, {}, {}, [], unmasked=unmasked)
     sides = ((images, image_suffix, found.image_names), (masks, mask_suffix, found.mask_names))
     for folder, suffix, names in sides:
         if folder is None or not folder.is_dir():
             continue
-        below = walk(folder)
-        found.problems.extend(below.problems)
+        first, below = names is found.image_names, walk(folder)
+        told = not first and images == masks  # what is no image was noted before
+        found.problems.extend([] if told else below.problems)
         for title, path in below.files:
             name, ending = composed(title), path.suffix.lower()
             if ending in IMAGE_EXTENSIONS:
-                if name.endswith(suffix):
+                beside = first and images == masks and name.endswith(mask_suffix)
+                if name.endswith(suffix) and not beside:
                     names.setdefault(name.removesuffix(suffix), []).append(path)
-            else:
+            elif not told:
                 (found.pictures if ending in OTHER_PICTURES else found.others).append(path)
     return found
 
@@ -129,7 +133,7 @@ class Facts:
         labels: Its label space.
         parts: What was read, by split.
         train: Name of the training split.
-        val: Name of the validation split.
+        val: Name of the validation split; None: there is none.
         coding: What its masks are declared to hold; None where the dataset's class alone knows.
         folders: Folders of images and masks, listed; none where the dataset's class alone knows the layout.
         errors: Why a split could not be listed, by split.
@@ -140,7 +144,7 @@ class Facts:
     labels: LabelSpace
     parts: Mapping[str, Part]
     train: str
-    val: str
+    val: str | None
     coding: Coding | None = None
     folders: Sequence[FolderFiles] = ()
     errors: Mapping[str, DataProblem] = field(default_factory=dict)

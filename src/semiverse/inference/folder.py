@@ -1,0 +1,198 @@
+"""Images and videos by the folder: segmented in batches, written while the next ones are computed."""
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from functools import partial
+from operator import itemgetter
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from torch import Tensor
+
+from semiverse.data.images import read_image
+from semiverse.files import DataProblem
+from semiverse.inference.annotations import FORMATS, AnnotationFiles, AnnotationFormat
+from semiverse.inference.asking import Asked, Asking
+from semiverse.inference.images import Writing, in_batches, readable, result_files, result_names, within_memory
+from semiverse.inference.pictures import overlay as draw_overlay
+from semiverse.inference.predictor import Predictor, Question, Segmentation
+from semiverse.inference.video import VideoWriter, frame_rate, frames, is_video
+from semiverse.outputs import Outputs
+from semiverse.problems import out_of_memory
+from semiverse.progress import progress
+
+
+class Wanted(NamedTuple):
+    """What is written of each image.
+
+    Args:
+        outputs: What is written is noted here, and nothing else replaced.
+        classes: Only these are shown; None: all.
+        overlay: Also the image with its mask laid over it.
+        confidence: Also how sure the model is.
+        annotations: Also files of this annotation tool, below a folder of its name; not of videos.
+    """
+
+    outputs: Outputs
+    classes: Sequence[str] | None
+    overlay: bool
+    confidence: bool
+    annotations: AnnotationFormat | None = None
+
+
+class FolderPrediction:
+    """Segments files and remembers what became of each.
+
+    Args:
+        predictor: How.
+        asking: What is asked of each image.
+        wanted: What is written.
+        batch: Images of one size that are segmented together, at most.
+        workers: Threads that read, and as many that write.
+
+    Attributes:
+        done: Files by stem.
+        problems: What is wrong with others, by file.
+        domains: Of images whose domain was found by their looks: which, and how likely.
+    """
+
+    def __init__(self, predictor: Predictor, asking: Asking, wanted: Wanted, batch: int, workers: int) -> None:
+        self.predictor, self.asking, self.wanted = predictor, asking, wanted
+        self.batch, self.workers = batch, workers
+        self.done: dict[str, str] = {}
+        self.problems: dict[str, str] = {}
+        self.domains: dict[str, dict[str, Any]] = {}
+        self._tools: dict[str, AnnotationFiles] = {}
+
+    def names(self, files: Sequence[tuple[str, Path]]) -> list[str]:
+        """What will be written for these files with their stems; of the frames of a video, those that are there."""
+        wanted, found = self.wanted, list[str]()
+        for folder in self._folders(self.asking.possible):
+            for stem, path in files:
+                name = (folder / stem).as_posix()
+                if is_video(path):
+                    masks = sorted((wanted.outputs.folder / name).glob("[0-9]*.png"))
+                    found += [f"{name}/{mask.name}" for mask in masks] + [f"{name}_overlay.mp4"] * wanted.overlay
+                else:
+                    found += result_names(name, wanted.overlay, wanted.confidence)
+            if wanted.annotations is not None:
+                stems = [stem for stem, path in files if not is_video(path)]
+                told = FORMATS[wanted.annotations].names(stems) if stems else []
+                found += [(folder / wanted.annotations / one).as_posix() for one in told]
+        return found
+
+    def _folders(self, questions: Sequence[Question]) -> list[Path]:
+        """Where answers go, by their paths in the folder for results, each once."""
+        return list(dict.fromkeys(self.asking.folder(Path(), question) for question in questions))
+
+    def segment_images(self, files: Sequence[tuple[str, Path]]) -> None:
+        """Segment image files with their stems; those that cannot be read are noted and the others done."""
+        items = readable(
+            files, lambda one: read_image(one[1]), itemgetter(1), self.problems, "segmenting", self.workers
+        )
+        with Writing(self.workers) as writing:
+            for named, images, asked in in_batches(items, self.batch, self.asking.of):
+                paths = [path for _, path in named]
+                answered = self._answers_within_memory(paths, images, asked)
+                for (stem, path), image, answers in zip(named, images, answered, strict=True):
+                    if answers is None:
+                        continue
+                    for folder, found in answers:
+                        wanted = self.wanted
+                        writing.do(self._write, folder / stem, image, found, wanted.overlay, wanted.confidence)
+                        self._annotate(folder, stem, path, found)
+                    self._note(stem, path, asked)
+        for tool in self._tools.values():
+            tool.finish()
+
+    def _annotate(self, folder: Path, stem: str, path: Path, found: Segmentation) -> None:
+        """Add what was found to the files of the annotation tool, if they are wanted."""
+        kind = self.wanted.annotations
+        if kind is not None:
+            below = (folder / kind).as_posix()
+            if below not in self._tools:
+                self._tools[below] = FORMATS[kind](self.wanted.outputs, found.labels, below)
+            self._tools[below].add(stem, path, found)
+
+    def _write(self, name: Path, image: Tensor, found: Segmentation, overlay: bool, confidence: bool) -> None:
+        """Write the mask of an image, (3, H, W) uint8, and what else was asked for, beside each other."""
+        for file, content in result_files(name.as_posix(), image, found, overlay, confidence).items():
+            self.wanted.outputs.write(file, content)
+
+    def segment_video(self, stem: str, path: Path) -> None:
+        """Segment the frames of a video: masks as STEM/000000.png and so on, an overlay as STEM_overlay.mp4.
+
+        The first frame decides which domain it is like. What cannot be decoded to its end is noted.
+        """
+        asked: Asked | None = None
+        writers: dict[Path, VideoWriter] = {}
+        masks, coming = 0, ((None, image) for image in progress(frames(path), f"segmenting {path.name}", unit="frames"))
+        try:
+            with ExitStack() as stack, Writing(self.workers) as writing:
+                for _, images, _ in in_batches(coming, self.batch, lambda _: None):
+                    asked = asked or self.asking.of(images[0])
+                    answered = self._answers_within_memory([path] * len(images), images, asked)
+                    for image, answers in zip(images, answered, strict=True):
+                        if answers is None:
+                            raise DataProblem(self.problems[str(path)])
+                        for folder, found in answers:
+                            writing.do(self._write, folder / stem / f"{masks:06d}", image, found, False, False)
+                            if self.wanted.overlay and folder not in writers:
+                                name = (folder / f"{stem}_overlay.mp4").as_posix()
+                                place = partial(self.wanted.outputs.take, name)
+                                writer = VideoWriter(self.wanted.outputs.folder / name, frame_rate(path), place)
+                                writers[folder] = stack.enter_context(writer)
+                            if self.wanted.overlay:
+                                writers[folder].add(draw_overlay(image, found.mask, found.labels))
+                        masks += 1
+        except ValueError as error:
+            self.problems[str(path)] = str(error)
+        else:
+            if asked is not None:
+                self._note(stem, path, asked)
+
+    def _answers_within_memory(
+        self, paths: Sequence[Path], images: Sequence[Tensor], asked: Asked
+    ) -> Iterator[list[tuple[Path, Segmentation]] | None]:
+        """As ``_answers``; where memory does not suffice for all at once, one by one; None for one that is too large.
+
+        Args:
+            paths: Files of the images, for the problem.
+            images: (3, H, W) uint8 each, of one size.
+            asked: The questions.
+        """
+        if len(images) > 1:
+            try:
+                return iter(self._answers(images, asked))
+            except (MemoryError, RuntimeError) as error:
+                if not out_of_memory(error):
+                    raise
+        return self._answers_one_by_one(paths, images, asked)
+
+    def _answers_one_by_one(
+        self, paths: Sequence[Path], images: Sequence[Tensor], asked: Asked
+    ) -> Iterator[list[tuple[Path, Segmentation]] | None]:
+        for path, image in zip(paths, images, strict=True):
+            found = within_memory(partial(self._answers, [image], asked), path, image, self.problems)
+            yield None if found is None else found[0]
+
+    def _answers(self, images: Sequence[Tensor], asked: Asked) -> list[list[tuple[Path, Segmentation]]]:
+        """For each image the folders, by their paths in the folder for results, with what was found."""
+        sure = self.wanted.confidence or self.wanted.annotations is not None
+        found = self.predictor.segment(images, asked.questions, sure)
+        folders = [self.asking.folder(Path(), question) for question in asked.questions]
+        classes = self.wanted.classes
+        shown = [[one if classes is None else one.only(classes) for one in answers] for answers in found]
+        return [list(zip(folders, answers, strict=True)) for answers in shown]
+
+    def _note(self, stem: str, path: Path, asked: Asked) -> None:
+        self.done[stem] = str(path)
+        if asked.likeness is not None:
+            self.domains[stem] = {"domain": asked.questions[0].domain, "confidence": round(asked.likeness, 4)}
+
+    def write(self, facts: dict[str, Any], name: str) -> None:
+        """Write what was done as JSON."""
+        found = {"domains": self.domains} if self.asking.auto else {}
+        results = json.dumps(facts | found | {"images": self.done, "problems": self.problems}, indent=1)
+        self.wanted.outputs.write(name, results + "\n")
