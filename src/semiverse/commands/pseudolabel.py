@@ -21,6 +21,7 @@ from semiverse.inference.pseudolabels import (
 )
 from semiverse.mixture import DomainMixture
 from semiverse.models import SegmentationModel
+from semiverse.run import Run
 
 
 def pseudolabel(
@@ -92,6 +93,8 @@ def pseudolabel(
     views: dict[str, Any] = {"scales": scales, "flip": flip}
     models = [model, *map(SegmentationModel.load, also)]
     predictor = Committee([Predictor(one, via, window, device=device, **views) for one in models], domain, labels)
+    if data is not None:
+        Run(run.parent if run.name == "model" else run).restore_held_out(data)
     sources = unlabeled_images(data, domain) if images is None else given_images(images)
     problems: dict[str, str] = {}  # what stands here is not read again
     read = partial(readable, sources, lambda one: one.read(one.path), attrgetter("path"), problems, workers=workers)
