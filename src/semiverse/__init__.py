@@ -23,6 +23,7 @@ _HOMES = {
     "predict": "semiverse.commands.predict",
     "pseudolabel": "semiverse.commands.pseudolabel",
     "push": "semiverse.commands.push",
+    "serve": "semiverse.commands.serve",
     "report": "semiverse.commands.report",
     "split": "semiverse.commands.split",
     "train": "semiverse.commands.train",
