@@ -24,6 +24,7 @@ _HOMES = {
     "export": "semiverse.commands.export",
     "pseudolabel": "semiverse.commands.pseudolabel",
     "push": "semiverse.commands.push",
+    "serve": "semiverse.commands.serve",
     "report": "semiverse.commands.report",
     "split": "semiverse.commands.split",
     "train": "semiverse.commands.train",
