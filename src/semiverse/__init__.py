@@ -22,6 +22,7 @@ _HOMES = {
     "predict": "semiverse.commands.predict",
     "pseudolabel": "semiverse.commands.pseudolabel",
     "report": "semiverse.commands.report",
+    "selftrain": "semiverse.commands.selftrain",
     "split": "semiverse.commands.split",
     "train": "semiverse.commands.train",
 }

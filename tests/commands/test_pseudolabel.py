@@ -375,7 +375,7 @@ def test_model_by_itself_is_enough_for_given_images(trained, photos, tmp_path, c
         ({"keep": "0"}, ["keep is 0", "more than 0"]),
         ({"keep": "1.5"}, ["keep is 1.5"]),
         ({"least": "2"}, ["least is 2", "[0, 1]"]),
-        ({"keep": None, "threshold": "-0.1"}, ["threshold of wall is -0.1"]),
+        ({"keep": None, "threshold": "-0.1"}, ["threshold is -0.1", "[0, 1]"]),
         ({"keep": None, "threshold": "{wall: 0.9, sea: 0.5}"}, ["lacks floor", "names sea"]),
         ({"keep": None, "threshold": "high"}, ["threshold is 'high'", "number or mapping"]),
         ({"domain": None}, ["streets, rooms", "--domain"]),

@@ -10,11 +10,12 @@ from typing import Any
 from semiverse.commands.evaluate import evaluate
 from semiverse.commands.train import train
 from semiverse.configuration import describe, merged, read_config
-from semiverse.configuration.build import arguments
+from semiverse.configuration.build import arguments, build
 from semiverse.files import write_atomically
+from semiverse.inference.labeling import Labeling, label_mixture
 from semiverse.models import SegmentationModel
 from semiverse.recipes.cells import Cell, Deadline, cells, shard_of
-from semiverse.recipes.recipe import Recipe, load, names
+from semiverse.recipes.recipe import PSEUDOLABELS, Recipe, load, names
 from semiverse.recipes.results import gather
 from semiverse.recipes.running import run_cells
 from semiverse.recipes.table import write_table
@@ -76,7 +77,12 @@ def reproduce(
         if recipe.kind_of(cell.row) == "scoring":
             keep_start(Run(place), arguments(train, values), cell.seed)
         else:
-            train(**arguments(train, values))
+            labeling = values.pop(PSEUDOLABELS, None)
+            options = arguments(train, values)
+            if labeling is not None:
+                teacher, how = Path(labeling.pop("teacher")), build(Labeling, labeling, PSEUDOLABELS)
+                options["data"] = label_mixture(teacher, options["data"], place / "labels", how, device)
+            train(**options)
         evaluation = {"details": True, "device": device, **recipe.evaluation}
         with redirect_stdout(StringIO()):  # its class-wise table stands in the run's evaluation.json
             evaluate(**arguments(evaluate, {"run": str(place), "data": values["data"], **evaluation}))
