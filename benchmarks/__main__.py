@@ -15,6 +15,7 @@ NAMES = (
     "centroids",
     "training_step",
     "loop",
+    "peer",
     "depthwise",
     "consistency",
     "data_loading",

@@ -155,6 +155,7 @@ def _one_of_two(position: str, folder: str) -> None:
         torch.distributed.all_reduce(p.grad)
     grads = [p.grad for p in network.parameters()]
     torch.save((out.detach(), mine.grad, grads, dict(network.named_buffers())), f"{folder}/{rank}.pt")
+    torch.distributed.barrier()  # a connection that the other one closes first can end this process
     torch.distributed.destroy_process_group()
 
 

@@ -43,6 +43,7 @@ RECIPE = {
             "config": {"model": {"separate": True}, "method": TINY["method"]},
         },
     },
+    "also": {"seen": {"domain": "streets", "split": "train"}},
     "compare": [["universal", "alone"]],
     "published": {"": {"alone": {"streets/miou": 12.5, "rooms/miou": 20}}},
     "reasons": ["It is tiny."],
@@ -82,6 +83,16 @@ def test_every_row_and_seed_is_run_and_scored(whole):
             miou = evaluation["domains"]["streets"]["miou"]
             assert found[row, "streets/miou"]["seeds"][seed] == pytest.approx(100 * miou, abs=1e-3)
             assert found[row, "sum_miou"]["seeds"][seed] == pytest.approx(100 * evaluation["sum_miou"], abs=1e-3)
+
+
+def test_a_further_evaluation_stands_under_its_name_and_outside_the_sum(whole):
+    found = {(number["row"], number["score"]): number for number in numbers(whole)}
+    seen = json.loads((whole / "runs" / "alone" / "seed0" / "evaluation_seen.json").read_text())
+    assert set(seen["domains"]) == {"streets"} and seen["domains"]["streets"]["split"] == "train"
+    miou = 100 * seen["domains"]["streets"]["miou"]
+    assert found["alone", "streets@seen/miou"]["seeds"]["0"] == pytest.approx(miou, abs=1e-3)
+    parts = [found["alone", f"{domain}/miou"]["seeds"]["0"] for domain in ("streets", "rooms")]
+    assert found["alone", "sum_miou"]["seeds"]["0"] == pytest.approx(sum(parts), abs=1e-3)
 
 
 def test_ours_stands_next_to_the_published_number(whole):

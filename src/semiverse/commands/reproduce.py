@@ -83,9 +83,12 @@ def reproduce(
                 teacher, how = Path(labeling.pop("teacher")), build(Labeling, labeling, PSEUDOLABELS)
                 options["data"] = label_mixture(teacher, options["data"], place / "labels", how, device)
             train(**options)
-        evaluation = {"details": True, "device": device, **recipe.evaluation}
-        with redirect_stdout(StringIO()):  # its class-wise table stands in the run's evaluation.json
-            evaluate(**arguments(evaluate, {"run": str(place), "data": values["data"], **evaluation}))
+        evaluation = {"run": str(place), "data": values["data"], "device": device, **recipe.evaluation}
+        with redirect_stdout(StringIO()):  # class-wise tables stand in the run's evaluation.json
+            evaluate(**arguments(evaluate, {"details": True} | evaluation))
+            for name, options in recipe.also.items():
+                further = merged(evaluation, {"out": str(place / f"evaluation_{name}.json"), **options})
+                evaluate(**arguments(evaluate, further))
 
     problems: list[str] = []
     for further in run_cells(found, mine, known, folder, deadline, device, training):

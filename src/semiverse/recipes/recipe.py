@@ -63,6 +63,8 @@ class Recipe:
         sizes: Configuration on top of that by size, such as cpu and gpu; the first is used unless another is asked for.
         columns: Column groups by name.
         evaluation: Options of ``semiverse evaluate`` for every cell, such as full_resolution.
+        also: Further options of it by name, such as another domain or split: every cell is scored once more with
+            them, and its scores are called ``DOMAIN@NAME/miou`` and so on.
         scores: Names of what is compared: ``DOMAIN/miou``, ``sum_miou``, ``DOMAIN/iou/CLASS``, or a column of
             metrics.csv; empty: every domain's mIoU and their sum.
         compare: Pairs of rows to judge: one, and what it is compared with.
@@ -91,6 +93,7 @@ class Recipe:
     sizes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     columns: Mapping[str, Part] = field(default_factory=lambda: {"": Part()})
     evaluation: Mapping[str, Any] = field(default_factory=dict)
+    also: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     scores: tuple[str, ...] = ()
     compare: tuple[tuple[str, str], ...] = ()
     published: Mapping[str, Mapping[str, Mapping[str, float]]] = field(default_factory=dict)

@@ -89,11 +89,10 @@ def result_of(cell: Cell, results: Sequence[CellResult]) -> CellResult | None:
 
 def result_of_run(cell: Cell, run: Run) -> CellResult:
     """What a trained and evaluated run came to."""
-    evaluation = json.loads((run.folder / "evaluation.json").read_text(encoding="utf-8"))
     finished = json.loads((run.folder / "finished.json").read_text(encoding="utf-8"))
     named: dict[str, float | None] = {}
     named |= {key: float(value) for key, value in (run.read_metrics() or [{}])[-1].items() if "miou" not in key}
-    for domain, result in evaluation["domains"].items():
+    for domain, result in _evaluated(run.folder).items():
         values = {f"iou/{title}": value for title, value in result["iou"].items()}
         values |= {key: result.get(key) for key in ("miou", "pixel_accuracy", "image_miou", "boundary_miou")}
         values["calibration_error"] = (result.get("calibration") or {}).get("error")
@@ -105,6 +104,16 @@ def result_of_run(cell: Cell, run: Run) -> CellResult:
     return CellResult(cell.column, cell.row, cell.seed, cell.config, scores, seconds, environment(run.folder))
 
 
+def _evaluated(folder: Path) -> dict[str, dict[str, Any]]:
+    """What ``evaluation.json`` says of each domain, and ``evaluation_NAME.json`` as ``DOMAIN@NAME``."""
+    found = {}
+    for path in sorted(folder.glob("evaluation*.json")):
+        name = path.stem.removeprefix("evaluation").removeprefix("_")
+        for domain, result in json.loads(path.read_text(encoding="utf-8"))["domains"].items():
+            found[f"{domain}@{name}" if name else domain] = result
+    return found
+
+
 def environment(folder: Path) -> dict[str, Any]:
     """Hardware, versions and revision of a run."""
     facts = json.loads((folder / "environment.json").read_text(encoding="utf-8"))
@@ -113,5 +122,5 @@ def environment(folder: Path) -> dict[str, Any]:
 
 def score(name: str, scores: Mapping[str, float], fewest: int = 1) -> float | None:
     """A score by its name; a sum of mIoU that is not among them is that of all domains, of which there are so many."""
-    parts = [value for key, value in scores.items() if key.endswith("/miou")]
+    parts = [value for key, value in scores.items() if key.endswith("/miou") and "@" not in key]
     return sum(parts) if name == "sum_miou" and name not in scores and len(parts) >= fewest else scores.get(name)

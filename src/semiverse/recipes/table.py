@@ -87,7 +87,8 @@ def numbers(recipe: Recipe, results: Mapping[tuple[str, str, int], CellResult]) 
         mious = [name for name in dict.fromkeys(known) if name.endswith("/miou")]
         for row in recipe.rows:
             scored = {s: result for (c, r, s), result in results.items() if (c, r) == (column, row)}
-            for name in recipe.scores or [*mious, *["sum_miou"] * (len(mious) > 1)]:
+            domains = [name for name in mious if "@" not in name]
+            for name in recipe.scores or [*mious, *["sum_miou"] * (len(domains) > 1)]:
                 ours = {seed: score(name, result.scores) for seed, result in scored.items()}
                 values: dict[Hashable, float] = {seed: value for seed, value in ours.items() if value is not None}
                 published = score(name, recipe.published.get(column, {}).get(row, {}), fewest=2)
