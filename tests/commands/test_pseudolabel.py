@@ -317,7 +317,8 @@ def test_written_dataset_is_checked_and_trained_on(trained, photos, tmp_path, ca
     assert main(words(trained, photos, "--domain", "streets", "--out", out, "--keep", "0.5")) == 0
     assert main(["check", "--config", str(out / "dataset.yaml")]) == 0, capsys.readouterr().out
     assert "no problems" in capsys.readouterr().out
-    options = ["--model.width", "0.0625", "--trainer.max_steps", "2", "--trainer.accelerator", "cpu"]
+    options = ["--model.encoder", "drn_d_22", "--model.width", "0.0625"]
+    options += ["--trainer.max_steps", "2", "--trainer.accelerator", "cpu"]
     options += ["--data.workers", "0", "--data.batch_size", "2", "--data.crop", "[32, 32]"]
     assert main(["train", "--config", str(out / "dataset.yaml"), "--out", str(tmp_path / "again"), *options]) == 0
     assert list(SegmentationModel.load(tmp_path / "again").label_spaces) == ["streets_pseudo"]

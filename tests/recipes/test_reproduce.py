@@ -269,7 +269,8 @@ def test_given_weights_are_scored_as_they_are_and_started_from(whole, tmp_path):
         "as_it_is": {"kind": "scoring", "config": {"model": {"weights": "{weights}"}, "method": TINY["method"]}},
         "further": {"config": {"model": {"weights": "{weights}"}, "method": TINY["method"]}},
     }
-    config = {**RECIPE["config"], "model": {"width": 0.125}}  # the given network says that it is narrower
+    wider = {"encoder": "drn_d_22", "width": 0.125}  # the given network says that it is narrower
+    config = {**RECIPE["config"], "model": wider}
     file = write_recipe(tmp_path, rows=rows, compare=[], config=config, published={}, weights="nowhere.pth")
     given = whole / "runs" / "universal" / "seed0"
     assert reproduce(file, "--out", tmp_path / "out", "--weights", given, "--seeds", "0", "--rows", "as_it_is") == 0

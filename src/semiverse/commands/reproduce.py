@@ -78,11 +78,11 @@ def reproduce(
             keep_start(Run(place), arguments(train, values), cell.seed)
         else:
             labeling = values.pop(PSEUDOLABELS, None)
-            options = arguments(train, values)
+            given = arguments(train, values)
             if labeling is not None:
                 teacher, how = Path(labeling.pop("teacher")), build(Labeling, labeling, PSEUDOLABELS)
-                options["data"] = label_mixture(teacher, options["data"], place / "labels", how, device)
-            train(**options)
+                given["data"] = label_mixture(teacher, given["data"], place / "labels", how, device)
+            train(**given)
         evaluation = {"run": str(place), "data": values["data"], "device": device, **recipe.evaluation}
         with redirect_stdout(StringIO()):  # class-wise tables stand in the run's evaluation.json
             evaluate(**arguments(evaluate, {"details": True} | evaluation))
@@ -100,8 +100,8 @@ def reproduce(
 
 def keep_start(run: Run, values: Mapping[str, Any], seed: int) -> None:
     """Make a run of no steps from arguments of ``train``: its model is the network as it starts, from given weights."""
-    data, config = values["data"], values["model"]
-    described = describe({key: values[key] for key in ("data", "method", "model")})
+    data, config = values["data"], values["model"].resolved
+    described = describe({"data": data, "method": values["method"], "model": config})
     described["data"] = described["data"]["init_args"]
     run.claim(described | {"seed": seed})
     run.note_environment(seed)

@@ -56,7 +56,7 @@ class SegmentationModel(nn.Module):
         super().__init__()
         resolutions = resolutions or {}
         check_domains(label_spaces, resolutions)
-        self.config = config
+        self.config = config = config.resolved
         self.label_spaces = dict(label_spaces)
         self.resolutions = {domain: resolutions.get(domain, Resolution()) for domain in label_spaces}
         names = list(label_spaces) if config.separate else ["shared"]
