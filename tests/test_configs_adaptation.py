@@ -8,6 +8,7 @@ from semiverse.cli.call import given_values, parse
 from semiverse.cli.main import main
 from semiverse.commands.train import train
 from semiverse.configuration import describe, dump_yaml
+from semiverse.methods import Adaptation, Consistency, Optimizer
 from semiverse.recipes.recipe import SHIPPED, load
 from semiverse.run import Run
 from tests.fakes.basic import write_camvid, write_labelmefacade, write_photo
@@ -16,8 +17,8 @@ from tests.fakes.driving import write_cityscapes, write_gta5
 CONFIGS = Path(__file__).parent.parent / "configs"
 PAPER, OPEN = SHIPPED / "adaptation", load("open/adaptation")
 PAPER_BASES = sorted(PAPER.glob("*_to_*.yaml"))
-SCORED, CODE = (PAPER / "rows" / f"{name}.yaml" for name in ("scored_on_cityscapes", "authors_code"))
-PAPER_ROWS = [path for path in sorted((PAPER / "rows").glob("*.yaml")) if path not in (SCORED, CODE)]
+SCORED, CODE, DACS = (PAPER / "rows" / f"{name}.yaml" for name in ("scored_on_cityscapes", "authors_code", "dacs"))
+PAPER_ROWS = [path for path in sorted((PAPER / "rows").glob("*.yaml")) if path not in (SCORED, CODE, DACS)]
 PAIRS = [(base, row) for base in PAPER_BASES for row in (None, *PAPER_ROWS)]
 WEIGHTS = {
     "source_only": (0.0, 0.0, 0.0),
@@ -30,6 +31,12 @@ WEIGHTS = {
 
 def weights(method):
     return tuple(method[option] for option in ("adversary", "auxiliary_adversary", "auxiliary_weight"))
+
+
+def apart_from_the_method(values, kind):
+    """A configuration without its method, but with all that its authors say of the optimiser."""
+    optimizer = Optimizer(**values["optimizer"]).over(kind.optimizer)
+    return values | {"method": None, "optimizer": optimizer}
 
 
 def words(*configs):
@@ -67,6 +74,10 @@ def test_row_of_the_open_recipe_sets_its_weights_and_nothing_else(column, size, 
     for row in OPEN.rows:
         (tmp_path / f"{row}.yaml").write_text(dump_yaml(OPEN.configuration(column, row, size)))
         runs[row] = describe(parse("train", train, (), words(tmp_path / f"{row}.yaml")))
+    dacs = runs.pop("dacs")  # is another method, moves as the others, and differs in nothing else
+    assert dacs["method"]["class_path"] == "semiverse.methods.Consistency"
+    assert dacs["method"]["init_args"]["mix"] == "classes"
+    assert apart_from_the_method(dacs, Consistency) == apart_from_the_method(runs["source_only"], Adaptation)
     for row, values in runs.items():
         method = values["method"]["init_args"]
         assert weights(method) == WEIGHTS.get(row, (0.0005, 0.00005, 0.1))
@@ -76,6 +87,23 @@ def test_row_of_the_open_recipe_sets_its_weights_and_nothing_else(column, size, 
         parts = ("data", "optimizer", "trainer", "model")
         assert all(values[part] == runs["source_only"][part] for part in parts)
         assert method["discriminator_lr"] == runs["source_only"]["method"]["init_args"]["discriminator_lr"]
+
+
+@pytest.mark.parametrize(
+    "base", [base for base in PAPER_BASES if base.stem.startswith("gta5")], ids=lambda base: base.stem
+)
+def test_row_without_an_adversary_moves_as_the_others_and_sees_crops_of_one_size(base, monkeypatch):
+    monkeypatch.chdir(CONFIGS.parent)
+    values, plain = (describe(parse("train", train, (), words(base, one))) for one in (DACS, None))
+    method, data = values["method"]["init_args"], values["data"]["init_args"]
+    assert values["method"]["class_path"] == "semiverse.methods.Consistency"
+    assert (method["mix"], method["threshold"], method["decay"], method["ramp"]) == ("classes", 0.968, 0.99, [0.0, 0.0])
+    assert (data.pop("crop"), data.pop("batch_size")) == ([512, 512], 2)
+    assert data == {
+        key: value for key, value in plain["data"]["init_args"].items() if key not in ("crop", "batch_size")
+    }
+    values["data"] = plain["data"]
+    assert apart_from_the_method(values, Consistency) == apart_from_the_method(plain, Adaptation)
 
 
 def test_scoring_row_adds_a_domain_that_nothing_is_learned_from(monkeypatch):
@@ -147,6 +175,7 @@ def test_base_trains_two_steps(base, row, tmp_path, monkeypatch):
         ("synthetic_to_camvid", "source_only"),
         ("facade_to_camvid", "single_level"),
         ("synthetic_to_both", "multi_level"),
+        ("synthetic_to_both", "dacs"),
     ],
 )
 def test_open_recipe_trains_two_steps(column, row, tmp_path, monkeypatch):
@@ -169,4 +198,4 @@ def train_reduced(tmp_path, monkeypatch, sizes, *files):
     last = Run(tmp_path / "run").read_metrics()[-1]
     assert {name.removesuffix("/miou") for name in last if name.endswith("/miou")} == set(named)
     adversarial = [name for name in last if name.endswith("main_adversarial")]
-    assert bool(adversarial) == (files[-1].stem != "source_only")
+    assert bool(adversarial) == (files[-1].stem not in ("source_only", "dacs"))

@@ -21,6 +21,7 @@ _HOMES = {
     "evaluate": "semiverse.commands.evaluate",
     "predict": "semiverse.commands.predict",
     "pseudolabel": "semiverse.commands.pseudolabel",
+    "push": "semiverse.commands.push",
     "report": "semiverse.commands.report",
     "selftrain": "semiverse.commands.selftrain",
     "split": "semiverse.commands.split",

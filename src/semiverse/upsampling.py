@@ -50,6 +50,11 @@ class ScoreMap(NamedTuple):
         """The same scores, cut off from what they were computed from."""
         return self._replace(values=self.values.detach())
 
+    def lowered(self, by: Tensor) -> "ScoreMap":
+        """The scores of the first C channels less so much each, (C,); further channels stay."""
+        by = F.pad(by.to(self.values), (0, self.values.shape[1] - len(by)))
+        return self._replace(values=self.values - by[:, None, None])
+
     def at(self, size: tuple[int, int]) -> Tensor:
         """All scores at ``size`` = (H, W) in full precision, (N, R, H, W); losses walk over strips instead."""
         values = full_precision(self.values)

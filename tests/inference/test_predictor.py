@@ -235,3 +235,16 @@ def test_models_of_other_classes_make_no_committee():
 def test_scales_are_positive(scales):
     with pytest.raises(ValueError, match="expected one or more, all above 0"):
         Predictor(build(), device="cpu", scales=scales)
+
+
+def test_a_committee_takes_off_what_it_is_told_before_probabilities_are_averaged():
+    labels = LabelSpace("three", ("a", "b", "c"))
+    torch.manual_seed(0)
+    model = SegmentationModel(ModelConfig(width=1 / 16, head_deviation=None), {"here": labels})
+    image, less = torch.randint(0, 256, (3, 32, 48), dtype=torch.uint8), torch.tensor([0.5, -0.25, 0.0])
+    predictor = Predictor(model, device="cpu", flip=True)
+    maps = predictor.score_maps(image, "here")
+    expected = torch.stack([(one.at((32, 48)) - less[:, None, None]).softmax(dim=1) for one in maps]).mean(dim=0)
+    found = Committee([predictor], "here", less=less)(image)
+    assert torch.allclose(found.confidence, expected.amax(dim=1)[0], atol=1e-6)
+    assert (found.mask == expected.argmax(dim=1)[0]).double().mean() > 0.999

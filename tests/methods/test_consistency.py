@@ -2,20 +2,26 @@
 
 import copy
 import math
+import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
 from semiverse.data import Sample
-from semiverse.labels import IGNORE
-from semiverse.methods import Consistency, Supervised
-from semiverse.methods.consistency import Labels
+from semiverse.inference.predictor import Predictor
+from semiverse.labels import IGNORE, LabelSpace
+from semiverse.methods import Consistency, Supervised, Universal
+from semiverse.methods.complementary_dropout import dropped
+from semiverse.methods.coverage import Coverage
+from semiverse.methods.mixing import View
 from semiverse.methods.strong_views import AREA, StrongView, generator, partners, paste, pasted_classes
+from semiverse.methods.teacher_labels import Labels, class_thresholds, note_confidence
 from semiverse.mixture import Balance, TrainBatch
 from semiverse.models import SegmentationModel
 from semiverse.models.batch_norm import DomainBatchNorm2d
-from tests.methods.worlds import TINY, first_batch, learner, mixture, moved, players, take_step
+from tests.methods.worlds import TINY, first_batch, learner, mixture, moved, networks_of, players, take_step, validated
 
 PLAIN = StrongView(colored=0.0, grey=0.0, blur=0.0, box=0.0)
 
@@ -23,6 +29,21 @@ PLAIN = StrongView(colored=0.0, grey=0.0, blur=0.0, box=0.0)
 def consistency(data=None, total_steps=10, **options):
     options = {"ramp": (0.0, 0.0), "threshold": 0.05, "strong": PLAIN} | options
     return learner(lambda model: Consistency(model, **options), data, total_steps=total_steps).train()
+
+
+def adapting(**options):
+    """Streets with labels, and streets at dusk without any."""
+    data = mixture(names=("streets", "dusk"), **({"crop": (32, 48)} | options))
+    data.domains["dusk"].labeled = 0
+    return data
+
+
+def one_view(method, batch, domain, labels, number=0):
+    return method.mixing.view(batch, domain, {domain: labels}, method.steps_done, number)
+
+
+def loss_of_view(method, batch, domain, labels, number=0):
+    return method.consistency_loss(one_view(method, batch, domain, labels, number), domain, number)
 
 
 def rows(model):
@@ -69,10 +90,8 @@ def test_denominator_is_all_valid_pixels():
     logits = torch.full((classes,), math.log((1 - p) / (classes - 1)))
     logits[0] = math.log(p)
     method.model.classify = lambda features, _: _constant(logits, features)
-    sample = Sample(torch.zeros(1, 3, 2, 4, dtype=torch.uint8), mask, ["a"])
-    batch = TrainBatch({}, {"streets": sample})
-    method.strong_view = lambda *_: (sample.image.repeat(1, 1, 16, 16), None, Labels(mask, sure))
-    assert method.consistency_loss(batch, "streets", Labels(mask, sure), 0).item() == pytest.approx(0.5)
+    view = View(torch.zeros(1, 3, 32, 64, dtype=torch.uint8), torch.zeros(1, 32, 64), {"streets": Labels(mask, sure)})
+    assert method.consistency_loss(view, "streets", 0).item() == pytest.approx(0.5)
 
 
 def _constant(logits, features):
@@ -85,7 +104,7 @@ def test_nothing_is_learned_from_a_teacher_who_is_never_sure():
     method = consistency(threshold=1.1)
     batch = first_batch(method.data)
     labels = method.labels(batch.unlabeled["streets"], "streets")
-    loss = method.consistency_loss(batch, "streets", labels, 0)
+    loss = loss_of_view(method, batch, "streets", labels)
     loss.backward()
     assert loss.item() == 0
     assert all(p.grad is None or not p.grad.any() for p in method.model.parameters())
@@ -99,7 +118,7 @@ def test_uniform_logits_cost_log_c():
             head.weight.zero_()
     batch = first_batch(method.data)
     labels = method.labels(batch.unlabeled["streets"], "streets")
-    loss = method.consistency_loss(batch, "streets", labels, 0)
+    loss = loss_of_view(method, batch, "streets", labels)
     assert loss.item() == pytest.approx(math.log(len(method.model.label_spaces["streets"])), rel=1e-5)
 
 
@@ -159,7 +178,7 @@ def test_running_statistics_know_only_weak_labelled_views():
     before = rows(method.model), rows(method.average)
     for domain, sample in batch.unlabeled.items():
         labels = method.labels(sample, domain)
-        method.consistency_loss(batch, domain, labels, 0).backward()
+        loss_of_view(method, batch, domain, labels).backward()
     assert not moved(before[0], rows(method.model)) and not moved(before[1], rows(method.average))
     model = method.model
     list(zip(range(1), method.terms(batch), strict=False))  # the supervised term of the first domain
@@ -179,12 +198,11 @@ def test_statistics_of_a_domain_without_labels_are_learned_from_weak_views():
 
 
 def test_classes_of_a_source_are_pasted_with_their_true_labels_and_targets_are_never_read():
-    data = mixture(names=("streets", "dusk"))
-    data.domains["dusk"].labeled = 0
+    data = adapting()
     method = consistency(data, mix="classes", threshold=0.999)
     batch = first_batch(data)
     labels = method.labels(batch.unlabeled["dusk"], "dusk")
-    _, _, mixed = method.strong_view(batch, "dusk", labels, 0)
+    mixed = one_view(method, batch, "dusk", labels).labels["dusk"]
     pasted = mixed.sure & ~labels.sure
     assert pasted.any() and torch.equal(mixed.mask[pasted], batch.labeled["streets"].mask[pasted])
     assert (batch.unlabeled["dusk"].mask == IGNORE).all()
@@ -206,20 +224,25 @@ def test_without_weight_the_student_is_that_of_supervised_training_bit_for_bit()
 
 
 def test_thresholds_of_classes_follow_the_confidence_in_them():
-    method = consistency(threshold=0.9, floor=0.5)
-    mean = method.get_buffer("confidence_streets")
-    classes = len(mean)
+    mean = torch.full((11,), 1 / 11)
+    assert class_thresholds(mean, 0.9, 0.0).tolist() == pytest.approx([0.9] * 11)  # at first all are alike
+    expected = mean.clone()
+    expected[0] = 0.99 * mean[0] + 0.01 * 0.8
+    expected[1] = 0.99 * mean[1] + 0.01 * 0.1
     mask = torch.tensor([[[0, 0, 1, IGNORE]]], dtype=torch.uint8)
-    before = mean.clone()
-    taus = method._thresholds("streets", mask, torch.tensor([[[1.0, 0.6, 0.1, 0.9]]]))
-    expected = before.clone()
-    expected[0] = 0.99 * before[0] + 0.01 * 0.8
-    expected[1] = 0.99 * before[1] + 0.01 * 0.1
+    note_confidence(mean, mask, torch.tensor([[[1.0, 0.6, 0.1, 0.9]]]))
     assert torch.allclose(mean, expected)
-    assert torch.allclose(taus, (0.9 * expected / expected.max()).clamp(0.5, 0.9))
-    fresh = consistency(threshold=0.9, floor=0.0)
-    none = torch.full_like(mask, IGNORE)
-    assert fresh._thresholds("streets", none, torch.ones(1, 1, 4)).tolist() == pytest.approx([0.9] * classes)
+    assert torch.allclose(class_thresholds(mean, 0.9, 0.5), (0.9 * expected / expected.max()).clamp(0.5, 0.9))
+    note_confidence(mean, torch.full_like(mask, IGNORE), torch.ones(1, 1, 4))
+    assert torch.allclose(mean, expected)
+
+
+def test_thresholds_are_in_proportion_as_those_of_freematch_are():
+    mean = torch.tensor([0.4, 0.3, 0.2, 0.1])
+    assert class_thresholds(mean, 0.8, 0.0).tolist() == pytest.approx([0.8, 0.6, 0.4, 0.2])
+    assert class_thresholds(mean, 0.8, 0.5).tolist() == pytest.approx([0.8, 0.6, 0.5, 0.5])
+    assert class_thresholds(mean, 0.8, None).tolist() == pytest.approx([0.8] * 4)
+    assert class_thresholds(mean, 0.8, 0.9).tolist() == pytest.approx([0.8] * 4)  # a floor above the top is the top
 
 
 def test_pseudo_labels_are_weighted_as_labels():
@@ -227,7 +250,7 @@ def test_pseudo_labels_are_weighted_as_labels():
     batch = first_batch(method.data)
     labels = method.labels(batch.unlabeled["streets"], "streets")
     labels = Labels(batch.labeled["streets"].mask, batch.labeled["streets"].mask != IGNORE)
-    loss = method.consistency_loss(batch, "streets", labels, 0)
+    loss = loss_of_view(method, batch, "streets", labels)
     model, sample = method.model, batch.unlabeled["streets"]
     logits = model.classify(model.features(sample.image, "streets"), "streets")
     expected = torch.nn.functional.cross_entropy(
@@ -240,9 +263,8 @@ def test_pseudo_labels_are_weighted_as_labels():
 
 
 def test_two_views_leave_out_what_the_other_has_and_half_of_the_images_keep_all():
-    method = consistency(views=2)
     maps = [torch.ones(4, 16, 2, 3), torch.ones(4, 8, 1, 1)]
-    one, two = (method._dropped(maps, "streets", view) for view in (0, 1))
+    one, two = (dropped(maps, 0, 0, "streets", view) for view in (0, 1))
     for first, second in zip(one, two, strict=True):
         assert torch.equal(first + second, 2 * torch.ones_like(first))
         whole = [bool((image == 1).all()) for image in first]
@@ -255,8 +277,6 @@ def test_two_views_leave_out_what_the_other_has_and_half_of_the_images_keep_all(
 def test_a_given_teacher_stays_and_may_be_another_network(tmp_path):
     data = mixture()
     torch.manual_seed(3)
-    from dataclasses import replace
-
     SegmentationModel(replace(TINY, width=1 / 8), data.label_spaces).save(tmp_path / "model")
     method = consistency(data, teacher=tmp_path)
     before = copy.deepcopy(method.teacher.state_dict())
@@ -270,7 +290,288 @@ def test_a_given_teacher_stays_and_may_be_another_network(tmp_path):
         consistency(data, teacher=tmp_path / "other")
 
 
-@pytest.mark.parametrize("options", [{"weight": -1.0}, {"floor": 1.5}, {"decay": 2.0}, {"threshold": -0.1}])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"weight": -1.0},
+        {"floor": 1.5},
+        {"decay": 2.0},
+        {"threshold": -0.1},
+        {"cross_mix": 1.1},
+        {"adjust": -1.0},
+        {"anchor": -1.0},
+    ],
+)
 def test_numbers_out_of_range_are_refused(options):
     with pytest.raises(ValueError, match=f"has {next(iter(options))}"):
         consistency(**options)
+
+
+# What is pasted from other domains.
+
+
+def crossing(**options):
+    data = mixture(crop=(32, 48))
+    return consistency(data, strong=StrongView(colored=0.0, grey=0.0, blur=0.0, box=1.0), **options), data
+
+
+def labeled_by(method, batch):
+    return {domain: method.labels(sample, domain) for domain, sample in batch.unlabeled.items()}
+
+
+def test_every_pixel_of_a_crossed_image_is_that_of_one_domain_with_its_labels_for_its_head():
+    method, data = crossing(cross_mix=1.0)
+    batch = first_batch(data)
+    labels = labeled_by(method, batch)
+    view = method.mixing.view(batch, "streets", labels, 0, 0)
+    assert set(view.labels) == {"streets", "rooms"}
+    foreign = view.labels["rooms"].mask != IGNORE
+    assert 0 < foreign.double().mean() < 0.5 and (foreign == (view.labels["streets"].mask == IGNORE)).all()
+    for domain, where in (("streets", ~foreign), ("rooms", foreign)):
+        sample, given = batch.unlabeled[domain], labels[domain]
+        assert torch.equal(view.images.movedim(1, -1)[where], sample.image.movedim(1, -1)[where])
+        assert torch.equal(view.labels[domain].mask[where], given.mask[where])
+        assert torch.equal(view.labels[domain].sure[where], given.sure[where])
+
+
+def test_the_loss_of_a_crossed_view_is_the_mean_of_both_heads_over_all_its_pixels():
+    method, data = crossing(cross_mix=1.0, threshold=0.0)
+    batch, model = first_batch(data), method.model
+    view = method.mixing.view(batch, "streets", labeled_by(method, batch), 0, 0)
+    features = model.features(view.images, "streets")
+    losses = torch.zeros(view.padding.shape)
+    for domain, labels in view.labels.items():
+        logits = model.classify(features, domain).at((32, 48))
+        losses += torch.nn.functional.cross_entropy(logits, labels.mask.long(), ignore_index=IGNORE, reduction="none")
+    assert method.consistency_loss(view, "streets", 0).item() == pytest.approx(losses.mean().item(), rel=1e-5)
+
+
+def test_images_are_crossed_as_often_as_asked_and_statistics_stay_those_of_weak_views():
+    method, data = crossing(cross_mix=0.25)
+    batch = first_batch(data)
+    labels = labeled_by(method, batch)
+    views = [method.mixing.view(batch, "streets", labels, step, 0) for step in range(200)]
+    crossed = torch.cat([(view.labels["rooms"].mask != IGNORE).flatten(1).any(dim=1) for view in views])
+    assert crossed.double().mean().item() == pytest.approx(0.25, abs=0.05)
+    before = rows(method.model)
+    method.consistency_loss(views[0], "streets", 0).backward()
+    assert not moved(before, rows(method.model))
+
+
+def test_without_crossing_views_and_steps_are_what_they_were():
+    one, other = crossing()[0], crossing(cross_mix=1e-12)[0]  # draws more, but nothing crosses
+    batch = first_batch(one.data)
+    for method in (one, other):
+        take_step(method, batch)
+    assert not moved(dict(one.named_parameters()), dict(other.named_parameters()))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"crop": None}, r"streets whole, rooms whole; expected crops of one size"),
+        ({"own": (16, 48)}, r"streets \[32, 48\], rooms \[16, 48\]; expected crops of one size"),
+        ({"names": ("streets",)}, r"cross_mix 0\.5 mixes .* but 1 have any; expected two or more"),
+        ({"separate": True}, r"every domain has a network of its own"),
+    ],
+)
+def test_what_cannot_be_crossed_is_refused(changes, message):
+    data = mixture(names=changes.get("names", ("streets", "rooms")), crop=changes.get("crop", (32, 48)))
+    if "own" in changes:
+        data.domains["rooms"].crop = changes["own"]
+    config = replace(TINY, separate=changes.get("separate", False))
+    with pytest.raises(ValueError, match=message):
+        learner(lambda model: Consistency(model, cross_mix=0.5), data, config)
+
+
+def test_classes_are_not_pasted_into_images_of_another_size():
+    with pytest.raises(ValueError, match=r"mix: classes .* dusk whole, streets whole"):
+        consistency(adapting(crop=None), mix="classes")
+
+
+def test_a_target_has_as_many_mixed_images_as_unlabelled_ones_whatever_its_source_has():
+    data = adapting(unlabeled_batches=2)
+    method = consistency(data, mix="classes")
+    batch = first_batch(data)
+    labels = method.labels(batch.unlabeled["dusk"], "dusk")
+    view = one_view(method, batch, "dusk", labels)
+    assert len(view.images) == 4 and len(batch.labeled["streets"].image) == 2
+    pasted = (view.images != batch.unlabeled["dusk"].image).any(dim=1)
+    assert pasted.flatten(1).any(dim=1).all()
+    source = batch.labeled["streets"].mask[[0, 1, 0, 1]]
+    assert torch.equal(view.labels["dusk"].mask[pasted], source[pasted])
+
+
+def test_two_processes_draw_the_strong_views_that_one_does(monkeypatch):
+    data = mixture(batch_size=4, crop=(32, 48))
+    method = consistency(data, strong=StrongView(), cross_mix=0.5)
+    batch = first_batch(data)
+    labels = labeled_by(method, batch)
+    whole = method.mixing.view(batch, "streets", labels, 3, 1)
+    for rank in (0, 1):
+        share = TrainBatch({}, {n: Sample(*(f[rank::2] for f in s[:3])) for n, s in batch.unlabeled.items()})
+        known = {name: Labels(*(one[rank::2] for one in both)) for name, both in labels.items()}
+        monkeypatch.setattr("semiverse.methods.strong_views.process_count", lambda: 2)
+        monkeypatch.setattr("semiverse.methods.strong_views.process_rank", lambda rank=rank: rank)
+        part = method.mixing.view(share, "streets", known, 3, 1)
+        assert torch.equal(part.images, whole.images[rank::2])
+        for name, both in part.labels.items():
+            assert all(torch.equal(one, other[rank::2]) for one, other in zip(both, whole.labels[name], strict=True))
+
+
+def test_nobody_looks_at_the_labels_of_a_target():
+    data = adapting()
+    batch = first_batch(data)
+    found = []
+    for garbage in (0, 7):
+        method = consistency(data, mix="classes", strong=StrongView())
+        poisoned = {n: s._replace(mask=torch.full_like(s.mask, garbage)) for n, s in batch.unlabeled.items()}
+        take_step(method, batch._replace(unlabeled=poisoned))
+        found.append(dict(method.state_dict()))
+    assert not moved(*found)
+
+
+# Scores of the teacher, and what becomes of them.
+
+
+def test_adjusting_takes_the_log_of_the_weights_off_the_teachers_scores():
+    data = mixture(balance=Balance())
+    plain, adjusted = (consistency(data, threshold=0.0, adjust=adjust) for adjust in (0.0, 0.5))
+    sample = first_batch(data).unlabeled["streets"]
+    with torch.no_grad():
+        teacher = plain.teacher
+        scores = teacher.classify(teacher.features(sample.image, "streets"), "streets").at((32, 48))
+    weights = data.class_weights["streets"]
+    assert torch.equal(plain.labels(sample, "streets").mask.long(), scores.argmax(dim=1))
+    expected = (scores - 0.5 * weights.log()[:, None, None]).argmax(dim=1)
+    assert torch.equal(adjusted.labels(sample, "streets").mask.long(), expected)
+    assert not torch.equal(expected, scores.argmax(dim=1))
+    sure = consistency(data, threshold=0.2, adjust=0.5).labels(sample, "streets").sure
+    lowered = (scores - 0.5 * weights.log()[:, None, None]).softmax(dim=1).amax(dim=1)
+    assert torch.equal(sure, lowered >= 0.2)
+
+
+def test_adjusting_needs_weights():
+    with pytest.raises(ValueError, match=r"adjust is 0\.5, but classes have no weights; .* set data\.balance"):
+        consistency(adjust=0.5)
+
+
+def test_student_stands_beside_the_teacher_in_every_validation():
+    method = consistency(decay=0.9)
+    with torch.no_grad():
+        for parameter in method.model.parameters():
+            parameter.add_(0.05 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(1)))
+    scores = validated(method)
+    assert method.result() is method.average
+    own = validated(learner_of(method.model, method.data))
+    for domain in ("streets", "rooms"):
+        assert scores[f"{domain}/miou_by_student"] == own[f"{domain}/miou"] != scores[f"{domain}/miou"]
+    assert scores["sum_miou"] == pytest.approx(scores["streets/miou"] + scores["rooms/miou"])
+    given = consistency()
+    given.average = None
+    given._given.append(method.average)
+    assert given.further_results() == {}
+
+
+def learner_of(model, data):
+    method = Supervised(model)
+    method.attach(data, 10)
+    return method
+
+
+def forgetting(total_steps=250):
+    """What is said of labelled streets of two classes after so many steps, if a teacher labels one of them."""
+    labels = LabelSpace("two", ("road", "pole"))
+    found = Coverage({"streets": labels, "dusk": labels}, total_steps)
+    found.teach("streets", torch.tensor([[[0, 1, IGNORE]]], dtype=torch.uint8))
+    mask = torch.tensor([[[0, 0, 1, IGNORE]]], dtype=torch.uint8)
+    sure = torch.tensor([[[True, False, False, False]]])
+    return found, Labels(mask, sure)
+
+
+def test_coverage_is_the_share_of_the_pixels_inside():
+    found, labels = forgetting()
+    assert found.note("dusk", labels, 0).tolist() == pytest.approx([1 / 3, 0])
+    nothing = Labels(torch.full_like(labels.mask, IGNORE), torch.zeros_like(labels.sure))
+    assert found.note("dusk", nothing, 1).tolist() == [0, 0]
+
+
+def test_a_class_that_is_never_labelled_for_a_fifth_of_the_training_is_named_once():
+    found, labels = forgetting()
+    said = []
+    for step in range(250):
+        found.note("dusk", labels, step)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            found.check(step + 1, ("lower threshold",))
+        said += [(step + 1, str(one.message)) for one in caught]
+    ((step, message),) = said
+    assert 50 <= step <= 62
+    assert "domain dusk: for 50 steps" in message and "no pixel of pole, which" in message and "road" not in message
+    assert message.endswith("lower threshold")
+
+
+def test_nothing_is_said_of_classes_without_labels_or_that_are_labelled_now_and_then():
+    found, labels = forgetting()
+    found._taught.clear()
+    both = Labels(labels.mask, labels.mask != IGNORE)
+    other = forgetting()[0]
+    for step in range(250):  # warnings are errors
+        found.note("streets", labels, step)
+        found.check(step + 1, ())
+        other.note("streets", both if step % 40 == 0 else labels, step)
+        other.check(step + 1, ())
+
+
+def test_a_training_notes_what_is_taught_and_labelled():
+    method = consistency()
+    take_step(method)
+    assert set(method.coverage._taught) == {"streets", "rooms"} == set(method.coverage._labeled)
+    means = method.means.take()
+    shares = [value for name, value in means.items() if name.startswith("streets/pseudo_labels/")]
+    assert sum(shares) == pytest.approx(means["streets/sure"])
+
+
+# Label embeddings.
+
+
+def test_an_anchor_brings_label_embeddings_that_answer_in_any_label_space():
+    data = mixture()
+    method = consistency(data, anchor=1.0, embed_dim=8)
+    method.prepare(lambda: networks_of(data))
+    rows_of = [model.label_embeddings.rows("rooms") for model in (method.model, method.average)]
+    assert torch.equal(*rows_of)
+    before = copy.deepcopy(dict(method.named_parameters()))
+    going_on = take_step(method)
+    projection = "model.label_embeddings.projection.weight"
+    assert projection in moved(before, dict(method.named_parameters()))
+    assert {"streets/anchor", "rooms/anchor"} <= set(method.means.take())
+    take_step(method, going_on=going_on)
+    scores = validated(method)
+    assert {"streets/miou_by_embedding", "rooms/miou_by_embedding"} <= set(scores)
+    found = Predictor(method.result(), "embedding", device="cpu")(
+        first_batch(data).labeled["streets"].image[0], "streets", "rooms"
+    )
+    assert found.labels == data.label_spaces["rooms"]
+
+
+def test_anchor_term_is_that_of_universal():
+    data = mixture()
+    one = consistency(data, anchor=0.5, embed_dim=8, weight=0.0)
+    other = learner(lambda model: Universal(model, alpha=0.0, beta=0.0, anchor=0.5, embed_dim=8, start=None), data)
+    for method in (one, other):
+        method.prepare(lambda: networks_of(data))
+    other.load_state_dict(one.state_dict(), strict=False)
+    batch = first_batch(data)._replace(unlabeled={})
+    assert [term.item() for term in one.terms(batch)] == [term.item() for term in other.terms(batch)]
+
+
+def test_without_an_anchor_there_are_no_label_embeddings_and_no_networks():
+    method = consistency()
+    method.prepare(None)
+    assert method.model.label_embeddings is None and method.average.label_embeddings is None
+
+
+def test_embeddings_of_more_dimensions_than_features_are_refused():
+    with pytest.raises(ValueError, match="embed_dim is 64, but the network has 32 feature channels"):
+        consistency(anchor=1.0, embed_dim=64)

@@ -15,6 +15,7 @@ from semiverse.evaluation.confusion import ConfusionMatrix
 from semiverse.labels import LabelSpace
 from semiverse.losses import cross_entropy, entropy
 from semiverse.methods import Finetune, Supervised, Universal
+from semiverse.methods.label_anchor import anchor_loss
 from semiverse.mixture import Draws
 from semiverse.models import LabelEmbeddings
 from semiverse.upsampling import ScoreMap, Upsampling, argmax
@@ -405,7 +406,7 @@ def test_anchor_is_cross_entropy_of_similarities():
     target = torch.full((256,), 255)
     target[present.nonzero().flatten()] = torch.arange(int(present.sum()))
     expected = F.cross_entropy(up, target[sample.mask.long()], ignore_index=255)
-    assert method.anchor_loss(features, sample, "streets").item() == pytest.approx(expected.item(), rel=1e-6)
+    assert anchor_loss(method, features, sample, "streets").item() == pytest.approx(expected.item(), rel=1e-6)
 
 
 def test_terms_upsample_with_a_zero_border_where_the_model_does():
@@ -428,7 +429,7 @@ def test_terms_upsample_with_a_zero_border_where_the_model_does():
         expected = cross_entropy(logits._replace(upsampling=upsampling), sample.mask)
         assert torch.equal(method.supervised_loss(logits._replace(upsampling=upsampling), sample, "streets"), expected)
         assert method.model.classify(features, "streets").upsampling == upsampling
-        anchor = method.anchor_loss(features, sample, "streets")
+        anchor = anchor_loss(method, features, sample, "streets")
         torch.testing.assert_close(anchor, cross_entropy(scores._replace(upsampling=upsampling), sample.mask))
         within, across = entropy(both._replace(upsampling=upsampling), size, [8, 9])
         expected = method.beta * within + method.alpha * across
@@ -447,7 +448,7 @@ def test_terms_upsample_as_the_decoder_does():
     scores = method.label_embeddings.scores(features, ["streets"]).values
     up = F.interpolate(scores, size=sample.mask.shape[-2:], mode="bilinear", align_corners=True)
     expected = F.cross_entropy(up, sample.mask.long(), ignore_index=255)
-    assert method.anchor_loss(features, sample, "streets").item() == pytest.approx(expected.item(), rel=1e-6)
+    assert anchor_loss(method, features, sample, "streets").item() == pytest.approx(expected.item(), rel=1e-6)
     scores = method.label_embeddings.scores(method.model.features(images, "streets"), ["streets", "rooms"]).values
     up = F.interpolate(scores, size=images.shape[-2:], mode="bilinear", align_corners=True)
     parts = [Categorical(logits=part.movedim(1, -1)).entropy().mean() for part in up.split([8, 9], dim=1)]

@@ -310,6 +310,7 @@ def test_every_configuration_is_used_by_a_recipe_or_named_in_the_document():
     spare = [file.relative_to(RECIPES).as_posix() for file in every - used - set(TABLES)]
     assert [name for name in spare if name not in document] == []
     assert sorted(spare) == [
+        "adaptation/rows/dacs.yaml",
         "adaptation/rows/from_adapted.yaml",
         "latent/rows/weight_decay_as_printed.yaml",
     ]

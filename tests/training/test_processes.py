@@ -92,7 +92,13 @@ def assert_alike(first: Path, second: Path, steps: int) -> None:
     assert all(torch.allclose(weights[name], others[name], rtol=1e-5, atol=1e-7) for name in weights)
 
 
-@pytest.mark.parametrize("method", [SUPERVISED, "{class_path: Consistency}"], ids=["supervised", "consistency"])
+CONSISTENCY = (
+    "{class_path: Consistency, init_args: {ramp: [0.0, 0.1], threshold: 0.2, floor: 0.1, views: 2, cross_mix: 0.5, "
+    "anchor: 1.0, embed_dim: 8, rows: {class_path: RandomRows}}}"
+)
+
+
+@pytest.mark.parametrize("method", [SUPERVISED, CONSISTENCY], ids=["supervised", "consistency"])
 def test_two_processes_learn_pseudolabels_like_one(method, tmp_path):
     for i in range(5):
         write_photo(tmp_path / "pseudo" / "images" / f"{i}.png", seed=i, size=(32, 48))

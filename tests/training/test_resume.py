@@ -51,8 +51,16 @@ METHODS["Adaptation"] |= TARGETS
 WITH_ONE = {
     "Finetune": {"model.separate": True, "networks_trainer": {"max_steps": 2, "accelerator": "cpu"}},
     "examples.mean_teacher.MeanTeacher": {"data.augmentation": {"color": 0.3}},
+    "Consistency": {"data.crop": [24, 32], "data.balance": {"temperature": 0.05}},
 }
-METHODS |= {name: SHORTER | {"method": {"class_path": name}} | changes for name, changes in WITH_ONE.items()}
+OPTIONS = {
+    "Consistency": {"cross_mix": 0.5, "views": 2, "floor": 0.1, "threshold": 0.3, "adjust": 0.5, "ramp": [0.0, 0.1]}
+    | {"anchor": 1.0, "embed_dim": 8, "rows": {"class_path": "RandomRows"}}
+}
+METHODS |= {
+    name: SHORTER | {"method": {"class_path": name, "init_args": OPTIONS.get(name, {})}} | changes
+    for name, changes in WITH_ONE.items()
+}
 LENGTH = {"trainer": {"max_steps": 20, "accelerator": "cpu"}, "validate_every": 7, "data.domains.streets.labeled": 6}
 """An epoch has three steps; checkpoints are written after steps 4, 7, 8, 12, 14, 16, 20."""
 

@@ -15,6 +15,7 @@ from semiverse.cli.help import command_help, topic_help
 from semiverse.cli.main import Command
 from semiverse.configuration import USER_ERRORS, Plain, describe, dump_yaml, load_yaml, merged, read_config
 from semiverse.configuration.options import REQUIRED, Option, alternatives, options
+from semiverse.downloads.hub import is_hub_name
 
 
 def call(name: str, command: Command, words: Sequence[str]) -> int:
@@ -102,7 +103,7 @@ def _data_of_run(run: Path) -> dict[str, Plain]:
     folder = run.parent if run.name == "model" and not (run / "config.yaml").is_file() else run
     if (folder / "config.yaml").is_file():
         return {"data": read_config(folder / "config.yaml", silent=True)["data"]}
-    if not folder.exists():
+    if not folder.exists() and not is_hub_name(run):
         raise FileNotFoundError(f"{run}: no such folder; expected a run, or a model: check the path")
     return {}
 
@@ -188,7 +189,7 @@ def _asked_text(name: str, function: Callable[..., Any], positional: Sequence[st
 @contextmanager
 def messages(debug: bool) -> Iterator[None]:
     """Our own messages and warnings without ornament; those of others only where errors are looked for."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    logging.basicConfig(level=logging.INFO if debug else logging.WARNING, format="%(message)s")
     ours = logging.getLogger("semiverse")
     level = ours.level
     ours.setLevel(logging.DEBUG if debug else logging.INFO)

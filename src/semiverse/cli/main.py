@@ -47,6 +47,7 @@ COMMANDS = {
         ("images...",),
         "the same call goes on with the images that are left",
     ),
+    "push": Command("put a model on a hub, with a card that says what it is", ("run", "to")),
     "report": Command("tables and figures from one or many runs", ("runs...",)),
     "reproduce": Command(
         "run the rows of a published or open table, next to its numbers",

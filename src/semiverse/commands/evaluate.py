@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 from typing import Literal
 
+from semiverse.downloads.hub import is_hub_name
 from semiverse.evaluation.confusion import Variant
 from semiverse.evaluation.details import Details, ObservedPredictor
 from semiverse.evaluation.score import Evaluation, scorable, score, table
@@ -41,7 +42,8 @@ def evaluate(
         full_resolution: Score at the owner's size instead of the working size.
         window: Height and width of the pieces in which large images are seen; None: whole images.
         device: Where to compute; auto: a GPU if there is one.
-        out: The file to write; None: evaluation.json in the run folder, or in the folder of a model by itself.
+        out: The file to write; None: evaluation.json in the run folder, in the folder of a model by itself, or, for a
+            model on the hub, here.
         classes: Print only the rows of these; means and file are those of all classes. None: print all.
         details: Write also the mIoU of every image, boundary IoU, calibration, what the heads of the other domains see,
             and how alike classes of different domains are; and beside the file features.npz, features of some pixels.
@@ -78,12 +80,12 @@ def evaluate(
         "domains": results,
         "sum_miou": sum(result["miou"] or 0.0 for result in results.values()),
         **(detailed.across() if detailed else {}),
-        "model": str(run if (run / "config.json").is_file() else run / "model"),
+        "model": str(run if is_hub_name(run) or (run / "config.json").is_file() else run / "model"),
         "command": " ".join(sys.argv),
         "seconds": round(time.perf_counter() - started, 1),
     }
     print(table(evaluation, classes))
-    folder = run.parent if run.name == "model" else run
+    folder = Path() if is_hub_name(run) else run.parent if run.name == "model" else run
     file = out or folder / "evaluation.json"
     if detailed:
         write_atomically(file.with_name("features.npz"), detailed.features())

@@ -30,6 +30,7 @@ def pseudolabel(
     scales: tuple[float, ...] = (1.0,),
     flip: bool = False,
     also: Sequence[Path] = (),
+    adjust: float = 0.0,
 ) -> int:
     """Label images with what a model is sure of, and write them as a dataset to train from.
 
@@ -63,6 +64,8 @@ def pseudolabel(
         scales: Sizes at which images are seen, as factors on the working size; the probabilities are averaged.
         flip: See images mirrored as well, at every scale.
         also: Further runs with the same classes; the probabilities of all of them are averaged.
+        adjust: Times the log of the weights of data.balance is taken off the scores first, as a model that was trained
+            with them predicts rare classes too often; 0: nothing is.
 
     Returns:
         0, or 1 if files could not be read.
@@ -76,9 +79,9 @@ def pseudolabel(
     models = [SegmentationModel.load(one) for one in (run, *also)]
     domain = chosen_domain(models[0], domain)
     named = threshold if isinstance(threshold, Mapping) else None
-    how = Labeling(None if isinstance(threshold, Mapping) else threshold, keep, least, scales, flip, link)
+    how = Labeling(None if isinstance(threshold, Mapping) else threshold, keep, least, scales, flip, link, adjust)
     predictors = [Predictor(model, via, window, device=device, **how.views) for model in models]
-    labeler = Labeler(Committee(predictors, domain, labels), how, named, workers)
+    labeler = Labeler(Committee(predictors, domain, labels, how.lowering(data, labels or domain)), how, named, workers)
     sources = unlabeled_images(data, domain) if images is None else given_images(images)
     folder, configuration, problems = labeler.label(sources, out, [run, *also])
     print("\n".join(_summary(folder, configuration, problems)))

@@ -185,7 +185,8 @@ FEATURE_ROWS = {"joint_pca": False, "project_from_pca": False, "pixels": 50_000}
 ADDED: dict[str, dict[str, Plain]] = {
     "semiverse.methods.Universal": {"update_from": "epoch"},
     "semiverse.methods.Supervised": {"pseudo_weight": 1.0, "strong": None},
-    "semiverse.methods.Consistency": {"pseudo_weight": 1.0},
+    "semiverse.methods.Consistency": {"pseudo_weight": 1.0, "cross_mix": 0.0, "adjust": 0.0}
+    | {"anchor": 0.0, "embed_dim": 128, "rows": None},
 }
 """Options that methods have got since, and what they did before."""
 
@@ -214,13 +215,15 @@ def modernized(values: dict[str, Plain], silent: bool = False) -> dict[str, Plai
 def _completed(values: dict[str, Plain]) -> dict[str, Plain]:
     """The configuration of a run, with what version 0.1 was like where it wrote nothing.
 
-    No domain had pseudo-labels. The encoder was DRN-D-22 unless another was named. Padding was black; without a crop
-    there was none, so that it is whatever it is today.
-    Of the library's own networks it wrote that they are not pre-trained, which today goes without saying.
+    No domain had pseudo-labels, and no balance drew images. The encoder was DRN-D-22 unless another was named. Padding
+    was black; without a crop there was none, so that it is whatever it is today. Of the library's own networks it wrote
+    that they are not pre-trained, which today goes without saying.
     """
     data, model = values.get("data"), values.get("model")
     if not isinstance(data, dict) or "domains" not in data:
         return values
+    if isinstance(data.get("balance"), dict):
+        data = data | {"balance": {"temperature": None} | data["balance"]}
     domains = {name: {"pseudolabels": None} | domain for name, domain in data["domains"].items()}
     if not isinstance(model, dict) or "padding" in model:
         return values | {"data": data | {"domains": domains}}

@@ -31,6 +31,8 @@ class Sample(NamedTuple):
 
 _SCALINGS = 10
 """How often an image is scaled, at most, until a crop fits into it."""
+_TRIES = 10
+"""How often a view is drawn, at most, until it shows what is wanted."""
 
 Transform = Callable[[Tensor, Tensor, torch.Generator], tuple[Tensor, Tensor]]
 
@@ -60,16 +62,27 @@ class Split(Dataset[Sample]):
     def __getitem__(self, index: int) -> Sample:
         return self.draw(index, torch.Generator())[0]
 
-    def draw(self, index: int, generator: torch.Generator, views: int = 1) -> list[Sample]:
+    def draw(
+        self, index: int, generator: torch.Generator, views: int = 1, wanted: tuple[int, float] | None = None
+    ) -> list[Sample]:
         """Sample ``index``, its transform fed from this generator, so that it can be drawn again bit for bit.
 
-        Several views need a transform that makes them (``CropTransform``).
+        Several views need a transform that makes them (``CropTransform``), and so does what is wanted.
+
+        Args:
+            index: Which record.
+            generator: Of all that is random.
+            views: How many.
+            wanted: A class and a number of pixels: a view is drawn again, up to ten times in all, until it shows more.
         """
         record = self.records[index]
         image, mask = self.reader.read(record)
         if isinstance(self.transform, CropTransform):
-            images, mask, padding = self.transform.views(image, mask, generator, views)
-            return [Sample(one, mask, record.id, padding) for one in images]
+            for _ in range(_TRIES):
+                images, seen, padding = self.transform.views(image, mask, generator, views)
+                if wanted is None or int((seen == wanted[0]).sum()) > wanted[1]:
+                    break
+            return [Sample(one, seen, record.id, padding) for one in images]
         image, mask = self.transform(image, mask, generator)
         return [Sample(image, mask, record.id)] * views
 

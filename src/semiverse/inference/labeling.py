@@ -10,6 +10,8 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from semiverse.configuration import describe, differences, dump_yaml
 from semiverse.distributed import is_first_process, wait_for_all
 from semiverse.files import write_atomically
@@ -43,6 +45,8 @@ class Labeling:
         scales: Sizes at which images are seen, as factors on the working size; the probabilities are averaged.
         flip: See images mirrored as well, at every scale.
         link: Link to image files instead of copying them.
+        adjust: Times the log of the weights of data.balance is taken off the scores first, as a model that was trained
+            with them predicts rare classes too often (logit adjustment, Menon et al., ICLR 2021); 0: as they are.
 
     Raises:
         ValueError: If a number is out of range, or both a threshold and a share are given.
@@ -54,6 +58,7 @@ class Labeling:
     scales: tuple[float, ...] = (0.75, 1.0, 1.5)
     flip: bool = True
     link: bool = True
+    adjust: float = 0.0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "scales", tuple(self.scales))
@@ -72,6 +77,22 @@ class Labeling:
     def views(self) -> dict[str, Any]:
         """Options of the predictor."""
         return {"scales": self.scales, "flip": self.flip}
+
+    def lowering(self, data: DomainMixture | None, domain: str) -> Tensor | None:
+        """What is taken off the scores of the classes of a domain, (C,); None: nothing.
+
+        Raises:
+            ValueError: If something is to be, and the data is not known or has no weights.
+        """
+        if not self.adjust:
+            return None
+        if data is None or domain not in data.class_weights:
+            found = "no data is given" if data is None else f"its data has no weights for domain {domain}"
+            raise ValueError(
+                f"adjust is {self.adjust}, but {found}; expected a run that was trained with data.balance, whose "
+                "weights are taken off: leave adjust out"
+            )
+        return self.adjust * data.class_weights[domain].log()
 
     def given_thresholds(self, labels: LabelSpace, named: Mapping[str, float] | None = None) -> list[float] | None:
         """The threshold of each class, which may be named instead; None where a share decides."""
@@ -195,7 +216,7 @@ def label_mixture(
     if is_first_process():
         for name, sources in every.items():
             if not _labeled_before(out / name, teacher, how):
-                labeler = Labeler(Committee([predictor], name), how, workers=workers)
+                labeler = Labeler(Committee([predictor], name, less=how.lowering(data, name)), how, workers=workers)
                 labeler.label(sources, out / name, [teacher])
     wait_for_all()
     return data.with_pseudolabels({name: out / name for name in every})
@@ -210,7 +231,10 @@ def _labeled_before(folder: Path, teacher: Path, how: Labeling) -> bool:
     wanted = describe(how) | {"model": str(find_model(teacher).resolve())}
     note, finished = folder / "labeling.json", (folder / FACTS).is_file()
     if note.is_file():
-        changed = differences(json.loads(note.read_text(encoding="utf-8")), wanted)
+        noted = describe(Labeling()) | json.loads(
+            note.read_text(encoding="utf-8")
+        )  # what came later was at its default
+        changed = differences(noted, wanted)
         if changed:
             raise ValueError(
                 f"{folder} holds pseudo-labels that were made otherwise ({'; '.join(changed)}); expected the same, as "

@@ -95,7 +95,8 @@ class Predictor:
             raise ValueError(f"scales are {list(scales)}; expected one or more, all above 0: try [0.75, 1.0, 1.5]")
         if via == "embedding" and model.label_embeddings is None:
             raise ValueError(
-                "the model has no label embeddings; expected one that Universal trained: predict via decoder"
+                "the model has no label embeddings; expected one that Universal trained, or Consistency with an "
+                "anchor: predict via decoder"
             )
         if window is not None and (min(window) < CONTEXT or window[0] % CONTEXT or window[1] % CONTEXT):
             raise ValueError(f"window is {list(window)}; expected multiples of {CONTEXT} pixels: try [512, 512]")
@@ -187,13 +188,16 @@ class Committee:
         predictors: One or more, on one device.
         domain: The domain that images are like.
         labels: The domain whose classes are asked for; None: those of ``domain``.
+        less: What is taken off the scores of each class, (C,); None: nothing.
 
     Raises:
         ValueError: If a model does not know a domain, or means other classes by it than the first.
     """
 
-    def __init__(self, predictors: Sequence[Predictor], domain: str, labels: str | None = None) -> None:
-        self.predictors, self.domain, self.labels = predictors, domain, labels or domain
+    def __init__(
+        self, predictors: Sequence[Predictor], domain: str, labels: str | None = None, less: Tensor | None = None
+    ) -> None:
+        self.predictors, self.domain, self.labels, self.less = predictors, domain, labels or domain, less
         for model in (predictor.model for predictor in predictors):
             for name in (self.domain, self.labels):
                 model.space_key(name)
@@ -210,4 +214,6 @@ class Committee:
     def __call__(self, image: Tensor) -> Segmentation:
         """Mask and confidence of an image, (3, H, W) uint8, at its own size."""
         maps = [one for each in self.predictors for one in each.score_maps(image, self.domain, self.labels)]
+        if self.less is not None:
+            maps = [one.lowered(self.less) for one in maps]
         return segmented(maps, image, self.space)

@@ -21,12 +21,14 @@ def cross_entropy(
     """Mean over labelled pixels of -log P(class of the pixel), with scores upsampled to the mask.
 
     P(class) is the sum of the softmax probabilities of all channels that belong to the class; with one channel a class
-    this is the usual cross entropy.
+    this is the usual cross entropy. Where channels belong to several classes it is the marginal loss of labels that
+    stand for sets of others (NLL+; Bevandic et al., WACV 2022): "vehicle" is any of the cars, buses and trucks.
 
     Args:
         scores: (N, R, h, w), finite.
         mask: Train ids or ``IGNORE``, (N, H, W) of an integer type.
-        classes: Class of each channel, (R,) integer; None: channel r is class r.
+        classes: Class of each channel, (R,) integer, or which channels belong to each class, (C, R) bool; None: channel
+            r is class r.
         total: Divisor instead of the number of labelled pixels in ``mask``, or of the sum of their weights, where
             several processes share one mean.
         weights: What a pixel of each class counts, (C,) floating point; None: all alike.
@@ -39,13 +41,14 @@ def cross_entropy(
     """
     device = scores.values.device
     classes = torch.arange(scores.values.shape[1]) if classes is None else classes.cpu()
-    labeled: Tensor | float = count_labeled(mask, classes)
+    members = classes.bool() if classes.ndim == 2 else F.one_hot(classes.long()).T.bool()
+    labeled: Tensor | float = count_labeled(mask, members.any(dim=1).nonzero().flatten())
     if weights is not None:
         weights = F.pad(weights.to(device), (0, IGNORE + 1 - len(weights)))
         labeled = weighted_pixels(mask, weights)
     divisor = torch.as_tensor(labeled if total is None else total, dtype=torch.float64)
     divisor = torch.where(divisor > 0, divisor, 1.0).to(device, torch.float32)
-    surprise = partial(_surprise, mask=mask, rows=_rows_of_classes(classes).to(device), weights=weights)
+    surprise = partial(_surprise, mask=mask, rows=_rows_of_classes(members).to(device), weights=weights)
     return summed(scores, mask.shape[-2:], surprise)[0] / divisor
 
 
@@ -73,11 +76,11 @@ def _surprise(strip: Strip, mask: Tensor, rows: Tensor, weights: Tensor | None) 
     return -(log_class * valid).sum()[None]
 
 
-def _rows_of_classes(row_classes: Tensor) -> Tensor:
-    """The channels of each class, (IGNORE + 1, K) int64: -1 where a class has fewer than K, 0 for ``IGNORE``."""
-    counts = torch.bincount(row_classes, minlength=IGNORE + 1)
-    table = torch.full((IGNORE + 1, int(counts.max())), -1)
+def _rows_of_classes(members: Tensor) -> Tensor:
+    """The channels of each class, (C, R) bool → (IGNORE + 1, K): -1 where it has fewer than K, 0 for ``IGNORE``."""
+    counts = members.sum(dim=1)
+    first = members.byte().argsort(dim=1, descending=True, stable=True)[:, : int(counts.max())]
+    table = torch.full((IGNORE + 1, first.shape[1]), -1)
     table[IGNORE] = 0
-    for label in torch.unique(row_classes).tolist():
-        table[label, : counts[label]] = torch.where(row_classes == label)[0]
+    table[: len(members)] = first.where(torch.arange(first.shape[1]) < counts[:, None], -1)
     return table

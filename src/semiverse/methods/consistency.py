@@ -6,44 +6,33 @@ DACS (Tranheden et al., 2021). Every domain keeps to its own label space and its
 """
 
 import copy
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import ClassVar, Literal, NamedTuple
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
-from torch.distributed import all_reduce
 
 from semiverse.data import Sample
-from semiverse.distributed import process_count, process_rank
-from semiverse.labels import IGNORE
+from semiverse.embeddings.sources import FeatureRows, Given, RowSource
 from semiverse.losses import cross_entropy
-from semiverse.methods import pseudolabels
-from semiverse.methods.method import Curve, Method, Role, labeled_pixels, ramp
+from semiverse.methods import label_anchor, pseudolabels
+from semiverse.methods.complementary_dropout import dropped
+from semiverse.methods.coverage import Coverage
+from semiverse.methods.method import Curve, Method, Role, counted_pixels, ramp, shared_total
+from semiverse.methods.mixing import Mixing, View
 from semiverse.methods.optimizer import Optimizer
-from semiverse.methods.strong_views import StrongView, generator, of_images, paste, pasted_classes
+from semiverse.methods.strong_views import StrongView
+from semiverse.methods.teacher_labels import Labels, class_thresholds, note_confidence, predicted, sure_from
 from semiverse.mixture import DomainMixture, Draws, TrainBatch
 from semiverse.models import SegmentationModel
 from semiverse.models.batch_norm import statistics_kept
 from semiverse.models.saving import find_model
-from semiverse.upsampling import argmax_with_confidence
 
-MOMENTUM = 0.99
-"""Of the mean confidence in each class."""
 FEED_EVERY = 4
 """Steps between two looks at a domain without labels by which its statistics are learned."""
-
-
-class Labels(NamedTuple):
-    """What a teacher says of images, or their true labels.
-
-    Args:
-        mask: Train ids, or ``IGNORE`` beyond the image, (N, H, W) uint8.
-        sure: Where they are to be learned, (N, H, W) bool.
-    """
-
-    mask: Tensor
-    sure: Tensor
+REMEDIES = ("give a floor (0.5, say)", "lower threshold", "weight classes by data.balance")
+"""Against forgetting a class."""
 
 
 class Consistency(Method):
@@ -69,19 +58,32 @@ class Consistency(Method):
         teacher: A saved model or run that is the teacher throughout, whatever its encoder (distillation); the student
             is then what is validated and saved.
         pseudo_weight: Of the cross entropy of pseudo-labels made once, in domains that have ``pseudolabels``.
+        cross_mix: Probability that a box comes from an image of another domain, whose head then learns its pixels.
+        adjust: Times the log of the weights of ``data.balance`` is taken off the teacher's scores before it labels, as
+            a teacher with weights predicts rare classes too often (logit adjustment, Menon et al., ICLR 2021).
+        anchor: Weight of the cross entropy of labelled pixels' similarities with label embeddings, as in ``Universal``:
+            the model can then be asked for any label space by embedding. 0: it has none.
+        embed_dim: Channels of the space of label embeddings.
+        rows: Where label embeddings come from; None: features of each domain's supervised network, trained first.
 
     Raises:
         ValueError: If a number is out of range, or the given teacher does not know the domains.
     """
 
     optimizer = Optimizer("adamw", 5e-4, 4.0, 4.0, 0.9, 0.01, 0.9, "step", warmup=0)
-    reads: ClassVar[Mapping[str, Role]] = pseudolabels.READS | {"weight": Role("unlabeled", "unlabelled images")}
-    records: ClassVar[Mapping[str, Curve]] = pseudolabels.RECORDS | {
+    reads: ClassVar[Mapping[str, Role]] = {
+        **pseudolabels.READS,
+        "weight": Role("unlabeled", "unlabelled images"),
+        **label_anchor.READS,
+    }
+    records: ClassVar[Mapping[str, Curve]] = {
+        **pseudolabels.RECORDS,
         "consistency": Curve("Cross entropy of strong views with the teacher's labels", "nats per pixel"),
         "sure": Curve("Pixels that the teacher labels", "% of the pixels inside the image", factor=100.0),
         "pseudo_labels": Curve(
             "Unlabelled pixels that become labels", "% of all pixels", scale="log", factor=100.0, by_class=True
         ),
+        **label_anchor.RECORDS,
     }
 
     def __init__(
@@ -97,15 +99,25 @@ class Consistency(Method):
         mix: Literal["boxes", "classes"] = "boxes",
         teacher: Path | None = None,
         pseudo_weight: float = 1.0,
+        cross_mix: float = 0.0,
+        adjust: float = 0.0,
+        anchor: float = 0.0,
+        embed_dim: int = 128,
+        rows: RowSource | None = None,
     ) -> None:
         super().__init__(model)
-        numbers = {"weight": weight, "threshold": threshold, "floor": floor, "decay": decay}
-        numbers["pseudo_weight"] = pseudo_weight
+        numbers = {"weight": weight, "threshold": threshold, "floor": floor, "decay": decay, "cross_mix": cross_mix}
+        numbers |= {"pseudo_weight": pseudo_weight, "adjust": adjust, "anchor": anchor}
+        shares = ("floor", "decay", "cross_mix")
         for name, value in numbers.items():
-            if value is not None and not 0 <= value <= (1 if name in ("floor", "decay") else float("inf")):
+            if value is not None and not 0 <= value <= (1 if name in shares else float("inf")):
                 raise ValueError(f"Consistency has {name} {value}; expected 0 or more, and at most 1: correct it")
         self.weight, self.threshold, self.floor, self.ramp, self.decay = weight, threshold, floor, ramp, decay
         self.views, self.strong, self.mix, self.pseudo_weight = views, strong, mix, pseudo_weight
+        self.cross_mix, self.adjust, self.anchor, self.rows = cross_mix, adjust, anchor, rows or FeatureRows()
+        if anchor:
+            self.rows.check(model, embed_dim)
+            model.add_label_embeddings(embed_dim)
         self._given: list[SegmentationModel] = []  # in a list: it is neither trained nor saved with the student
         if teacher is None:
             self.average: SegmentationModel | None = copy.deepcopy(model).requires_grad_(False)
@@ -122,13 +134,28 @@ class Consistency(Method):
         return self._given[0] if self.average is None else self.average
 
     def attach(self, data: DomainMixture, total_steps: int) -> None:
-        """Find for each domain those whose labels it shares."""
+        """Refuse what cannot be mixed or adjusted.
+
+        Raises:
+            ValueError: If so.
+        """
         super().attach(data, total_steps)
-        spaces = {name: self.model.space_key(name) for name in self.model.label_spaces}
-        self.sources = {
-            name: [other for other in spaces if data.labeled[other] and spaces[other] == spaces[name]]
-            for name in spaces
-        }
+        self.mixing = Mixing(self.model, data, self.strong, self.mix, self.cross_mix)
+        self.coverage = Coverage(self.model.label_spaces, total_steps)
+        if self.adjust and not self.class_weights:
+            raise ValueError(
+                f"adjust is {self.adjust}, but classes have no weights; expected some to be taken off the teacher's "
+                "scores: set data.balance, or adjust to 0"
+            )
+
+    def prepare(self, networks: Callable[[], SegmentationModel]) -> None:
+        """Compute the label embeddings from supervised networks of every domain, if there is an anchor."""
+        if not self.anchor:
+            return
+        trained = networks().eval() if self.rows.from_networks else None
+        self.rows.fill(self.model, Given(self.data, trained, next(iter(self.model.label_spaces))))
+        if self.average is not None:
+            self.average.load_state_dict(self.model.state_dict())
 
     def draws(self) -> Draws:
         """Unlabelled images once their weight is more than 0, and pseudo-labelled ones."""
@@ -141,116 +168,66 @@ class Consistency(Method):
         return self
 
     def terms(self, batch: TrainBatch) -> Iterator[Tensor]:
-        """L = sum over domains of L_ce + pseudo_weight L_p + ramp weight L_u."""
+        """L = sum over domains of L_ce + anchor L_A + pseudo_weight L_p + ramp weight L_u."""
         for domain, sample in batch.labeled.items():
+            self.coverage.teach(domain, sample.mask)
             features = self.model.features(sample.image, domain, sample.padding)
-            yield self.supervised_loss(self.model.classify(features, domain), sample, domain)
+            loss = self.supervised_loss(self.model.classify(features, domain), sample, domain)
+            if self.anchor:
+                loss = loss + self.anchor * label_anchor.anchor_loss(self, features, sample, domain)
+            yield loss
         for domain in batch.pseudolabeled:
             yield self.pseudo_weight * pseudolabels.pseudolabel_loss(self, batch, domain, self.strong)
         factor = self.weight * ramp(self.progress, *self.ramp)
+        labels = {domain: self.labels(sample, domain) for domain, sample in batch.unlabeled.items()}
         for domain, sample in batch.unlabeled.items():
             if domain not in batch.labeled and self.steps_done % FEED_EVERY == 0:
                 with torch.no_grad():  # nothing else shows the student weak views of it
                     self.model.encode(sample.image, domain, sample.padding)
-            labels = self.labels(sample, domain)
-            for view in range(self.views):
-                yield factor / self.views * self.consistency_loss(batch, domain, labels, view)
+            for number in range(self.views):
+                view = self.mixing.view(batch, domain, labels, self.steps_done, number)
+                yield factor / self.views * self.consistency_loss(view, domain, number)
 
     @torch.no_grad()
     def labels(self, sample: Sample, domain: str) -> Labels:
         """The teacher's labels of unlabelled images, and where it is sure of them."""
-        teacher, size = self.teacher.to(sample.image.device), (sample.image.shape[-2], sample.image.shape[-1])
+        teacher, classes = self.teacher.to(sample.image.device), self.model.label_spaces[domain].classes
         logits = teacher.classify(teacher.features(sample.image, domain, sample.padding), domain)
-        mask, confidence = argmax_with_confidence(logits, size)
-        classes = self.model.label_spaces[domain].classes
-        mask = mask.masked_fill(mask >= len(classes), IGNORE)  # a none class, or no number
-        if sample.padding is not None:
-            mask = mask.masked_fill(sample.padding == IGNORE, IGNORE)
-        thresholds = self._thresholds(domain, mask, confidence).to(confidence)
-        sure = (confidence >= torch.nn.functional.pad(thresholds, (0, IGNORE + 1 - len(classes)))[mask.long()]) & (
-            mask != IGNORE
-        )
-        pixels = (mask != IGNORE).sum().clamp(min=1)
-        self.means.add(f"{domain}/sure", sure.sum() / pixels)
-        shares = torch.bincount(mask[sure].flatten(), minlength=len(classes)) / pixels
+        if self.adjust:
+            logits = logits.lowered(self.adjust * self.class_weights[domain].log())
+        mask, confidence = predicted(logits, sample.image, sample.padding, len(classes))
+        mean = self.get_buffer(f"confidence_{domain}")
+        if self.floor is not None:
+            note_confidence(mean, mask, confidence)
+        labels = sure_from(mask, confidence, class_thresholds(mean, self.threshold, self.floor))
+        shares = self.coverage.note(domain, labels, self.steps_done)
+        self.means.add(f"{domain}/sure", shares.sum())
         for title, share in zip(classes, shares, strict=True):
             self.means.add(f"{domain}/pseudo_labels/{title}", share)
-        return Labels(mask, sure)
+        return labels
 
-    def _thresholds(self, domain: str, mask: Tensor, confidence: Tensor) -> Tensor:
-        """Least confidence for each class, (C,): threshold times its mean confidence over the largest such mean."""
-        mean = self.get_buffer(f"confidence_{domain}")
-        if self.floor is None:
-            return torch.full_like(mean, self.threshold)
-        inside = mask != IGNORE
-        found = torch.stack(
-            [
-                torch.bincount(mask[inside], weights, minlength=len(mean))
-                for weights in (confidence[inside].double(), torch.ones_like(confidence[inside], dtype=torch.float64))
-            ]
-        )
-        if process_count() > 1:
-            all_reduce(found)
-        seen = found[1] > 0
-        mean[seen] = torch.lerp((found[0] / found[1].clamp(min=1)).to(mean), mean, MOMENTUM)[seen]
-        return (self.threshold * mean / mean.max()).clamp(min(self.floor, self.threshold), self.threshold)
-
-    def consistency_loss(self, batch: TrainBatch, domain: str, labels: Labels, view: int) -> Tensor:
-        """L_u of one strong view of a domain's unlabelled images."""
-        images, padding, labels = self.strong_view(batch, domain, labels, view)
+    def consistency_loss(self, view: View, domain: str, number: int) -> Tensor:
+        """L_u of a strong view of a domain's unlabelled images, by its number."""
         model = self.model
         with statistics_kept(model):  # they are those of weak views
-            maps = model.encode(images, domain, padding)
+            maps = model.encode(view.images, domain, view.padding)
             if self.views == 2:
-                maps = self._dropped(maps, domain, view)
-            logits = model.classify(model.network(domain).decoder(maps), domain)
-        weights = self.class_weights.get(domain)
-        total = labeled_pixels(labels.mask, weights)
-        loss = cross_entropy(logits, labels.mask.masked_fill(~labels.sure, IGNORE), total=total, weights=weights)
+                maps = dropped(maps, self.data.seed, self.steps_done, domain, number)
+            features = model.network(domain).decoder(maps)
+        weights = {name: self.class_weights.get(name) for name in view.labels}
+        counts = [counted_pixels(labels.mask, weights[name]) for name, labels in view.labels.items()]
+        total, losses = shared_total(torch.stack(counts).sum()), []
+        for name, labels in view.labels.items():
+            logits = model.classify(features, name)
+            losses.append(cross_entropy(logits, labels.learned, total=total, weights=weights[name]))
+        loss = torch.stack(losses).sum()
         self.means.add(f"{domain}/consistency", loss)
         return loss
-
-    def strong_view(
-        self, batch: TrainBatch, domain: str, labels: Labels, view: int
-    ) -> tuple[Tensor, Tensor | None, Labels]:
-        """A strong view of unlabelled images: (N, 3, H, W) uint8, its padding, and its labels."""
-        sample = batch.unlabeled[domain]
-        draws = of_images(len(sample.image), self.data.seed, self.steps_done, domain, view)
-        padding = torch.zeros_like(labels.mask) if sample.padding is None else sample.padding
-        images = self.strong.recolored_batch(sample.image, padding, self.model.mean, draws)
-        sources = self.sources[domain]
-        if self.mix == "classes" and sources and domain not in sources:
-            source = batch.labeled[sources[self.steps_done % len(sources)]]
-            classes = len(self.model.label_spaces[domain])
-            pasted = torch.stack(
-                [pasted_classes(mask, classes, draw) for mask, draw in zip(source.mask, draws, strict=False)]
-            )
-            images = torch.where(pasted[:, None], source.image[: len(images)], images)
-            padding = padding.masked_fill(pasted, 0)
-            labels = Labels(torch.where(pasted, source.mask[: len(images)], labels.mask), labels.sure | pasted)
-        else:
-            boxes = [self.strong.boxed((images.shape[-2], images.shape[-1]), draw) for draw in draws]
-            images, padding, *pair = paste([images, padding, *labels], boxes)
-            labels = Labels(*pair)
-        return images, None if sample.padding is None else padding, labels
-
-    def _dropped(self, maps: Sequence[Tensor], domain: str, view: int) -> list[Tensor]:
-        """Maps of which one view has the channels that the other lacks, twice as large; half of the images keep all."""
-        dropped, count = [], process_count()
-        for level, values in enumerate(maps):
-            factors = torch.ones(values.shape[:2])
-            for image in range(len(values)):
-                place = image * count + process_rank()
-                draw = generator(self.data.seed, self.steps_done, domain, "dropout", level, place)
-                if (place + self.steps_done) % 2:
-                    kept = torch.from_numpy(2.0 * (draw.random(values.shape[1]) < 0.5))
-                    factors[image] = kept if view == 0 else 2.0 - kept
-            dropped.append(values * factors.to(values)[:, :, None, None])
-        return dropped
 
     @torch.no_grad()
     def after_step(self) -> None:
         """Move the teacher, its statistics too."""
+        self.coverage.check(self.steps_done, REMEDIES)
         if self.average is None:
             return
         decay = 1 - 40 / self.total_steps if self.decay is None else self.decay
@@ -261,6 +238,10 @@ class Consistency(Method):
     def result(self) -> SegmentationModel:
         """The teacher, unless it was given."""
         return self.model if self.average is None else self.average
+
+    def further_results(self) -> Mapping[str, SegmentationModel]:
+        """The student, unless it is the result: an average can fail alone."""
+        return {} if self.average is None else {"student": self.model}
 
 
 def _refuse_other_domains(teacher: SegmentationModel, student: SegmentationModel, path: Path) -> None:

@@ -149,6 +149,10 @@ class Method(nn.Module):
         """What is validated and saved."""
         return self.model
 
+    def further_results(self) -> Mapping[str, SegmentationModel]:
+        """Models that are validated beside the result, by what they are called: ``DOMAIN/miou_by_NAME``."""
+        return {}
+
     def observe(self, features: Tensor, domain: str) -> None:
         """Record what features of validation images, (N, D, h, w), show beside scores."""
 
@@ -222,8 +226,18 @@ def labeled_pixels(mask: Tensor, weights: Tensor | None = None) -> float:
 
     With several processes it is the mean over them, so that they share one mean loss.
     """
+    return shared_total(counted_pixels(mask, weights))
+
+
+def counted_pixels(mask: Tensor, weights: Tensor | None = None) -> Tensor:
+    """Labelled pixels of this process's share of a batch, or the sum of what they count, a scalar in double."""
     pixels = (mask != IGNORE).sum() if weights is None else weighted_pixels(mask, weights)
-    mean = float(mean_over_processes(pixels.double()))
+    return pixels.double()
+
+
+def shared_total(count: Tensor) -> float:
+    """The mean over processes of what each has counted, by which all of them divide; 1 where there is nothing."""
+    mean = float(mean_over_processes(count))
     return mean if mean > 0 else 1.0
 
 

@@ -63,15 +63,16 @@ class StrongView:
         return image
 
     def recolored_batch(
-        self, images: Tensor, padding: Tensor, mean: Tensor, draws: Sequence[np.random.Generator]
+        self, images: Tensor, padding: Tensor, mean: Tensor, draws: Sequence[np.random.Generator | None]
     ) -> Tensor:
-        """Images, (N, 3, H, W) uint8, each in other colours of its own.
+        """Images, (N, 3, H, W) uint8, each in other colours of its own; those whose draw is None stay as they are.
 
         Their padding, (N, H, W), gets the mean colour, (1, 3, 1, 1) in [0, 1], first: what lies beyond an image is not
         to be blurred into it.
         """
         shown = torch.where((padding == IGNORE)[:, None], (255 * mean).to(torch.uint8), images)
-        return torch.stack([self.recolored(one, draw) for one, draw in zip(shown, draws, strict=True)])
+        pairs = zip(shown, draws, strict=True)
+        return torch.stack([one if draw is None else self.recolored(one, draw) for one, draw in pairs])
 
     def boxed(self, size: tuple[int, int], draw: np.random.Generator) -> tuple[slice, slice] | None:
         """Rows and columns of a box in an image of a size (H, W), or None where it gets none."""
@@ -106,14 +107,22 @@ def partners(count: int) -> list[int]:
     return [(i + count // 2) % count if count % 2 == 0 else count - 1 - i for i in range(count)]
 
 
-def paste(maps: Sequence[Tensor], boxes: Sequence[tuple[slice, slice] | None]) -> list[Tensor]:
-    """Maps of a batch, (N, ..., H, W) each, with the boxes of the partners of their images in all of them."""
-    others = partners(len(boxes))
+def paste(
+    maps: Sequence[Tensor], boxes: Sequence[tuple[slice, slice] | None], others: Sequence[Tensor] | None = None
+) -> list[Tensor]:
+    """Maps of a batch, (N, ..., H, W) each, with boxes of other images in all of them.
+
+    Args:
+        maps: What is pasted into.
+        boxes: Rows and columns of the box of each image; None: it gets none.
+        others: The same maps of other images, of which image i gives to image i; None: the images' partners give.
+    """
+    givers = partners(len(boxes)) if others is None else range(len(boxes))
     pasted = [one.clone() for one in maps]
     for i, box in enumerate(boxes):
         if box is not None:
-            for new, old in zip(pasted, maps, strict=True):
-                new[(i, ..., *box)] = old[(others[i], ..., *box)]
+            for new, old in zip(pasted, maps if others is None else others, strict=True):
+                new[(i, ..., *box)] = old[(givers[i], ..., *box)]
     return pasted
 
 

@@ -12,8 +12,9 @@ from semiverse.distributed import process_count
 from semiverse.embeddings.class_means import ClassMeans
 from semiverse.embeddings.sources import FeatureRows, Given, RowSource, labeled_features
 from semiverse.labels import IGNORE
-from semiverse.losses import assignment_entropy, cross_entropy, entropy
-from semiverse.methods.method import Curve, Method, Role, image_pixels, labeled_pixels, ramp
+from semiverse.losses import assignment_entropy, entropy
+from semiverse.methods import label_anchor
+from semiverse.methods.method import Curve, Method, Role, image_pixels, ramp
 from semiverse.mixture import Draws, TrainBatch
 from semiverse.models import SegmentationModel
 
@@ -56,11 +57,11 @@ class Universal(Method):
     reads: ClassVar[Mapping[str, Role]] = {
         "alpha": Role("unlabeled", "unlabelled images"),
         "beta": Role("unlabeled", "unlabelled images"),
-        "anchor": Role("labeled", "label embeddings as anchor"),
+        **label_anchor.READS,
         "start": Role("labeled", "start from a supervised network"),
     }
     records: ClassVar[Mapping[str, Curve]] = {
-        "anchor": Curve("Cross entropy of similarities with label rows", "nats per pixel"),
+        **label_anchor.RECORDS,
         "entropy_within": Curve("Entropy against own labels", "nats per pixel"),
         "entropy_across": Curve("Entropy against labels of other domains", "nats per pixel"),
         "entropy_of_assignment": Curve("Entropy of the mean assignment", "nats"),
@@ -132,18 +133,9 @@ class Universal(Method):
         features = self.model.features(sample.image, domain, sample.padding)
         loss = self.supervised_loss(self.model.classify(features, domain), sample, domain)
         if self.anchor:
-            loss = loss + self.anchor * self.anchor_loss(features, sample, domain)
+            loss = loss + self.anchor * label_anchor.anchor_loss(self, features, sample, domain)
         if self.theta < 1 and self.update_from == "epoch":
             self.class_means.add(self.model.space_key(domain), features, sample.mask)
-        return loss
-
-    def anchor_loss(self, features: Tensor, sample: Sample, domain: str) -> Tensor:
-        """Cross entropy of labelled pixels' similarities with their own labels; a label is the sum of its K rows."""
-        space, weights = self.model.space_key(domain), self.class_weights.get(domain)
-        total = labeled_pixels(sample.mask, weights)
-        scores, classes = self.label_embeddings.scores(features, [space]), self.label_embeddings.row_classes(space)
-        loss = cross_entropy(scores, sample.mask, classes, total, weights)
-        self.means.add(f"{domain}/anchor", loss)
         return loss
 
     def entropy_loss(self, images: Tensor, domain: str, padding: Tensor | None = None) -> Tensor:

@@ -1,4 +1,4 @@
-"""Weights of classes in cross entropies: rare classes count more than their few pixels."""
+"""How rare classes get more than their few pixels: weights in cross entropies, and a draw of labelled images."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,15 +20,24 @@ class Balance:
     Args:
         exponent: 0: all count alike; 1: every class as much as any other.
         limit: Largest weight, and one over the smallest.
+        temperature: Of the draw of labelled images by class (rare class sampling; DAFormer, Hoyer et al., CVPR 2022):
+            the lower, the oftener rare classes are seen; 0.01 there, at least 0.05 with a hundred labelled images or
+            fewer. None: all images are drawn equally often.
 
     Raises:
-        ValueError: If the exponent is negative or the limit below 1.
+        ValueError: If the exponent is negative, the limit below 1 or the temperature not positive.
     """
 
     exponent: float = 0.5
     limit: float = 4.0
+    temperature: float | None = None
 
     def __post_init__(self) -> None:
+        if self.temperature is not None and not self.temperature > 0:
+            raise ValueError(
+                f"balance has temperature {self.temperature}; expected a positive number, or null: correct "
+                "data.balance, to 0.05 say"
+            )
         if self.exponent < 0 or self.limit < 1:
             raise ValueError(
                 f"balance has exponent {self.exponent} and limit {self.limit}; expected 0 or more and 1 or more: "

@@ -12,6 +12,7 @@ import torch
 from torch.utils.data import Dataset, Sampler
 
 from semiverse.data import Sample, Split
+from semiverse.mixture.rare_classes import RareClasses
 
 
 class TrainBatch(NamedTuple):
@@ -81,10 +82,11 @@ class Stream:
         split: The images, and how a view of them is drawn.
         seed: Of the mixture.
         name: Tells the streams of one mixture apart.
+        rare: Draws the image of each place by its classes instead; there is no order then.
     """
 
-    def __init__(self, split: Split, seed: int, name: str) -> None:
-        self.split, self.key = split, [seed, zlib.crc32(name.encode())]
+    def __init__(self, split: Split, seed: int, name: str, rare: RareClasses | None = None) -> None:
+        self.split, self.key, self.rare = split, [seed, zlib.crc32(name.encode())], rare
         self._pass, self._order = -1, np.empty(0, dtype=np.int64)
 
     def __len__(self) -> int:
@@ -92,12 +94,16 @@ class Stream:
 
     def draw(self, place: int, views: int = 1) -> list[Sample]:
         """Image number ``place`` of the sequence, in so many views."""
+        seed = int(np.random.SeedSequence([*self.key, place]).generate_state(1, np.uint64)[0] >> 1)
+        generator = torch.Generator().manual_seed(seed)
+        if self.rare is not None:
+            image, wanted = self.rare.draw([*self.key, place])
+            return self.split.draw(image, generator, views, wanted)
         number, index = divmod(place, len(self.split))
         if number != self._pass:  # the current order is kept, as drawing it takes a time that grows with the dataset
             self._pass = number
             self._order = np.random.default_rng([*self.key, number]).permutation(len(self.split))
-        seed = int(np.random.SeedSequence([*self.key, place]).generate_state(1, np.uint64)[0] >> 1)
-        return self.split.draw(int(self._order[index]), torch.Generator().manual_seed(seed), views)
+        return self.split.draw(int(self._order[index]), generator, views)
 
 
 Plan = Callable[[int], Mapping[str, Sequence[int]]]

@@ -21,6 +21,7 @@ from semiverse.mixture import batches
 from semiverse.mixture.balance import Balance, labeled_frequencies
 from semiverse.mixture.batches import Draws, Stream, TrainBatch
 from semiverse.mixture.domain import Domain, choose_labeled, choose_unlabeled
+from semiverse.mixture.rare_classes import RareClasses
 from semiverse.resolution import Resolution
 
 
@@ -37,7 +38,8 @@ class DomainMixture:
             unlabelled images about once an epoch.
         workers: Processes that load; 0: load in the training process; None: one a core, at most 4.
         seed: Of the label budgets, the order of the images and the augmentation.
-        balance: How much more pixels of rare classes count in supervised losses; None: all count alike.
+        balance: How much more pixels of rare classes count in supervised losses, and whether images that show them are
+            drawn more often; None: all count alike.
 
     Raises:
         ValueError: If there is no domain, a name is empty or has a dot, or a number is out of range.
@@ -142,22 +144,26 @@ class DomainMixture:
         """What a pixel of each class counts in supervised losses, (C,), by domain; empty where all count alike."""
         if self.balance is None:
             return {}
-        weights: dict[str, Tensor] = {}
-        for name, domain in self.domains.items():
-            labeled = {record.image for record in self.labeled[name]}
-            found = zip(domain.dataset.subset(domain.train), self.contents(name, domain.train), strict=True)
-            chosen = [content for record, content in found if record.image in labeled]
-            weights[name] = self.balance.weights(labeled_frequencies(chosen, len(domain.dataset.labels)))
-        return weights
+        return {
+            name: self.balance.weights(labeled_frequencies(self.labeled_contents(name), len(space)))
+            for name, space in self.label_spaces.items()
+        }
+
+    def labeled_contents(self, name: str) -> list[Content]:
+        """What the labelled images of a domain hold, in their order."""
+        if not self.labeled[name]:
+            return []
+        domain = self.domains[name]
+        found = zip(domain.dataset.subset(domain.train), self.contents(name, domain.train), strict=True)
+        by_image = {record.image: content for record, content in found}
+        return [by_image[record.image] for record in self.labeled[name]]
 
     def warn_of_missing_classes(self) -> None:
         """Warn of classes that no labelled image shows, in any domain that shares them: nothing teaches them."""
         sharing: dict[LabelSpace, dict[str, set[int]]] = {}
         for name, domain in self.domains.items():
             seen = sharing.setdefault(domain.dataset.labels, {}).setdefault(name, set())
-            if labeled := {record.image for record in self.labeled[name]}:
-                found = zip(domain.dataset.subset(domain.train), self.contents(name, domain.train), strict=True)
-                seen.update(*(content.classes for record, content in found if record.image in labeled))
+            seen.update(*(content.classes for content in self.labeled_contents(name)))
         for space, names in sharing.items():
             shown = set().union(*names.values())
             missing = [title for i, title in enumerate(space.classes) if i not in shown]
@@ -243,8 +249,19 @@ class DomainMixture:
             domain.fill_cache(records, f"{name}, {kind}", reader)
             if records:
                 split = Split(reader, records, self._view(domain, within))
-                streams[name] = Stream(split, self.seed, f"{kind} {name}")
+                rare = self._rare_classes(name) if kind == "labeled" else None
+                streams[name] = Stream(split, self.seed, f"{kind} {name}", rare)
         return streams
+
+    def _rare_classes(self, name: str) -> RareClasses | None:
+        """How the labelled images of a domain are drawn by class, if they are."""
+        if self.balance is None or self.balance.temperature is None:
+            return None
+        contents, domain = self.labeled_contents(name), self.domains[name]
+        if not any(content.classes for content in contents):
+            return None  # there is none to draw
+        classes, crop = len(domain.dataset.labels), domain.crop_or(self.crop)
+        return RareClasses(contents, classes, domain.resolution, crop, self.balance.temperature)
 
     def _plan(self, images: Mapping[str, int], in_turn: bool) -> batches.Plan:
         """Which unlabelled batches a step has, of domains with so many images."""

@@ -10,6 +10,7 @@ from typing import Self, cast
 import torch
 from torch import Tensor, nn
 
+from semiverse.downloads.hub import is_hub_name
 from semiverse.labels import IGNORE, LabelSpace
 from semiverse.models.batch_norm import select_group
 from semiverse.models.config import Convention, ModelConfig, check_domains
@@ -57,6 +58,8 @@ class SegmentationModel(nn.Module):
         resolutions = resolutions or {}
         check_domains(label_spaces, resolutions)
         self.config = config = config.resolved
+        if config.weights is not None and is_hub_name(config.weights):
+            config = replace(config, weights=find_model(config.weights))
         self.label_spaces = dict(label_spaces)
         self.resolutions = {domain: resolutions.get(domain, Resolution()) for domain in label_spaces}
         names = list(label_spaces) if config.separate else ["shared"]
@@ -203,6 +206,16 @@ class SegmentationModel(nn.Module):
                 "save the model again"
             ) from error
         return model.to(device).eval()
+
+    @classmethod
+    def from_pretrained(cls, name: str, device: str | torch.device = "cpu") -> Self:
+        """A model on the hub, ``owner/name`` or ``owner/name@revision``; nothing of it is executed.
+
+        Raises:
+            FileNotFoundError: If the hub has no such model, or cannot be reached and the cache does not have it.
+            ValueError: If it is no model of this library.
+        """
+        return cls.load(Path(name if is_hub_name(name) else f"hf:{name}"), device)
 
     def _start_from_weights(self, weights: Path, own: Convention) -> None:
         """Take what fits from a saved model or a run; or heads from a published file, whose trunk is already there.

@@ -9,12 +9,13 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
+from semiverse.downloads.hub import fetch, is_hub_name
 from semiverse.files import previous_folder, replaced_folder
 from semiverse.labels import LabelSpace
 from semiverse.models.published import read_tensors
 from semiverse.resolution import Resolution
 
-CONFIG, LABELS, WEIGHTS = "config.json", "labels.json", "model.safetensors"
+FILES = CONFIG, LABELS, WEIGHTS = "config.json", "labels.json", "model.safetensors"
 
 
 class SavedModel(NamedTuple):
@@ -120,9 +121,14 @@ def read_config(folder: Path) -> dict[str, Any]:
 def find_model(folder: Path) -> Path:
     """The folder that holds the weights: this one, its ``model``, or the version that a crash kept from replacement.
 
+    ``hf:owner/name`` stands for a model on the hub, which is fetched.
+
     Raises:
         FileNotFoundError: If none of them does.
+        ValueError: If a name on the hub is not written as one.
     """
+    if is_hub_name(folder):
+        return fetch(folder, FILES)
     folder = Path(folder).resolve()
     inside = folder / "model"
     for candidate in (folder, inside, previous_folder(folder), previous_folder(inside)):
@@ -130,14 +136,14 @@ def find_model(folder: Path) -> Path:
             return candidate
     state = "does not exist" if not folder.exists() else "is no folder" if not folder.is_dir() else f"has no {WEIGHTS}"
     raise FileNotFoundError(
-        f"there is no saved model in {folder}, which {state}; expected the folder of a model or of a run: "
-        "check the path"
+        f"there is no saved model in {folder}, which {state}; expected the folder of a model or of a run, or "
+        "hf:owner/name: check the path"
     )
 
 
 def _refuse_foreign(folder: Path) -> None:
     """Make sure that nothing but a saved model would be replaced."""
-    foreign = sorted({path.name for path in folder.glob("*")} - {CONFIG, LABELS, WEIGHTS})
+    foreign = sorted({path.name for path in folder.glob("*")} - set(FILES))
     if foreign or folder.is_file():
         raise ValueError(
             f"{folder} {'holds ' + ', '.join(foreign[:5]) if foreign else 'is a file'}; expected a saved model or "

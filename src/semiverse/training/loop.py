@@ -178,14 +178,15 @@ class Players:
 
 @torch.inference_mode()
 def validate(fabric: Fabric, method: Method) -> dict[str, float]:
-    """Mean IoU of every domain by decoder, and by label embedding where there are any, and what the method adds.
+    """Mean IoU of every domain by decoder, by label embedding where there are any, by further models of the method.
 
     Returns:
         Scores by name: ``DOMAIN/miou``, their sum over the domains that have labels to validate with, and more.
     """
     method.eval()
-    model, data = method.result(), method.data
+    model, data, further = method.result(), method.data, method.further_results()
     columns = ["miou"] if model.label_embeddings is None else ["miou", "miou_by_embedding"]
+    columns += [f"miou_by_{name}" for name in further]
     counted = {
         f"{domain}/{column}": ConfusionMatrix(len(space)).to(fabric.device)
         for column in columns
@@ -200,6 +201,7 @@ def validate(fabric: Fabric, method: Method) -> dict[str, float]:
                 logits = [model.classify(features, domain)]
                 if model.label_embeddings is not None:
                     logits.append(model.label_embeddings.logits(features, model.space_key(domain)))
+                logits += [other.classify(other.features(sample.image, domain), domain) for other in further.values()]
                 for column, one in zip(columns, logits, strict=True):
                     best = argmax(one, (sample.mask.shape[1], sample.mask.shape[2]))
                     counted[f"{domain}/{column}"].update(best, sample.mask)
