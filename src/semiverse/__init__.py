@@ -19,6 +19,7 @@ _HOMES = {
     "cluster": "semiverse.commands.cluster",
     "download": "semiverse.commands.download",
     "evaluate": "semiverse.commands.evaluate",
+    "init": "semiverse.commands.init",
     "predict": "semiverse.commands.predict",
     "pseudolabel": "semiverse.commands.pseudolabel",
     "push": "semiverse.commands.push",

@@ -33,6 +33,7 @@ COMMANDS = {
         ("names...",),
         "the same call goes on where it stopped, if the server can send the rest of a file",
     ),
+    "init": Command("look at folders of images and write a configuration for training on them", ("paths...",)),
     "split": Command("divide images into training and validation, draw labelled ones; write verifiable lists"),
     "check": Command("is the data on disk what the configuration says it is?"),
     "train": Command("train a model; the same call resumes an unfinished run", again=RESUMES),

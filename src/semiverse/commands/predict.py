@@ -7,6 +7,7 @@ from typing import Literal
 
 from semiverse.data.images import read_image
 from semiverse.files import write_atomically
+from semiverse.inference.annotations import FORMATS, AnnotationFormat
 from semiverse.inference.images import chosen_domain, find_images, readable, write_result
 from semiverse.inference.predictor import Predictor
 from semiverse.models import SegmentationModel
@@ -26,6 +27,7 @@ def predict(
     device: str = "auto",
     workers: int = 2,
     classes: list[str] | None = None,
+    annotations: AnnotationFormat | None = None,
 ) -> int:
     """Write a mask for every image: ids as a PNG with the palette of the label space.
 
@@ -45,6 +47,9 @@ def predict(
         device: Where to compute; auto: a GPU if there is one.
         workers: Threads that read images.
         classes: Show only these; all other pixels become 255 in masks and are not coloured in overlays. None: all.
+        annotations: Write also files that an annotation tool opens, with the confidence of each region, into a folder
+            of this name in the folder for the results: labelme (polygons), cvat (XML of polygons), cvat-masks (coloured
+            masks), coco (run lengths), label-studio (polygons), label-studio-brush.
 
     Returns:
         0, or 1 if files could not be read.
@@ -63,6 +68,9 @@ def predict(
             f"{out} already holds {len(taken)} results, first: {taken[0]}.png; expected none: choose another --out, or "
             "--overwrite true"
         )
+    if annotations is not None and (out / annotations).exists() and not overwrite:
+        found = f"{out / annotations} is there already"
+        raise ValueError(f"{found}; expected a new folder: choose another --out, or --overwrite true")
     predictor = Predictor(model, via, window, device=device)
     space = model.label_spaces[labels or domain]
     for title in classes or ():
@@ -73,8 +81,14 @@ def predict(
     problems: dict[str, str] = {}
     items = list(files.items())
     read = readable(items, lambda item: read_image(item[1]), itemgetter(1), problems, "segmenting", workers)
-    for (stem, _), image in read:
-        write_result(out / stem, image, predictor(image, domain, labels).only(shown), overlay, confidence)
+    tool = FORMATS[annotations](out / annotations, space) if annotations is not None else None
+    for (stem, path), image in read:
+        result = predictor(image, domain, labels).only(shown)
+        write_result(out / stem, image, result, overlay, confidence)
+        if tool is not None:
+            tool.add(stem, path, result)
+    if tool is not None:
+        tool.finish()
     done = {stem: str(path) for stem, path in items if str(path) not in problems}
     results = json.dumps(facts | {"images": done, "problems": problems}, indent=1)
     write_atomically(out / "predictions.json", results + "\n")

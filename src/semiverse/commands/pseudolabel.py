@@ -10,6 +10,7 @@ from semiverse.inference.predictor import Committee, Predictor
 from semiverse.inference.pseudolabels import PseudoLabelFolder, given_images, unlabeled_images
 from semiverse.mixture import DomainMixture
 from semiverse.models import SegmentationModel
+from semiverse.run import Run
 
 
 def pseudolabel(
@@ -78,6 +79,8 @@ def pseudolabel(
     _check_options(out, threshold, keep)
     models = [SegmentationModel.load(one) for one in (run, *also)]
     domain = chosen_domain(models[0], domain)
+    if data is not None:
+        Run(run.parent if run.name == "model" else run).restore_held_out(data)
     named = threshold if isinstance(threshold, Mapping) else None
     how = Labeling(None if isinstance(threshold, Mapping) else threshold, keep, least, scales, flip, link, adjust)
     predictors = [Predictor(model, via, window, device=device, **how.views) for model in models]

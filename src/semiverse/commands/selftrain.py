@@ -18,6 +18,7 @@ from semiverse.mixture import DomainMixture
 from semiverse.models import ModelConfig, SegmentationModel
 from semiverse.reporting.rounds import ROUNDS, Round, as_values, read_round, rounds_table
 from semiverse.reporting.tables import as_markdown
+from semiverse.run import Run
 from semiverse.training.options import trainer_options
 from semiverse.training.start import build_method
 
@@ -73,6 +74,7 @@ def selftrain(
     if rounds < 1:
         raise ValueError(f"rounds is {rounds}; expected at least 1: correct it")
     _refuse_given_labels(data)
+    Run(teacher or out / "first").restore_held_out(data)
     images_without_labels(data)  # nothing is trained in vain
     _refuse_other_methods(build_method(data, method, model, trainer_options(trainer), seed))
     options: dict[str, Any] = {"method": method, "model": model, "trainer": trainer, "seed": seed, "keep": keep}

@@ -1,7 +1,6 @@
 """Labels that a model is sure of: for which images, from which confidence on, and the dataset that they become."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -87,7 +86,7 @@ def images_without_labels(data: DomainMixture) -> dict[str, list[Source]]:
 
 def _without_labels(data: DomainMixture, name: str, unlabeled: bool) -> list[Source]:
     """Images of a domain that keep no mask: of its training split, if it is asked for, and its further ones."""
-    domain = replace(data.domains[name], unlabeled=unlabeled, exclude_labeled=True)
+    domain = data.domains[name].changed(unlabeled=unlabeled, exclude_labeled=True)
     records = choose_unlabeled(name, domain, data.labeled[name])
     read = read_image if _reads_files(domain.dataset) else domain.dataset.read_image
     return _distinct([Source(record.id, record.image, read) for record in records])

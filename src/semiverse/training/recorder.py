@@ -5,6 +5,7 @@ A checkpoint holds everything that a training goes on from, so that a resumed on
 
 import io
 import json
+import math
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
@@ -76,7 +77,9 @@ class Recorder:
         checkpoint.share_means()
         row: dict[str, float] = {"step": method.steps_done, **method.means.take(), **scores}
         row |= {"learning_rate": learning_rate, "images_per_second": self._images / max(seconds, 1e-9)}
-        improved = scores["sum_miou"] > self.best
+        # Where nothing can be scored, the latest weights are the best that is known.
+        unscored = all(math.isnan(value) for name, value in scores.items() if name.endswith("/miou"))
+        improved = unscored or scores["sum_miou"] > self.best
         if improved:
             self.best, self.best_step = scores["sum_miou"], method.steps_done
         self.fabric.log_dict({k: v for k, v in row.items() if k != "step"}, step=method.steps_done)
