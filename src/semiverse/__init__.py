@@ -26,6 +26,7 @@ _HOMES = {
     "push": "semiverse.commands.push",
     "serve": "semiverse.commands.serve",
     "report": "semiverse.commands.report",
+    "selftrain": "semiverse.commands.selftrain",
     "split": "semiverse.commands.split",
     "train": "semiverse.commands.train",
 }

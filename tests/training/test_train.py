@@ -111,7 +111,7 @@ def test_the_same_call_from_python(tmp_path):
     )
     trainer = {"max_steps": 2, "accelerator": "cpu"}
     moves = Optimizer(lr=0.01)
-    model = ModelConfig(width=0.0625, head_deviation=None)
+    model = ModelConfig("drn_d_22", width=0.0625, head_deviation=None)
     run = train(data, Supervised, model, trainer, tmp_path / "python", optimizer=moves)
     assert main(train_words(tmp_path)) == 0
     assert result(run) == result(tmp_path / "run")

@@ -43,6 +43,7 @@ COMMANDS = {
     "pseudolabel": Command(
         "label images with what a model is sure of, as a dataset to train from", ("run", "images...")
     ),
+    "selftrain": Command("train, label what has no labels, and train anew from both, for some rounds", again=RESUMES),
     "cluster": Command(
         "divide images into clusters without any labels; name them to get first masks",
         ("images...",),
