@@ -20,6 +20,8 @@ NAMES = (
     "consistency",
     "data_loading",
     "clustering",
+    "service",
+    "predict",
 )
 
 

@@ -7,6 +7,7 @@ import numpy as np
 from PIL import Image
 
 from tests.fakes.basic import SIZE, draw, write_mask, write_photo
+from tests.fakes.drawn import write_cvat_xml, write_label_studio, write_yolo
 from tests.fakes.own import annotation, labelme_file, rectangle, shape, write_json, write_text
 
 
@@ -43,6 +44,13 @@ def write_tower(root: Path) -> None:
     write_splits(root, (0, 1, 2, 255), image_suffix="_photo", mask_suffix="_labels")
     for split in ("train", "val"):
         write_photo(root / split / "masks" / "a_preview.png")
+
+
+def write_plant(root: Path) -> None:
+    """The folders of mmsegmentation."""
+    for i, (split, name) in enumerate((split, name) for split in ("train", "val") for name in "abc"):
+        write_photo(root / "img_dir" / split / f"{name}.jpg", seed=i)
+        write_mask(root / "ann_dir" / split / f"{name}.png", draw(i, (0, 1, 2)))
 
 
 def write_images(root: Path) -> None:
@@ -116,6 +124,10 @@ FOLDERS: dict[str, Callable[[Path], None]] = {
     "market": write_market,
     "garden": write_garden,
     "cvat": write_cvat,
+    "plant": lambda root: write_plant(root),
+    "quay": lambda root: write_cvat_xml(root),
+    "studio": lambda root: write_label_studio(root),
+    "yolo": lambda root: write_yolo(root, layout="outside"),
     "yard_without_masks": write_images,
     "quarry": lambda root: write_images(root / "images"),
 }

@@ -56,7 +56,9 @@ def test_configuration_of_own_images_fits_the_folders_that_it_names(text, tmp_pa
 
 
 def test_folders_of_own_images_are_all_in_the_guide():
-    assert set(FOLDERS) == {name for _, text in OWN_IMAGES for name in re.findall(r"(?:root|_folder): (\w+)", text)}
+    assert set(FOLDERS) == {
+        name for _, text in OWN_IMAGES for name in re.findall(r"(?:root|unlabeled_folder): (\w+)", text)
+    }
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

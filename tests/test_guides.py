@@ -21,7 +21,7 @@ from tests.fakes import write_camvid
 from tests.own_images import FOLDERS, OTHER_FOLDERS
 
 ROOT = Path(__file__).parent.parent
-NAMES = ("your_own_images", "a_new_dataset", "check_your_data", "few_labels")
+NAMES = ("your_own_images", "a_new_dataset", "check_your_data", "few_labels", "from_a_folder")
 GUIDES = {name: (ROOT / "docs" / "guides" / f"{name}.md").read_text(encoding="utf-8") for name in NAMES}
 DOCTOR = ROOT / "src" / "semiverse" / "doctor"
 SMALL = ["--model.width", "0.0625", "--trainer.max_steps", "2", "--trainer.accelerator", "cpu", "--data.workers", "0"]
@@ -101,6 +101,13 @@ def test_commands_about_checking_do_what_the_guide_says(tmp_path, monkeypatch, c
     assert {"index.html", "check.json"} <= {path.name for path in (tmp_path / "checked").iterdir()}
     (tmp_path / "copy.yaml").write_text(said.partition("use them with:\n")[2], encoding="utf-8")
     assert main(["check", "--config", "copy.yaml"]) == 0
+
+
+@pytest.mark.slow
+def test_commands_from_a_folder_to_a_model_and_round_the_loop_work(tmp_path, monkeypatch, capsys):
+    said = run_all("from_a_folder", tmp_path, monkeypatch, capsys)
+    assert "train with: semiverse train --config mine.yaml" in said
+    assert (tmp_path / "labelled" / "labelme" / "0.json").is_file() and (tmp_path / "runs" / "again").is_dir()
 
 
 @pytest.mark.slow

@@ -4,13 +4,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from semiverse import upsampling
 from semiverse.upsampling import (
     Bilinear,
     ScoreMap,
     Upsampling,
     argmax,
-    argmax_of_mean,
     argmax_with_confidence,
     bilinear_matrix,
 )
@@ -217,36 +215,3 @@ def test_a_cell_has_the_mask_of_the_pixel_in_its_middle(cells, size, align_corne
         for j, column in enumerate(middles[1]):
             y, x = divmod(int(found[i, j]), size[1])
             assert abs(y - row) <= 0.5 and abs(x - column) <= 0.5
-
-
-def test_probabilities_are_averaged_not_scores():
-    """One is nearly sure of the first class, two say 0.8 for the second: 1.3999 / 3 against 1.6001 / 3."""
-    probabilities = [(0.9999, 0.0001), (0.2, 0.8), (0.2, 0.8)]
-    maps = [ScoreMap(torch.tensor(pair).log().view(1, 2, 1, 1)) for pair in probabilities]
-    mask, confidence = argmax_of_mean(maps, (2, 3))
-    assert mask.shape == confidence.shape == (1, 2, 3) and (mask == 1).all()
-    assert confidence.flatten().tolist() == pytest.approx([1.6001 / 3] * 6)
-    assert int(ScoreMap(sum(one.values for one in maps)).values.argmax()) == 0
-
-
-def test_mean_of_maps_of_different_sizes_is_that_of_whole_probabilities(monkeypatch):
-    monkeypatch.setitem(upsampling._STRIP_ELEMENTS, "cpu", 4 * 8 * 50)  # six strips an image
-    ways = [((6, 7), Upsampling()), ((9, 10), Upsampling(align_corners=True)), ((5, 12), ZERO_BORDER)]
-    draw = torch.Generator().manual_seed(0)
-    maps = [ScoreMap(3 * torch.randn(2, 4, *cells, generator=draw), way) for cells, way in ways]
-    mask, confidence = argmax_of_mean(maps, (41, 50))
-    mean = torch.stack([one.at((41, 50)).softmax(dim=1) for one in maps]).mean(dim=0)
-    assert torch.equal(mask.long(), mean.argmax(dim=1))
-    torch.testing.assert_close(confidence, mean.amax(dim=1))
-
-
-def test_mean_of_one_map_is_that_map_bit_for_bit_and_no_number_stays_none():
-    scores = torch.randn(1, 3, 5, 6, generator=torch.Generator().manual_seed(0))
-    found, expected = argmax_of_mean([ScoreMap(scores)], (33, 40)), argmax_with_confidence(ScoreMap(scores), (33, 40))
-    assert all(torch.equal(one, other) for one, other in zip(found, expected, strict=True))
-    assert (argmax_of_mean([ScoreMap(scores), ScoreMap(scores * torch.nan)], (33, 40))[0] == 3).all()
-
-
-def test_maps_of_other_channels_cannot_be_averaged():
-    with pytest.raises(ValueError, match=r"\(1, 3\), \(1, 4\).*one such shape"):
-        argmax_of_mean([ScoreMap(torch.zeros(1, channels, 2, 2)) for channels in (3, 4)], (4, 4))

@@ -28,6 +28,12 @@ def process_rank() -> int:
     return torch.distributed.get_rank() if torch.distributed.is_initialized() else 0
 
 
+def launched() -> tuple[int, int]:
+    """Number of this process and how many torchrun has started to share work that needs no exchange; else (0, 1)."""
+    rank, count = os.environ.get("RANK", ""), os.environ.get("WORLD_SIZE", "")
+    return (int(rank), int(count)) if rank.isdecimal() and count.isdecimal() and int(count) > 1 else (0, 1)
+
+
 def mean_over_processes(value: Tensor) -> Tensor:
     """The mean of a value that every process has, of any shape; the same for all of them, without gradient."""
     if process_count() == 1:

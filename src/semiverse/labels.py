@@ -69,10 +69,12 @@ class LabelSpace:
         Raises:
             ValueError: If the space has no such class.
         """
-        table = torch.full((IGNORE + 1,), IGNORE, dtype=torch.uint8)
+        table = bytearray([IGNORE] * (IGNORE + 1))
         for name in names:
             table[self.id_of(name)] = self.id_of(name)
-        return table[mask.long()]
+        # By bytes, as an index in a tensor would be eight times as large as the mask.
+        kept = bytearray(mask.numpy().tobytes().translate(table))
+        return torch.frombuffer(kept, dtype=torch.uint8).reshape(mask.shape) if kept else mask.clone()
 
     def colorize(self, mask: Tensor) -> Tensor:
         """Colours of a mask, (H, W) train ids or ``IGNORE`` (black) → (H, W, 3) uint8."""

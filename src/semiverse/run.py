@@ -16,10 +16,11 @@ from typing import Any
 import torch
 from filelock import FileLock, Timeout
 
-from semiverse.configuration import Plain, differences, dump_yaml, load_yaml, modernized
+from semiverse.configuration import Plain, describe, differences, dump_yaml, load_yaml, modernized
 from semiverse.files import FULL_DISK, write_atomically
+from semiverse.mixture import DomainMixture
 
-HARMLESS = ("check", "callbacks")
+HARMLESS = ("check", "callbacks", "loggers")
 """Options that change nothing about what is trained."""
 PACKAGES = ("semiverse", "torch", "torchvision", "timm", "lightning-fabric", "torchmetrics", "numpy", "pillow")
 
@@ -37,6 +38,7 @@ class Run:
         best: The checkpoint with the highest sum of mIoU in validation.
         failed: In ``failure``: what was not finite, on which images, and the command that repeats the step.
         metrics: One row a validation.
+        held_out: How datasets that nothing divides divided themselves, by domain; no file where none did.
         method: What the method declares: what its options stand for, and titles of what it records.
     """
 
@@ -44,7 +46,7 @@ class Run:
         self.folder, self.config, self.model = folder, folder / "config.yaml", folder / "model"
         self.last, self.best = folder / "checkpoints" / "last.ckpt", folder / "checkpoints" / "best.ckpt"
         self.failed, self.metrics = folder / "failure.json", folder / "metrics.csv"
-        self.method = folder / "method.json"
+        self.method, self.held_out = folder / "method.json", folder / "held_out.json"
 
     @property
     def failure(self) -> "Run":
@@ -133,6 +135,28 @@ class Run:
             "revision": _revision(),
         }
         write_atomically(self.folder / "environment.json", json.dumps(facts, indent=2) + "\n")
+
+    def note_held_out(self, data: DomainMixture) -> None:
+        """Write which images datasets that nothing divides hold out for validation."""
+        facts = {
+            name: {"dataset": describe(data.domains[name].dataset)} | held_out.facts
+            for name, held_out in data.held_out().items()
+        }
+        if facts:
+            write_atomically(self.held_out, json.dumps(facts, indent=1, ensure_ascii=False) + "\n")
+
+    def restore_held_out(self, data: DomainMixture) -> None:
+        """Divide the datasets of this run as they were when it began; others of the same names stay as they are.
+
+        Raises:
+            FileNotFoundError: If images of it are gone.
+        """
+        if not self.held_out.is_file():
+            return
+        for name, facts in json.loads(self.held_out.read_text(encoding="utf-8")).items():
+            domain = data.domains.get(name)
+            if domain is not None and domain.divides_itself and describe(domain.dataset) == facts["dataset"]:
+                domain.divide_as(facts)
 
     def append_metrics(self, row: Mapping[str, float]) -> None:
         """Add a row to ``metrics.csv``; columns that are new widen the table, rows of later steps are dropped."""

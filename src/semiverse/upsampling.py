@@ -5,7 +5,7 @@ rows depends on a few coarse rows only, so losses and arg-max are formed strip b
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import NamedTuple, Self
 
@@ -114,10 +114,7 @@ class Bilinear(NamedTuple):
     def cells(self, rows: slice) -> slice:
         """The coarse rows that a slice of output rows depends on."""
         height, h = self.rows.shape
-        lowest, highest = (
-            math.floor(_position(row, h, height, self.upsampling)) for row in (rows.start, rows.stop - 1)
-        )
-        return slice(max(lowest, 0), min(highest + 2, h))
+        return cells_of(rows, h, height, self.upsampling)
 
     def up(self, scores: Tensor, rows: slice) -> Tensor:
         """Some output rows: (N, R, h, w) → (N, R, rows, W)."""
@@ -139,6 +136,43 @@ class Bilinear(NamedTuple):
         size = (self.rows.shape[0], self.columns.shape[0])
         for images, rows in partition(len(scores), scores.shape[1], size, scores.device):
             yield Strip(images, rows, self.cells(rows), self.up(scores[images], rows))
+
+
+def cells_of(pixels: slice, cells: int, count: int, upsampling: Upsampling) -> slice:
+    """The cells of an axis that a slice of its ``count`` pixels depends on."""
+    lowest, highest = (
+        math.floor(_position(pixel, cells, count, upsampling)) for pixel in (pixels.start, pixels.stop - 1)
+    )
+    return slice(max(lowest, 0), min(highest + 2, cells))
+
+
+def upsampled_rows(coarse: Tensor, rows: slice, cells: int, size: tuple[int, int], upsampling: Upsampling) -> Tensor:
+    """Some output rows as ``Bilinear.up`` gives them, without the matrices of the whole map.
+
+    Args:
+        coarse: Those coarse rows that ``cells_of`` names for them, (N, R, h', w).
+        rows: Which of the H output rows.
+        cells: Number h of all coarse rows.
+        size: Height and width of the whole output, (H, W).
+        upsampling: How.
+
+    Returns:
+        (N, R, rows, W).
+    """
+    height, width = size
+    wanted = (coarse.shape[2], width)
+    wide = F.interpolate(coarse.contiguous(), size=wanted, mode="bilinear", align_corners=upsampling.align_corners)
+    if upsampling.zero_border:
+        wide *= border_weights(coarse.shape[3], width, coarse)
+    seen = cells_of(rows, cells, height, upsampling)
+    return _weights(rows, seen, cells, height, upsampling).to(coarse) @ wide
+
+
+def border_weights(cells: int, pixels: int, like: Tensor) -> Tensor:
+    """What remains of a map of ones where zero lies outside: sums of the rows of the matrix of an axis, (pixels,)."""
+    position = (torch.arange(pixels, device=like.device, dtype=like.dtype) + 0.5) * cells / pixels - 0.5
+    outside = torch.maximum(-position, position - (cells - 1))
+    return 1 - outside.clamp(min=0)
 
 
 def partition(images: int, channels: int, size: tuple[int, int], device: torch.device) -> Iterator[tuple[slice, slice]]:
@@ -170,12 +204,18 @@ def bilinear_matrix(
     """
     # Built outside inference mode, or a later training step could not use the cached tensor.
     with torch.inference_mode(False), torch.no_grad():
-        positions = [_position(pixel, cells, pixels, upsampling) for pixel in range(pixels)]
-        position = torch.tensor(positions, dtype=torch.float64)
-        if not upsampling.zero_border:
-            position = position.clamp(0, cells - 1)
-        distance = (position[:, None] - torch.arange(cells, dtype=torch.float64)).abs()
-        return (1 - distance).clamp(min=0).to(device=device, dtype=dtype)
+        whole = _weights(slice(0, pixels), slice(0, cells), cells, pixels, upsampling)
+        return whole.to(device=device, dtype=dtype)
+
+
+def _weights(chosen: slice, seen: slice, cells: int, pixels: int, upsampling: Upsampling) -> Tensor:
+    """What each of some pixels of an axis takes of each of some cells, (chosen, seen) float64."""
+    positions = [_position(pixel, cells, pixels, upsampling) for pixel in range(chosen.start, chosen.stop)]
+    position = torch.tensor(positions, dtype=torch.float64)
+    if not upsampling.zero_border:
+        position = position.clamp(0, cells - 1)
+    distance = (position[:, None] - torch.arange(seen.start, seen.stop, dtype=torch.float64)).abs()
+    return (1 - distance).clamp(min=0)
 
 
 def _position(pixel: int, cells: int, pixels: int, upsampling: Upsampling) -> float:
@@ -213,44 +253,6 @@ def argmax_with_confidence(scores: ScoreMap, size: tuple[int, int]) -> tuple[Ten
     return _predict(scores, size, confidence), confidence
 
 
-def argmax_of_mean(maps: Sequence[ScoreMap], size: tuple[int, int]) -> tuple[Tensor, Tensor]:
-    """Arg-max of the mean of the upsampled softmax probabilities of several maps, and that mean, a strip at a time.
-
-    Args:
-        maps: Scores of the same C classes and images, (N, C, h, w) each, at cells of any size; of a single map the
-            result is that of ``argmax_with_confidence``, bit for bit.
-        size: Height and width wanted, (H, W).
-
-    Returns:
-        As ``argmax_with_confidence``.
-
-    Raises:
-        ValueError: If the maps have not the same classes and images.
-    """
-    shapes = {(one.values.shape[0], one.values.shape[1]) for one in maps}
-    if len(shapes) != 1:
-        raise ValueError(
-            f"scores to be averaged are of (images, channels) {sorted(shapes)}; expected one such shape: average "
-            "models whose heads have the same channels"
-        )
-    if len(maps) == 1:
-        return argmax_with_confidence(maps[0], size)
-    ((count, channels),), device = shapes, maps[0].values.device
-    prediction = torch.empty(count, *size, dtype=torch.uint8, device=device)
-    confidence = torch.empty(count, *size, device=device)
-    with torch.no_grad(), torch.autocast(device.type, enabled=False):
-        cells = [full_precision(one.values.detach()) for one in maps]
-        ways = [Bilinear.of(one, size, its.upsampling) for one, its in zip(cells, maps, strict=True)]
-        for images, rows in partition(count, channels, size, device):
-            mean = torch.zeros((), device=device)
-            for one, way in zip(cells, ways, strict=True):
-                mean = mean + way.up(one[images], rows).softmax(dim=1)
-            mean /= len(maps)
-            confidence[images, rows] = best = mean.amax(dim=1)
-            prediction[images, rows] = _first_equal(mean, best)
-    return prediction, confidence
-
-
 def _predict(scores: ScoreMap, size: tuple[int, int], confidence: Tensor | None) -> Tensor:
     """The arg-max; also writes its probability into ``confidence``, (N, H, W), where that is wanted."""
     cells = full_precision(scores.values.detach())
@@ -258,13 +260,13 @@ def _predict(scores: ScoreMap, size: tuple[int, int], confidence: Tensor | None)
     with torch.no_grad(), torch.autocast(cells.device.type, enabled=False):
         for images, rows, _, values in Bilinear.of(cells, size, scores.upsampling).strips(cells):
             best = values.amax(dim=1)
-            prediction[images, rows] = _first_equal(values, best)
+            prediction[images, rows] = first_equal(values, best)
             if confidence is not None:
                 confidence[images, rows] = values.sub_(best[:, None]).exp_().sum(dim=1).reciprocal_()
     return prediction
 
 
-def _first_equal(values: Tensor, best: Tensor) -> Tensor:
+def first_equal(values: Tensor, best: Tensor) -> Tensor:
     """Lowest channel that holds the best value: (N, C, H, W) and (N, H, W) → (N, H, W) uint8; C where none does.
 
     The largest of the weights C..1 among the equal channels: in bytes, many times faster on a processor than an arg-max

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -10,8 +11,12 @@ import torch
 from PIL import Image
 
 from semiverse.cli.main import main
+from semiverse.inference.domains import recognize
 from semiverse.inference.images import find_images
 from semiverse.inference.predictor import Predictor
+from semiverse.inference.sources import as_image
+from semiverse.inference.video import VideoWriter
+from semiverse.inference.video import frames as read_frames
 from semiverse.labels import IGNORE
 from semiverse.models import SegmentationModel
 from tests.tiny import contents
@@ -112,6 +117,85 @@ def test_classes_of_interest_are_shown_alone(trained, photos, tmp_path):
     assert json.loads((tmp_path / "few" / "predictions.json").read_text())["shown"] == [space.classes[kept], "lamp"]
 
 
+def test_every_label_space_at_once_has_a_folder_each(trained, photos, tmp_path):
+    assert main(words(trained, photos, "--domain", "all", "--out", tmp_path / "all")) == 0
+    assert main(words(trained, photos, "--domain", "rooms", "--out", tmp_path / "one")) == 0
+    names = {path.name for path in (tmp_path / "all").iterdir()}
+    assert names == {"streets", "rooms", "predictions.json"}
+    one, each = contents(tmp_path / "one"), contents(tmp_path / "all" / "rooms")
+    assert {name: each[name] for name in each} == {name: one[name] for name in one if name != "predictions.json"}
+    call = words(trained, photos / "a.png", "--domain", "rooms", "--labels", "all", "--via", "embedding")
+    assert main([*call, "--out", str(tmp_path / "labels")]) == 0
+    assert (tmp_path / "labels" / "streets" / "a.png").is_file()
+
+
+def test_domain_is_found_by_its_looks(trained, photos, tmp_path, capsys):
+    assert main(words(trained, photos, "--domain", "auto", "--out", tmp_path / "out")) == 0
+    facts = json.loads((tmp_path / "out" / "predictions.json").read_text())
+    assert facts["domains"].keys() == facts["images"].keys() and facts["domain"] == "auto"
+    assert capsys.readouterr().out.count(": like ") == 3
+    model = SegmentationModel.load(trained)
+    for stem, path in facts["images"].items():
+        domain, likeness = recognize(model, as_image(path))
+        assert facts["domains"][stem] == {"domain": domain, "confidence": round(likeness, 4)}
+        expected = Predictor(model, device="cpu")(path, domain).mask.numpy()
+        assert (np.asarray(Image.open(tmp_path / "out" / f"{stem}.png")) == expected).mean() > 0.999
+
+
+@pytest.mark.parametrize("options", [{"batch": 1}, {"batch": 3}, {"workers": 1, "batch": 2}], ids=str)
+def test_batches_and_threads_change_nothing(options, trained, tmp_path):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    generator = np.random.default_rng(0)
+    for number, size in enumerate([(24, 32), (24, 32), (32, 24), (24, 32), (24, 32), (24, 32)]):
+        Image.fromarray(generator.integers(0, 256, (*size, 3), dtype=np.uint8)).save(folder / f"{number}.png")
+    named = [word for name, value in options.items() for word in (f"--{name}", value)]
+    assert main(words(trained, folder, "--domain", "rooms", "--out", tmp_path / "out", *named)) == 0
+    predictor = Predictor(SegmentationModel.load(trained), device="cpu")
+    for number in range(6):
+        mask = np.asarray(Image.open(tmp_path / "out" / f"{number}.png"))
+        assert (mask == predictor(folder / f"{number}.png", "rooms").mask.numpy()).mean() > 0.999
+
+
+def test_two_processes_do_a_share_each(trained, photos, tmp_path, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    for rank, done in ((0, ["a", "c"]), (1, ["b"])):
+        monkeypatch.setenv("RANK", str(rank))
+        assert main(words(trained, photos, "--domain", "rooms", "--out", tmp_path / "out")) == 0
+        assert list(json.loads((tmp_path / "out" / f"predictions_{rank}.json").read_text())["images"]) == done
+    assert {f"{stem}.png" for stem in "abc"} < contents(tmp_path / "out").keys()
+
+
+@pytest.mark.parametrize("options", [[], ["--window", "[64, 64]"]], ids=str)
+def test_smallest_images_have_masks_of_their_size(options, trained, tmp_path):
+    sizes = [(1, 1), (1, 9), (130, 1), (65, 2)]
+    for number, size in enumerate(sizes):
+        Image.new("RGB", size[::-1], (200, 100, number)).save(tmp_path / f"{number}.png")
+    files = [tmp_path / f"{number}.png" for number in range(len(sizes))]
+    assert main(words(trained, *files, "--domain", "streets", "--out", tmp_path / "out", *options)) == 0
+    assert [Image.open(tmp_path / "out" / file.name).size[::-1] for file in files] == sizes
+
+
+def test_video_becomes_masks_and_a_video(trained, tmp_path, capsys):
+    av = pytest.importorskip("av", reason="the extra video is not installed")
+    frames = [(np.indices((34, 49)).sum(axis=0)[..., None] + 20 * i + np.arange(3)) % 256 for i in range(5)]
+    with VideoWriter(tmp_path / "film.mp4", Fraction(10)) as writer:
+        for frame in frames:
+            writer.add(torch.from_numpy(frame.astype(np.uint8)).permute(2, 0, 1))
+    (tmp_path / "broken.mp4").write_bytes(b"no video")
+    films = [tmp_path / "film.mp4", tmp_path / "broken.mp4"]
+    assert main(words(trained, *films, "--domain", "rooms", "--out", tmp_path / "out")) == 1
+    assert "broken.mp4: not readable as a video" in capsys.readouterr().out
+    assert sorted(path.name for path in (tmp_path / "out" / "film").iterdir()) == [f"{i:06d}.png" for i in range(5)]
+    with av.open(str(tmp_path / "out" / "film_overlay.mp4")) as laid:
+        assert [frame.to_ndarray(format="rgb24").shape for frame in laid.decode(video=0)] == [(34, 48, 3)] * 5
+        assert laid.streams.video[0].average_rate == 10
+    first = next(read_frames(tmp_path / "film.mp4"))
+    expected = Predictor(SegmentationModel.load(trained), device="cpu")(first, "rooms").mask.numpy()
+    assert (np.asarray(Image.open(tmp_path / "out" / "film" / "000000.png")) == expected).mean() > 0.999
+    assert main(words(trained, films[0], "--domain", "rooms", "--out", tmp_path / "out")) == 2
+
+
 @pytest.mark.parametrize(
     ("change", "parts"),
     [
@@ -173,7 +257,7 @@ import sys
 from pathlib import Path
 from semiverse import predict
 code = predict(Path({str(trained)!r}), [Path({str(photos)!r})], "rooms", out=Path({str(tmp_path / "out")!r}))
-unwanted = ("lightning_fabric", "pytorch_lightning", "jsonargparse", "docstring_parser")
+unwanted = ("lightning_fabric", "pytorch_lightning", "jsonargparse", "docstring_parser", "av", "onnx")
 found = [name for name in sys.modules if name.split(".")[0] in unwanted]
 sys.exit(f"imported {{found[:5]}}" if found else 0)
 """

@@ -12,9 +12,9 @@ import torch
 from PIL import Image
 
 from semiverse.data import Content, Record, survey
+from semiverse.data.alike import difference_hash, resemble
 from semiverse.data.images import Header, ImageFacts, MaskFacts, thumbnail
 from semiverse.datasets import CamVid, Folder, LabelMeFacade
-from semiverse.doctor.duplicates import difference_hash, resemble
 from semiverse.doctor.encodings import by_nearest_color, by_threshold, by_values, guess_values
 from semiverse.doctor.examine import diagnose, examine_domain
 from semiverse.doctor.files import scaled

@@ -6,7 +6,8 @@ import torch.nn.functional as F
 from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2 import functional as tv
 
-from semiverse.inference.predictor import Committee, Predictor
+from semiverse.inference import predictor as predictor_module
+from semiverse.inference.predictor import Committee, Predictor, Question
 from semiverse.labels import IGNORE, LabelSpace
 from semiverse.models import ModelConfig, SegmentationModel
 from semiverse.resolution import Resolution
@@ -80,7 +81,7 @@ def test_prediction_of_deeplab_is_the_argmax_of_the_models_scores_with_aligned_c
     model, image = tell_apart(build(**DEEPLAB)), picture(*size)
     with torch.no_grad():
         probabilities = model(image[None], "park").softmax(dim=1)[0]
-    found = Predictor(model, device="cpu")(image, "park")
+    found = Predictor(model, device="cpu", precision="exact")(image, "park")
     assert probabilities.amax(dim=0).std() > 0.01
     assert torch.equal(found.mask.long(), probabilities.argmax(dim=0))
     torch.testing.assert_close(found.confidence, probabilities.amax(dim=0), atol=1e-5, rtol=0)
@@ -95,8 +96,8 @@ def test_image_is_seen_at_the_working_size_of_its_domain():
         lambda _, inputs: seen.append(tuple(inputs[0].shape[-2:]))
     )
     for domain in ("park", "room"):
-        assert Predictor(half, device="cpu")(image, domain).mask.shape == (40, 56)
-    Predictor(half, resize=False, device="cpu")(image, "park")
+        assert Predictor(half, device="cpu", precision="exact")(image, domain).mask.shape == (40, 56)
+    Predictor(half, resize=False, device="cpu", precision="exact")(image, "park")
     assert seen == [(20, 28), (40, 56), (40, 56)]
 
 
@@ -117,8 +118,8 @@ def test_image_is_seen_at_the_working_size_of_its_domain():
 )
 def test_windows_give_what_the_whole_image_gives(config, size):
     model, image = tell_apart(see_less(build(**config))), picture(*size)
-    whole = Predictor(model, device="cpu")(image, "room")
-    pieces = Predictor(model, window=(64, 128), device="cpu")(image, "room")
+    whole = Predictor(model, device="cpu", precision="exact")(image, "room")
+    pieces = Predictor(model, window=(64, 128), device="cpu", precision="exact")(image, "room")
     assert whole.confidence.std() > 0.01
     torch.testing.assert_close(pieces.confidence, whole.confidence, atol=1e-4, rtol=0)
     assert float((pieces.mask == whole.mask).float().mean()) > 0.999
@@ -197,7 +198,7 @@ def test_one_scale_is_the_arg_max_of_the_scores_bit_for_bit():
     with torch.inference_mode():
         logits = model.classify(model.features(image[None], "room"), "room")
         expected = argmax_with_confidence(logits, (40, 56))
-    found = Predictor(model, device="cpu", scales=[1.0], flip=False)(image, "room")
+    found = Predictor(model, device="cpu", scales=[1.0], flip=False, precision="exact")(image, "room")
     assert all(torch.equal(one, other[0]) for one, other in zip((found.mask, found.confidence), expected, strict=True))
 
 
@@ -222,7 +223,7 @@ def test_committee_averages_the_probabilities_of_its_models():
     assert torch.equal(found.mask.long(), mean.argmax(dim=0))
     torch.testing.assert_close(found.confidence, mean.amax(dim=0), atol=1e-5, rtol=0)
     alone, before = Committee([Predictor(first, device="cpu")], "park")(image), Predictor(first, device="cpu")
-    assert torch.equal(alone.confidence, before(image, "park").confidence)
+    torch.testing.assert_close(alone.confidence, before(image, "park").confidence, atol=1e-5, rtol=0)
 
 
 def test_models_of_other_classes_make_no_committee():
@@ -243,8 +244,84 @@ def test_a_committee_takes_off_what_it_is_told_before_probabilities_are_averaged
     model = SegmentationModel(ModelConfig(width=1 / 16, head_deviation=None), {"here": labels})
     image, less = torch.randint(0, 256, (3, 32, 48), dtype=torch.uint8), torch.tensor([0.5, -0.25, 0.0])
     predictor = Predictor(model, device="cpu", flip=True)
-    maps = predictor.score_maps(image, "here")
-    expected = torch.stack([(one.at((32, 48)) - less[:, None, None]).softmax(dim=1) for one in maps]).mean(dim=0)
+    maps = [one.up(slice(None), slice(0, 32), (32, 48)) for one in predictor.score_maps(image[None], "here", ["here"])]
+    expected = torch.stack([(one - less[:, None, None]).softmax(dim=1) for one in maps]).mean(dim=0)
     found = Committee([predictor], "here", less=less)(image)
     assert torch.allclose(found.confidence, expected.amax(dim=1)[0], atol=1e-6)
     assert (found.mask == expected.argmax(dim=1)[0]).double().mean() > 0.999
+
+
+def test_folded_networks_say_what_the_model_says():
+    model, image = tell_apart(build()), picture(64, 88)
+    exact = Predictor(model, device="cpu", precision="exact")(image, "room")
+    fast, half = (Predictor(model, device="cpu", precision=name)(image, "room") for name in ("float32", "bf16"))
+    torch.testing.assert_close(fast.confidence, exact.confidence, atol=1e-4, rtol=0)
+    assert (fast.mask == exact.mask).float().mean() > 0.999
+    assert (half.mask == exact.mask).float().mean() > 0.9 and half.confidence.dtype == torch.float32
+    assert (half.confidence - exact.confidence).abs().mean() < 0.05
+    with pytest.raises(ValueError, match="expected exact, float32 or bf16"):
+        Predictor(model, device="cpu", precision="int4")
+
+
+def test_networks_of_domains_fold_the_statistics_of_each():
+    model, image = build(), picture(40, 56)
+    for layer in model.modules():
+        if hasattr(layer, "running_mean"):
+            layer.running_mean[1] += 0.3
+    fast, exact = (Predictor(model, device="cpu", precision=name) for name in ("float32", "exact"))
+    for domain in SPACES:
+        torch.testing.assert_close(
+            fast(image, domain, "room").confidence, exact(image, domain, "room").confidence, atol=1e-5, rtol=0
+        )
+
+
+def test_images_and_questions_together_are_answered_as_one_by_one():
+    model = tell_apart(build(batch_norm="shared"))
+    predictor, images = Predictor(model, device="cpu", flip=True), [picture(40, 56, seed) for seed in range(3)]
+    questions = [Question("park", "park"), Question("park", "room"), Question("room", "room")]
+    passes = []
+    features = predictor.networks.features
+    predictor.networks.features = lambda *given: (passes.append(given[1]), features(*given))[1]
+    together = predictor.segment(images, questions)
+    assert passes == ["park", "park"]  # with and without flip: both domains are seen alike
+    for image, answers in zip(images, together, strict=True):
+        for (domain, labels), found in zip(questions, answers, strict=True):
+            alone = predictor(image, domain, labels)
+            assert found.labels == SPACES[labels] and (found.mask == alone.mask).float().mean() > 0.999
+            torch.testing.assert_close(found.confidence, alone.confidence, atol=1e-4, rtol=0)
+    with pytest.raises(ValueError, match="expected one: group them"):
+        predictor.segment([picture(8, 8), picture(8, 9)], questions)
+
+
+def test_confidence_is_left_out_if_it_is_not_wanted():
+    predictor, image = Predictor(build(), device="cpu"), picture(24, 32)
+    found = predictor(image, "room", sure=False)
+    assert torch.equal(found.mask, predictor(image, "room").mask) and found.confidence.numel() == 0
+
+
+def test_wider_margin_brings_windows_closer_to_the_whole_image():
+    model, image = tell_apart(build()), picture(256, 320)
+    whole = Predictor(model, device="cpu", window=None)(image, "park").confidence
+    apart = [
+        float(
+            (Predictor(model, device="cpu", window=(64, 64), margin=margin)(image, "park").confidence - whole)
+            .abs()
+            .mean()
+        )
+        for margin in (64, 128)
+    ]
+    assert apart[1] < apart[0]
+
+
+def test_large_images_are_seen_in_windows_by_themselves(monkeypatch):
+    model, image = tell_apart(see_less(build())), picture(200, 264)
+    whole = Predictor(model, device="cpu", window=None)(image, "room")
+    monkeypatch.setattr(predictor_module, "WHOLE", 100 * 100)
+    monkeypatch.setattr(predictor_module, "AUTO_WINDOW", (64, 128))
+    sizes = []
+    model.networks["shared"].encoder.register_forward_pre_hook(
+        lambda _, given: sizes.append(tuple(given[0].shape[-2:]))
+    )
+    pieces = Predictor(model, device="cpu", precision="exact")(image, "room")
+    assert max(sizes) == (192, 200) and len(sizes) > 8  # 64 rows and 64 on both sides; 128 columns and the rest
+    assert (pieces.mask == whole.mask).float().mean() > 0.999

@@ -459,7 +459,7 @@ def test_terms_upsample_as_the_decoder_does():
 @torch.no_grad()
 def test_validation_records_length_of_the_projection_and_agreement_with_the_decoder():
     method, data = universal(rows=RandomRows(), start=None)
-    sample = next(iter(data.validation()[0]))
+    sample = next(iter(data.validation()["streets"]))
     features = method.model.features(sample.image, "streets")
     head, embeddings = method.model.heads["streets"], method.label_embeddings
     embeddings.projection.weight.zero_()
@@ -479,7 +479,7 @@ def test_validation_scores_predictions_of_decoders_and_of_label_embeddings():
     scores = validated(method)
     assert method.training
     method.eval()
-    for (domain, space), loader in zip(data.label_spaces.items(), data.validation(), strict=True):
+    for (domain, space), loader in zip(data.label_spaces.items(), data.validation().values(), strict=True):
         counts = {"miou": ConfusionMatrix(len(space)), "miou_by_embedding": ConfusionMatrix(len(space))}
         for sample in loader:
             features = method.model.features(sample.image, domain)

@@ -312,10 +312,10 @@ def test_evaluation_has_every_image_in_order_at_the_working_size():
 def test_validation_is_shared_by_processes_without_an_image_lost_or_doubled():
     domains = {"a": Domain(Numbered(), val="train"), "b": Domain(Numbered(4))}
     shares = [mixture(domains).validation(rank, 4) for rank in range(4)]
-    for index, expected in enumerate(([f"train_{i}" for i in range(6)], ["val_0", "val_1"])):
-        found = [sample.id[0] for loaders in shares for sample in loaders[index]]
+    for name, expected in {"a": [f"train_{i}" for i in range(6)], "b": ["val_0", "val_1"]}.items():
+        found = [sample.id[0] for loaders in shares for sample in loaders[name]]
         assert sorted(found) == expected
-    sample = next(iter(shares[0][0]))
+    sample = next(iter(shares[0]["a"]))
     assert sample.image.shape == (1, 3, 4, 6)
     assert torch.equal(sample.mask, torch.zeros(1, 4, 6, dtype=torch.uint8))
 

@@ -33,11 +33,13 @@ COMMANDS = {
         ("names...",),
         "the same call goes on where it stopped, if the server can send the rest of a file",
     ),
+    "init": Command("look at folders of images and write a configuration for training on them", ("paths...",)),
     "split": Command("divide images into training and validation, draw labelled ones; write verifiable lists"),
     "check": Command("is the data on disk what the configuration says it is?"),
     "train": Command("train a model; the same call resumes an unfinished run", again=RESUMES),
     "evaluate": Command("score a trained model", ("run",)),
-    "predict": Command("segment images or folders of images", ("run", "images...")),
+    "predict": Command("segment images, folders of images, and videos", ("run", "images...")),
+    "export": Command("write a model as ONNX or a program of torch, and compare it with the model", ("run",)),
     "pseudolabel": Command(
         "label images with what a model is sure of, as a dataset to train from", ("run", "images...")
     ),
@@ -47,6 +49,7 @@ COMMANDS = {
         "the same call goes on with the images that are left",
     ),
     "push": Command("put a model on a hub, with a card that says what it is", ("run", "to")),
+    "serve": Command("answer requests with a model: a page and an HTTP interface", ("run",)),
     "report": Command("tables and figures from one or many runs", ("runs...",)),
     "reproduce": Command(
         "run the rows of a published or open table, next to its numbers",

@@ -14,6 +14,7 @@ from semiverse.files import write_atomically
 from semiverse.inference.predictor import Predictor
 from semiverse.mixture import DomainMixture
 from semiverse.models import SegmentationModel
+from semiverse.run import Run
 
 
 def evaluate(
@@ -58,8 +59,11 @@ def evaluate(
     started = time.perf_counter()
     model = SegmentationModel.load(run)
     predictor_type = ObservedPredictor if details else Predictor
-    predictor = predictor_type(model, via, window, resize=full_resolution, device=device)
+    predictor = predictor_type(model, via, window, resize=full_resolution, device=device, precision="exact")
     detailed = Details(predictor) if isinstance(predictor, ObservedPredictor) else None
+    folder = Path() if is_hub_name(run) else run.parent if run.name == "model" else run
+    if not is_hub_name(run):
+        Run(folder).restore_held_out(data)
     names = scorable(data, split) if domain is None else [domain]
     unknown = [name for name in names if name not in data.domains]
     if unknown:
@@ -85,7 +89,6 @@ def evaluate(
         "seconds": round(time.perf_counter() - started, 1),
     }
     print(table(evaluation, classes))
-    folder = Path() if is_hub_name(run) else run.parent if run.name == "model" else run
     file = out or folder / "evaluation.json"
     if detailed:
         write_atomically(file.with_name("features.npz"), detailed.features())

@@ -1,14 +1,16 @@
-"""Segment images and folders of images."""
+"""Segment images, folders of images, and videos."""
 
-import json
-from operator import itemgetter
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from semiverse.data.images import read_image
-from semiverse.files import write_atomically
-from semiverse.inference.images import chosen_domain, find_images, readable, write_result
+from semiverse.distributed import launched
+from semiverse.inference.annotations import AnnotationFormat
+from semiverse.inference.asking import Asking
+from semiverse.inference.folder import FolderPrediction, Wanted
+from semiverse.inference.images import find_images
+from semiverse.inference.networks import Precision
 from semiverse.inference.predictor import Predictor
+from semiverse.inference.video import is_video
 from semiverse.models import SegmentationModel
 
 
@@ -19,66 +21,100 @@ def predict(
     labels: str | None = None,
     via: Literal["decoder", "embedding"] = "decoder",
     out: Path = Path("predictions"),
-    window: tuple[int, int] | None = None,
+    window: tuple[int, int] | Literal["auto"] | None = "auto",
     overlay: bool = True,
     confidence: bool = False,
     overwrite: bool = False,
     device: str = "auto",
     workers: int = 2,
     classes: list[str] | None = None,
+    annotations: AnnotationFormat | None = None,
+    scales: tuple[float, ...] = (1.0,),
+    flip: bool = False,
+    precision: Precision = "float32",
+    margin: int = 64,
+    batch: int = 4,
 ) -> int:
     """Write a mask for every image: ids as a PNG with the palette of the label space.
 
-    A file that cannot be read is listed at the end and the others are done.
+    A file that cannot be read is listed at the end and the others are done. A video becomes a folder of masks and a
+    video with the masks laid over it. Under torchrun each process does its share.
 
     Args:
         run: A run folder, or the model folder in it.
-        images: Image files, and folders in which they lie at any depth.
-        domain: The domain that the images are like; None: the only one that the model has.
-        labels: The domain whose classes are asked for; None: those of the same domain.
+        images: Image files, videos, and folders in which images lie at any depth.
+        domain: The domain that the images are like; auto: the one that each resembles; all: each in turn, a folder for
+            each; None: the only one that the model has.
+        labels: The domain whose classes are asked for; all: those of each, a folder for each; None: those of the same
+            domain.
         via: By the decoder, or by the most similar label embedding.
         out: The folder for the results.
-        window: Height and width of the pieces in which large images are seen; None: whole images.
-        overlay: Write also the image with its mask laid over it, <stem>_overlay.jpg.
-        confidence: Write also how sure the model is, <stem>_confidence.png, 0..255.
+        window: Height and width of the pieces in which large images are seen; auto: pieces of 1024 x 1024 of those with
+            more than 2048 x 2048 pixels; None: whole images.
+        overlay: Write also the image with its mask laid over it, <stem>_overlay.jpg; of a video, <stem>_overlay.mp4.
+        confidence: Write also how sure the model is, <stem>_confidence.png, 0..255; not of videos.
         overwrite: Replace results that are there already.
         device: Where to compute; auto: a GPU if there is one.
-        workers: Threads that read images.
+        workers: Threads that read images, and as many that write.
         classes: Show only these; all other pixels become 255 in masks and are not coloured in overlays. None: all.
+        annotations: Write also files that an annotation tool opens, with the confidence of each region, into a folder
+            of this name in the folder for the results: labelme (polygons), cvat (XML of polygons), cvat-masks (coloured
+            masks), coco (run lengths), label-studio (polygons), label-studio-brush.
+        scales: Sizes at which images are seen, as factors on the working size; the probabilities are averaged.
+        flip: See images mirrored as well, at every scale.
+        precision: float32; bf16, which is faster and less exact; or exact, as evaluate computes, bit for bit.
+        margin: Pixels around a piece that are seen but not kept, a multiple of 64.
+        batch: Images of one size that are segmented together, at most.
 
     Returns:
         0, or 1 if files could not be read.
 
     Raises:
         FileNotFoundError: If there is no model or no image.
+        ModuleNotFoundError: If there is a video, and av, which reads it, is not installed.
         ValueError: If the domain or a class is unknown, two images have one name, or results exist already.
     """
     model = SegmentationModel.load(run)
-    domain = chosen_domain(model, domain)
-    model.space_key(labels or domain)
-    files = find_images(images)
-    taken = [stem for stem in files if (out / f"{stem}.png").exists()]
+    asking = Asking(model, domain, labels)
+    rank, processes = launched()
+    every = sorted(find_images(images).items()) if processes > 1 else list(find_images(images).items())
+    files = every[rank::processes]
+    folders = list(dict.fromkeys(asking.folder(out, question) for question in asking.possible))
+    _refuse_results(folders, files, annotations, overwrite)
+    views: dict[str, Any] = {"scales": scales, "flip": flip, "precision": precision, "margin": margin}
+    predictor = Predictor(model, via, window, device=device, **views)
+    for question in asking.possible if classes else ():
+        for title in classes or ():
+            model.label_spaces[question.labels].id_of(title)
+    prediction = FolderPrediction(
+        predictor, asking, Wanted(out, classes, overlay, confidence, annotations), batch, workers
+    )
+    prediction.segment_images([one for one in files if not is_video(one[1])])
+    for stem, path in files:
+        if is_video(path):
+            prediction.segment_video(stem, path)
+    spaces = {question.labels: list(model.label_spaces[question.labels].classes) for question in asking.possible}
+    asked = {"domain": domain or asking.domains[0], "labels": labels or domain or asking.domains[0], "via": via}
+    facts = {"run": str(run), **asked, "classes": next(iter(spaces.values())) if len(spaces) == 1 else spaces}
+    facts |= {} if classes is None else {"shown": classes}
+    prediction.write(facts, "predictions.json" if processes == 1 else f"predictions_{rank}.json")
+    print(f"{len(prediction.done)} of {len(files)} masks written to {out}")
+    for stem, found in prediction.domains.items():
+        print(f"{stem}: like {found['domain']} ({found['confidence']:.2f})")
+    for message in prediction.problems.values():
+        print(f"left out: {message}")
+    return 1 if prediction.problems else 0
+
+
+def _refuse_results(
+    folders: list[Path], files: list[tuple[str, Path]], annotations: AnnotationFormat | None, overwrite: bool
+) -> None:
+    """Make sure that nothing is overwritten unasked."""
+    names = [f"{stem}_overlay.mp4" if is_video(path) else f"{stem}.png" for stem, path in files]
+    names += [] if annotations is None else [annotations]
+    taken = [folder / name for folder in folders for name in names if (folder / name).exists()]
     if taken and not overwrite:
         raise ValueError(
-            f"{out} already holds {len(taken)} results, first: {taken[0]}.png; expected none: choose another --out, or "
-            "--overwrite true"
+            f"{taken[0].parent} already holds {len(taken)} results, first: {taken[0].name}; expected none: choose "
+            "another --out, or --overwrite true"
         )
-    predictor = Predictor(model, via, window, device=device)
-    space = model.label_spaces[labels or domain]
-    for title in classes or ():
-        space.id_of(title)
-    shown = list(space.classes) if classes is None else classes
-    facts = {"run": str(run), "domain": domain, "labels": labels or domain, "via": via, "classes": list(space.classes)}
-    facts |= {} if classes is None else {"shown": classes}
-    problems: dict[str, str] = {}
-    items = list(files.items())
-    read = readable(items, lambda item: read_image(item[1]), itemgetter(1), problems, "segmenting", workers)
-    for (stem, _), image in read:
-        write_result(out / stem, image, predictor(image, domain, labels).only(shown), overlay, confidence)
-    done = {stem: str(path) for stem, path in items if str(path) not in problems}
-    results = json.dumps(facts | {"images": done, "problems": problems}, indent=1)
-    write_atomically(out / "predictions.json", results + "\n")
-    print(f"{len(done)} of {len(files)} masks written to {out}")
-    for message in problems.values():
-        print(f"left out: {message}")
-    return 1 if problems else 0

@@ -23,6 +23,7 @@ from semiverse.inference.pseudolabels import (
 )
 from semiverse.mixture import DomainMixture
 from semiverse.models import SegmentationModel
+from semiverse.run import Run
 
 
 def pseudolabel(
@@ -96,6 +97,8 @@ def pseudolabel(
     thresholds: Sequence[float | None] = [] if threshold is None else given_thresholds(space, threshold)
     views: dict[str, Any] = {"scales": scales, "flip": flip}
     models = [model, *map(SegmentationModel.load, also)]
+    if data is not None:
+        Run(run.parent if run.name == "model" else run).restore_held_out(data)
     less = _log_weights(data, labels or domain, adjust) if adjust else None
     predictor = Committee([Predictor(one, via, window, device=device, **views) for one in models], domain, labels, less)
     sources = unlabeled_images(data, domain) if images is None else given_images(images)

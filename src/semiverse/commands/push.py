@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from semiverse.downloads.hub import split_name, upload
-from semiverse.models.saving import FILES, find_model, read_model
+from semiverse.models.saving import DOMAINS, NEEDED, find_model, read_model
 from semiverse.reporting.card import model_card
 from semiverse.reporting.runs import read_run
 
@@ -37,6 +37,7 @@ def push(run: Path, to: str, private: bool = False, dry_run: bool = False) -> in
     if dry_run:
         print(card)
         return 0
-    address = upload([folder / file for file in FILES], card, place, private)
+    files = [folder / file for file in (*NEEDED, DOMAINS) if (folder / file).is_file()]
+    address = upload(files, card, place, private)
     print(f"{folder} is at {address}")
     return 0

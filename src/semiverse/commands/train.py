@@ -15,6 +15,7 @@ from semiverse.methods import Method, Optimizer, Supervised
 from semiverse.mixture import DomainMixture
 from semiverse.models import ModelConfig, SegmentationModel
 from semiverse.run import Run
+from semiverse.training.loggers import build_loggers
 from semiverse.training.loop import Callback
 from semiverse.training.options import trainer_options
 from semiverse.training.recorder import Recorder
@@ -37,6 +38,7 @@ def train(
     check: bool = True,
     optimizer: Optimizer = Optimizer(),
     callbacks: Sequence[Callback] = (),
+    loggers: Sequence[Any] = (),
 ) -> Path:
     """Train a model; the same call on an unfinished run resumes it.
 
@@ -56,6 +58,8 @@ def train(
         check: Read every file before training and refuse to start on a bad one.
         optimizer: How the model moves; what is not given is as the method's authors have it.
         callbacks: Objects that are called after steps, after validations and at the end.
+        loggers: Where numbers go beside the run's own files: class_path and init_args of CSVLogger, TensorBoardLogger,
+            WandbLogger, MLFlowLogger or of any class with log_metrics; the run folder is filled in. Or such objects.
 
     Returns:
         The run folder.
@@ -80,6 +84,10 @@ def train(
         if is_first_process():
             log.info("%s is finished: nothing to do", run.folder)
         return run.folder
+    run.restore_held_out(data)
+    if is_first_process():
+        for name, line in data.divided().items():
+            log.info("domain %s: %s", name, line)
     if check and is_first_process():
         refuse_problems(data)
         refuse_mixed_sizes(data)
@@ -97,7 +105,8 @@ def train(
             same: dict[str, Any] = {"keep": keep, "validate_every": validate_every, "optimizer": optimizer}
             same |= {"seed": seed, "trainer": networks_trainer or trainer}
             learner.prepare(partial(supervised_networks, learner, networks or run.folder / "networks", **same))
-        fit_run(learner, optimizer, options, recorder, seed, callbacks)
+        further = build_loggers(loggers, run) if is_first_process() else []
+        fit_run(learner, optimizer, options, recorder, seed, callbacks, further)
     return run.folder
 
 

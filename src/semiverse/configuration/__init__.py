@@ -191,6 +191,12 @@ ADDED: dict[str, dict[str, Plain]] = {
 """Options that methods have got since, and what they did before."""
 
 
+ADDED_TO_DATASETS: dict[str, dict[str, Plain]] = {
+    "semiverse.datasets.Folder": {"image_folder": None, "mask_folder": None, "without_mask": "refuse"},
+}
+"""Likewise of datasets."""
+
+
 def modernized(values: dict[str, Plain], silent: bool = False) -> dict[str, Plain]:
     """A training's configuration in today's form, with a warning that shows it if version 0.1 wrote it otherwise.
 
@@ -224,7 +230,10 @@ def _completed(values: dict[str, Plain]) -> dict[str, Plain]:
         return values
     if isinstance(data.get("balance"), dict):
         data = data | {"balance": {"temperature": None} | data["balance"]}
-    domains = {name: {"pseudolabels": None} | domain for name, domain in data["domains"].items()}
+    domains = {
+        name: {"pseudolabels": None} | {k: _completed_dataset(v) if k == "dataset" else v for k, v in domain.items()}
+        for name, domain in data["domains"].items()
+    }
     if not isinstance(model, dict) or "padding" in model:
         return values | {"data": data | {"domains": domains}}
     domains = {name: {"crop": None} | domain for name, domain in domains.items()}
@@ -233,6 +242,14 @@ def _completed(values: dict[str, Plain]) -> dict[str, Plain]:
     own = str(model.get("encoder", "drn_")).startswith(("drn_", "deeplab_"))
     unsaid = {"pretrained": None} if own and model.get("pretrained") is False else {}
     return values | {"data": {"balance": None} | data | {"domains": domains}, "model": before | model | unsaid}
+
+
+def _completed_dataset(value: Plain) -> Plain:
+    """The dataset of a run, and one in it, with the options that it has got since."""
+    if not isinstance(value, dict) or not isinstance(arguments := value.get("init_args"), dict):
+        return value
+    inner = {"dataset": _completed_dataset(arguments["dataset"])} if "dataset" in arguments else {}
+    return value | {"init_args": ADDED_TO_DATASETS.get(str(value.get("class_path")), {}) | arguments | inner}
 
 
 def rewritten(values: dict[str, Plain]) -> tuple[dict[str, Plain], dict[str, Plain]]:

@@ -258,7 +258,11 @@ def shown_classes(records: Sequence[Record], contents: Sequence[Content]) -> dic
 
 
 def divide(
-    records: Sequence[Record], val_share: Budget, seed: int = 0, groups: str | None = None, classes: Shown = None
+    records: Sequence[Record],
+    val_share: Budget,
+    seed: int = 0,
+    groups: str | Sequence[str] | None = None,
+    classes: Shown = None,
 ) -> tuple[list[Record], list[Record]]:
     """Images for training and for validation; none is in both, and no group either.
 
@@ -267,9 +271,9 @@ def divide(
     With ``classes``, training first receives images that show every class, then validation others that do, the rarest
     class before all, as far as there are enough.
 
-    With ``groups``, whole groups are drawn in the same way. A group goes to validation if that brings the number of its
-    masks nearer to what was asked for (if none does, the smallest group goes), and takes its images without mask with
-    it; so the number is met only roughly.
+    With ``groups``, a regular expression or the group of each image, whole groups are drawn likewise. A group goes to
+    validation if that brings the number of its masks nearer to what was asked for (if none does, the smallest group
+    goes), and takes its images without mask with it; so the number is met only roughly.
 
     Returns:
         Training and validation, both in the given order.
@@ -279,7 +283,8 @@ def divide(
     """
     units = [[index] for index in range(len(records))]
     if groups is not None:
-        units = _units_of(group_names([record.id for record in records], groups), range(len(records)))
+        names = group_names([record.id for record in records], groups) if isinstance(groups, str) else groups
+        units = _units_of(names, range(len(records)))
     sizes = [sum(records[index].mask is not None for index in unit) for unit in units]
     target = int(share_of(val_share, "val") * sum(sizes)) if isinstance(val_share, float | str) else val_share
     if sum(size > 0 for size in sizes) < 2 or not 0 < target < sum(sizes):

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import torch
@@ -28,17 +29,26 @@ def open_image(path: Path) -> Image.Image:
         raise MissingData(f"{path}: no such file", "an image", "check the list or the folder it came from")
     if path.stat().st_size == 0:
         raise DataProblem(f"{path}: the file is empty (0 bytes)", "an image", "copy or download it again")
+    return decode_image(path, str(path))
+
+
+def decode_image(source: Path | BinaryIO, name: str) -> Image.Image:
+    """Decode an image file, or what stands in one, completely; errors call it by its name.
+
+    Raises:
+        ValueError: If it is truncated, far too large or not an image.
+    """
     try:
-        with Image.open(path) as image:
+        with Image.open(source) as image:
             image.load()
     except UnidentifiedImageError as error:
         expected = f"one of {', '.join(IMAGE_EXTENSIONS)}"
-        raise DataProblem(f"{path}: found no image in this file", expected, "convert or remove it") from error
+        raise DataProblem(f"{name}: found no image in this file", expected, "convert or remove it") from error
     except (OSError, SyntaxError, ValueError) as error:
-        found = f"{path}: the image cannot be decoded ({error})"
+        found = f"{name}: the image cannot be decoded ({error})"
         raise DataProblem(found, "a complete file", "copy or download it again") from error
     except Image.DecompressionBombError as error:
-        raise DataProblem(f"{path}: {error}", "an image of ordinary size", "cut it into pieces") from error
+        raise DataProblem(f"{name}: {error}", "an image of ordinary size", "cut it into pieces") from error
     return image
 
 
@@ -54,10 +64,19 @@ def read_image(path: Path) -> Tensor:
     """
     image = open_image(path)
     ImageOps.exif_transpose(image, in_place=True)
+    return pixels_of(image, str(path))
+
+
+def pixels_of(image: Image.Image, name: str) -> Tensor:
+    """The pixels of a decoded image, as ``read_image`` gives them; errors call it by its name.
+
+    Raises:
+        ValueError: If it holds 32-bit values.
+    """
     if image.mode.startswith("I;16"):
         image = Image.fromarray((np.asarray(image) / 257.0).round().astype(np.uint8))
     if image.mode in ("I", "F"):
-        raise DataProblem(f"{path}: the image holds 32-bit values", "8 or 16 bits a channel", "convert it")
+        raise DataProblem(f"{name}: the image holds 32-bit values", "8 or 16 bits a channel", "convert it")
     pixels = np.array(image if image.mode == "RGB" else image.convert("RGB"))
     return torch.from_numpy(pixels).permute(2, 0, 1)
 

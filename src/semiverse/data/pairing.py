@@ -35,12 +35,13 @@ def files_below(folder: Path) -> Iterator[tuple[str, Path]]:
             yield inside.with_suffix("").as_posix(), path
 
 
-def list_images(folder: Path, suffix: str = "") -> dict[str, Path]:
+def list_images(folder: Path, suffix: str = "", without: str | None = None) -> dict[str, Path]:
     """Image files below a folder, by their path in it without extension, in sorted order; hidden ones are left out.
 
     Args:
         folder: The folder.
         suffix: End of the name before the extension, such as ``_mask``: it is removed, other files are left out.
+        without: Files whose names end in this are left out: masks among images; None: none.
 
     Raises:
         FileNotFoundError: If the folder is missing or holds no image.
@@ -51,6 +52,8 @@ def list_images(folder: Path, suffix: str = "") -> dict[str, Path]:
     files: dict[str, Path] = {}
     for title, path in files_below(folder):
         if path.suffix.lower() not in IMAGE_EXTENSIONS or not title.endswith(suffix):
+            continue
+        if without is not None and title.endswith(without):
             continue
         name = title.removesuffix(suffix)
         if name in files:
@@ -117,7 +120,7 @@ def select(
     lines = [line for line in given if line and (not line.startswith("#") or line in items)]
     if not lines:
         raise DataProblem(f"{list_file}: the list is empty", "one image name a line", "add some", list_file)
-    known = _paths(files or {}) | {name: name for name in items}
+    known = unique_ends(files or {}) | {name: name for name in items}
     names = {line: line if line in items else _named(line, known) for line in lines}
     missing = [line for line, name in names.items() if name is None]
     if missing:
@@ -134,11 +137,11 @@ def select(
     return chosen
 
 
-def _paths(files: Mapping[str, Path]) -> dict[str, str]:
+def unique_ends(files: Mapping[str, Path]) -> dict[str, str]:
     """Items by the ends of the paths of their files, without extension; ends that several share are left out."""
     found: dict[str, str | None] = {}
     for name, path in files.items():
-        for end in _ends(path.as_posix()):
+        for end in path_ends(path.as_posix()):
             found[end] = name if found.get(end, name) == name else None
     return {end: name for end, name in found.items() if name is not None}
 
@@ -150,14 +153,14 @@ def _named(line: str, known: Mapping[str, str]) -> str | None:
     for text in (first, first.replace("\\", "/")):
         parts = [text[: blank.start()] for blank in re.finditer(r"\s|$", text)]
         images = [part for part in parts if part.lower().endswith(IMAGE_EXTENSIONS)]
-        whole = [end for end in _ends(text) if len(end.split()) == words]
-        for end in [*_ends((images or parts)[0]), *whole]:
+        whole = [end for end in path_ends(text) if len(end.split()) == words]
+        for end in [*path_ends((images or parts)[0]), *whole]:
             if end in known:
                 return known[end]
     return None
 
 
-def _ends(text: str) -> Iterator[str]:
+def path_ends(text: str) -> Iterator[str]:
     """A path without extension, then without its first folder, without its first two, ..."""
     stem, dot, extension = text.rpartition(".")
     named = stem if f"{dot}{extension}".lower() in IMAGE_EXTENSIONS else text

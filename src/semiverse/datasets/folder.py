@@ -2,22 +2,28 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Literal, get_args
 
 from torch import Tensor
 
 from semiverse.data import ALL, Record, SegmentationDataset, list_images, pair
 from semiverse.data.dataset import Relabeling
+from semiverse.data.layout import SPLIT, check_templates, split_folders
 from semiverse.data.masks import Coding, MaskCoding, Others
 from semiverse.files import DataProblem, MissingData
 from semiverse.labels import IGNORE, Color, LabelSpace
+
+WithoutMask = Literal["refuse", "unlabeled"]
+"""What an image without a mask is."""
 
 
 class Folder(SegmentationDataset):
     """Images and masks of the same name in two folders.
 
     Reads ``root/<split>/images`` and ``root/<split>/masks``; or else ``root/images`` and ``root/masks``, of which list
-    files (``splits``) say which images belong to which split. Where neither divides them there is only the split
-    ``all``. Images in sub-folders have the sub-folder in their name.
+    files (``splits``) say which images belong to which split; or the folders that ``image_folder`` and ``mask_folder``
+    name. Where nothing divides them there is only the split ``all``. Images in sub-folders have the sub-folder in their
+    name.
 
     Background is a class like any other: name it in ``classes``, and it is learned and scored. Unlabelled means that
     nobody said what is there: such pixels are neither learned nor scored. They are what ``ignore`` and ``ignore_color``
@@ -37,6 +43,10 @@ class Folder(SegmentationDataset):
         ignore: Raw id that means "no label" (``index``, ``palette``); null: no id does.
         ignore_color: Colour that means "no label" (``rgb``); null: no colour does.
         others: What becomes of values that none of these names: ``refuse`` the file, or ``ignore`` the pixels.
+        image_folder: Folder of the images below the root; ``{split}`` in it stands for the name of a split, as in
+            ``images/{split}``; None: as said above.
+        mask_folder: Folder of the masks, likewise; it may be that of the images, if ``mask_suffix`` tells them apart.
+        without_mask: What an image without a mask is: ``refuse`` stops with its name, ``unlabeled`` takes it so.
         image_suffix: End of the names of images that the names of masks lack; images without it are left out.
         mask_suffix: End of the names of masks, such as ``_mask``; masks without it are left out.
         splits: List file of each split, by its name; a relative path that does not exist is looked for below the root.
@@ -63,8 +73,13 @@ class Folder(SegmentationDataset):
         mask_suffix: str = "",
         splits: Mapping[str, Path] | None = None,
         name: str = "folder",
+        image_folder: str | None = None,
+        mask_folder: str | None = None,
+        without_mask: WithoutMask = "refuse",
     ) -> None:
         super().__init__(root)
+        self.image_folder, self.mask_folder, self.without_mask = image_folder, mask_folder, without_mask
+        self._check_layout(masks, mask_suffix)
         self.classes, self.masks, self.palette, self.name = tuple(classes), masks, tuple(palette), name
         self.mapping, self.ids, self.ignore, self.ignore_color = dict(mapping or {}), ids, ignore, ignore_color
         self.others, self.image_suffix, self.mask_suffix = others, image_suffix, mask_suffix
@@ -76,24 +91,62 @@ class Folder(SegmentationDataset):
         self.relabeling = Relabeling(raw, self.mapping)
         self.labels = self.relabeling.labels
 
+    def _check_layout(self, masks: Coding, mask_suffix: str) -> None:
+        if self.without_mask not in get_args(WithoutMask):
+            choices = ", ".join(get_args(WithoutMask))
+            raise ValueError(f"Folder: without_mask: {self.without_mask}; expected {choices}: choose one")
+        if self.image_folder is None and self.mask_folder is not None:
+            raise ValueError("Folder: mask_folder without image_folder; expected both: name the folder of the images")
+        if self.image_folder is not None and masks != "none":
+            if self.mask_folder is None:
+                raise ValueError(
+                    "Folder: image_folder without mask_folder; expected both: name the folder of the masks"
+                )
+            check_templates("Folder", self.image_folder, self.mask_folder)
+            if Path(self.image_folder) == Path(self.mask_folder) and not mask_suffix:
+                expected = "a mask_suffix that tells them apart"
+                raise ValueError(f"Folder: images and masks in one folder; expected {expected}: name it")
+
     def split_names(self) -> tuple[str, ...]:
         """Split folders below the root; only ``all`` where images and masks lie in the root itself.
 
         Raises:
-            FileNotFoundError: If there is no folder ``images``.
+            FileNotFoundError: If there is no folder of images.
             ValueError: If there are split folders and undivided images.
         """
-        places = [path.parent for path in self.folder.glob("*/images") if path.is_dir()]
-        found = tuple(sorted(place.name for place in places if place.name != "images" and place.name[0] != "."))
+        if self.image_folder is not None:
+            return self._named_splits(self.image_folder)
+        found = tuple(split for split in split_folders(self.folder, f"{SPLIT}/images") if split != "images")
         undivided = (self.folder / "images").is_dir()
         if found and undivided:
             both = f"Folder: found {self.folder / 'images'} beside {self.folder / found[0] / 'images'}"
             raise DataProblem(both, "either split folders or undivided images", "move one of them elsewhere")
         if not found and not undivided:
             layouts = "images/ and masks/, or train/images/, train/masks/, val/images/ ..."
-            remedy = "arrange the files so, or correct the root"
+            remedy = "arrange the files so, name the folders (image_folder, mask_folder), or correct the root"
             raise MissingData(f"Folder: {self.folder} holds no folder 'images'", layouts, remedy)
         return found or (ALL,)
+
+    def _named_splits(self, template: str) -> tuple[str, ...]:
+        """Splits whose folders there are, of those that ``image_folder`` and ``mask_folder`` mean."""
+        if SPLIT not in template:
+            return (ALL,)
+        templates = [template] if self.masks == "none" else [template, str(self.mask_folder)]
+        found = split_folders(self.folder, *templates)
+        if not found:
+            listed = " and ".join(templates)
+            raise MissingData(f"Folder: {self.folder} holds no {listed}", "them for some split", "correct the folders")
+        return found
+
+    def places(self, split: str) -> tuple[Path, Path | None]:
+        """Folder of the images of a split, and that of the masks; None where there are none."""
+        if self.image_folder is not None:
+            images = self.folder / self.image_folder.replace(SPLIT, split)
+            masks = self.folder / str(self.mask_folder).replace(SPLIT, split)
+        else:
+            folder = self.folder if self.split_names() == (ALL,) else self.folder / split
+            images, masks = folder / "images", folder / "masks"
+        return images, None if self.masks == "none" else masks
 
     def subset(self, split: str) -> list[Record]:
         """Records of a split folder, a list file, or ``all``.
@@ -113,12 +166,15 @@ class Folder(SegmentationDataset):
 
     def records(self, split: str) -> list[Record]:
         """Images of a split folder, or of the root itself, in the order of their names."""
-        folder = self.folder if self.split_names() == (ALL,) else self.folder / split
-        images, masks = list_images(folder / "images", self.image_suffix), folder / "masks"
-        if self.masks == "none":
+        folder, masks = self.places(split)
+        images = list_images(folder, self.image_suffix, self.mask_suffix if folder == masks else None)
+        if masks is None:
             records = [Record(image, None, name) for name, image in images.items()]
         else:
-            records = pair(images, list_images(masks, self.mask_suffix), masks)
+            found = list_images(masks, self.mask_suffix)
+            known = {name: path for name, path in images.items() if self.without_mask == "refuse" or name in found}
+            paired = {record.name: record for record in pair(known, found, masks)}
+            records = [paired.get(name, Record(path, None, name)) for name, path in images.items()]
         return [record._replace(name=record.name + self.image_suffix) for record in records]  # as lists name them
 
     def read_mask(self, path: Path) -> Tensor:

@@ -2,7 +2,7 @@
 
 from contextlib import suppress
 
-from semiverse.data import ALL, SegmentationDataset, survey
+from semiverse.data import SegmentationDataset, survey
 from semiverse.datasets import Folder
 from semiverse.doctor.duplicates import find_duplicates
 from semiverse.doctor.encodings import find_encodings
@@ -49,14 +49,18 @@ def examine_domain(data: DomainMixture, name: str, fresh: bool = False) -> Findi
     """
     domain, findings = data.domains[name], Findings(data.domains[name].dataset)
     errors: dict[str, DataProblem] = {}
-    for split in dict.fromkeys((domain.train, domain.val)):
+    splits = tuple(dict.fromkeys((domain.train, domain.val) if domain.val is not None else (domain.train,)))
+    for split in splits:
         try:
-            findings.parts[split] = Part(domain.dataset.subset(split), data.contents(name, split, fresh))
+            findings.parts[split] = Part(domain.subset(split), data.contents(name, split, fresh))
         except (OSError, ValueError) as error:
             errors[split] = as_problem(error)
     if domain.train in findings.parts:
+        if domain.divides_itself:
+            said, remedy = domain.held_out.said, "name lists or folders of your own to divide them otherwise"
+            findings.found.append(Finding("held-out", "remark", domain.train, said, remedy))
         _examine_training(data, name, findings, fresh)
-    coding, folders = _coding_of(domain.dataset), _folders_of(domain.dataset, (domain.train, domain.val))
+    coding, folders = _coding_of(domain.dataset), _folders_of(domain.dataset, splits)
     facts = Facts(domain.dataset.labels, findings.parts, domain.train, domain.val, coding, folders, errors)
     findings.found += diagnose(facts)
     return findings
@@ -101,7 +105,6 @@ def _folders_of(dataset: SegmentationDataset, splits: tuple[str, ...]) -> list[F
         with suppress(OSError, ValueError):  # why a split cannot be listed is told otherwise
             names = dataset.split_names()
             for split in dict.fromkeys(splits) if set(splits) <= set(names) else names:
-                place = dataset.folder if names == (ALL,) else dataset.folder / split
-                masks = None if dataset.masks == "none" else place / "masks"
-                folders.append(list_folder(split, place / "images", masks, dataset.image_suffix, dataset.mask_suffix))
+                ends, unmasked = (dataset.image_suffix, dataset.mask_suffix), dataset.without_mask == "unlabeled"
+                folders.append(list_folder(split, *dataset.places(split), *ends, unmasked))
     return folders

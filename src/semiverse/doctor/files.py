@@ -46,7 +46,7 @@ def _unpaired(folder: FolderFiles) -> Iterator[Finding]:
         return
     images = [paths[0] for name, paths in folder.image_names.items() if name not in folder.mask_names]
     masks = {name: paths[0] for name, paths in folder.mask_names.items() if name not in folder.image_names}
-    if images:
+    if images and not folder.unmasked:
         message = (
             f"no mask for {len(images)} of {len(folder.image_names)} images, first: {images[0]}; expected the same "
             f"file name under {folder.masks}"

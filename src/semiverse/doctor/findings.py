@@ -26,6 +26,7 @@ class FolderFiles:
         image_names: Image files by name: the path in the folder without ending. One name may have several.
         mask_names: Mask files likewise.
         others: Files that are no images by their ending.
+        unmasked: Whether images without a mask are meant to be there.
     """
 
     split: str
@@ -34,23 +35,29 @@ class FolderFiles:
     image_names: dict[str, list[Path]]
     mask_names: dict[str, list[Path]]
     others: list[Path]
+    unmasked: bool = False
+
+
+LEFT_BEHIND = ("thumbs.db", "desktop.ini")
+"""What systems leave in folders, as they do hidden files."""
 
 
 def list_folder(
-    split: str, images: Path, masks: Path | None, image_suffix: str = "", mask_suffix: str = ""
+    split: str, images: Path, masks: Path | None, image_suffix: str = "", mask_suffix: str = "", unmasked: bool = False
 ) -> FolderFiles:
-    """List two folders; names are without the suffixes that file names carry in each."""
+    """List two folders, or one with both; names are without the suffixes that file names carry in each."""
     image_names: dict[str, list[Path]] = {}
     mask_names: dict[str, list[Path]] = {}
     others: list[Path] = []
     for folder, suffix, names in ((images, image_suffix, image_names), (masks, mask_suffix, mask_names)):
         for name, path in () if folder is None else files_below(folder):
             if path.suffix.lower() in IMAGE_EXTENSIONS:
-                if name.endswith(suffix):
+                beside = names is image_names and images == masks and name.endswith(mask_suffix)
+                if name.endswith(suffix) and not beside:
                     names.setdefault(name.removesuffix(suffix), []).append(path)
-            elif path.name.lower() not in ("thumbs.db", "desktop.ini"):  # systems leave these behind, as hidden ones
+            elif path not in others and path.name.lower() not in LEFT_BEHIND:
                 others.append(path)
-    return FolderFiles(split, images, masks, image_names, mask_names, others)
+    return FolderFiles(split, images, masks, image_names, mask_names, others, unmasked)
 
 
 Decode = Callable[[Image.Image], tuple[np.ndarray, int]]
@@ -120,7 +127,7 @@ class Facts:
         labels: Its label space.
         parts: What was read, by split.
         train: Name of the training split.
-        val: Name of the validation split.
+        val: Name of the validation split; None: there is none.
         coding: What its masks are declared to hold; None where the dataset's class alone knows.
         folders: Folders of images and masks, listed; none where the dataset's class alone knows the layout.
         errors: Why a split could not be listed, by split.
@@ -129,7 +136,7 @@ class Facts:
     labels: LabelSpace
     parts: Mapping[str, Part]
     train: str
-    val: str
+    val: str | None
     coding: Coding | None = None
     folders: Sequence[FolderFiles] = ()
     errors: Mapping[str, DataProblem] = field(default_factory=dict)

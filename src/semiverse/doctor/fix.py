@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from PIL import Image, ImageOps
 
-from semiverse.configuration import dump_yaml
+from semiverse.configuration import Plain, dump_yaml
 from semiverse.data import ALL, Content, Record, SegmentationDataset
 from semiverse.data.images import open_image, read_header
 from semiverse.doctor.files import scaled
@@ -39,7 +39,7 @@ def write_fixed(data: DomainMixture, found: Mapping[str, Findings], folder: Path
                 lines.append(f"{name}: not fixable: {bad.kind} ({bad.unfixable}): {bad.message}")
         train, val, goal, written = data.domains[name].train, data.domains[name].val, folder / name, 0
         # The root itself where both splits are the same.
-        places = {train: ""} if train == val else {train: "train", val: "val"}
+        places = {train: ""} if val in (train, None) else {train: "train", str(val): "val"}
         for split, place in places.items():
             if split in findings.parts:
                 count, corrected, changed, left_out = _write_split(findings, split, goal / place)
@@ -54,7 +54,8 @@ def write_fixed(data: DomainMixture, found: Mapping[str, Findings], folder: Path
             colors = [list(color) for color in labels.palette]
             arguments = {"root": root, "classes": list(labels.classes), "palette": colors, "name": labels.name}
             dataset = {"class_path": "Folder", "init_args": arguments}
-            domains[name] = {"dataset": dataset, "train": places[train] or ALL, "val": places[val] or ALL}
+            chosen: dict[str, Plain] = {"train": places[train] or ALL}
+            domains[name] = {"dataset": dataset} | chosen | {"val": None if val is None else places[val] or ALL}
     if domains:
         lines += ["use them with:", dump_yaml({"data": {"domains": domains}}).rstrip()]
     return lines or ["nothing to correct"]

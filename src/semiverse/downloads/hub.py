@@ -30,12 +30,13 @@ def split_name(place: Path | str) -> tuple[str, str | None]:
     return found["name"], found["revision"]
 
 
-def fetch(place: Path | str, files: Sequence[str]) -> Path:
+def fetch(place: Path | str, files: Sequence[str], more: Sequence[str] = ()) -> Path:
     """The folder of a model on the hub, fetched unless it is in the cache; nothing of it is executed.
 
     Args:
         place: ``hf:owner/name``, or ``hf:owner/name@revision`` for a branch, tag or commit.
         files: Names of what a model consists of.
+        more: Names of what it may have.
 
     Raises:
         FileNotFoundError: If the hub has no such model, or it cannot be reached and the cache does not have it.
@@ -51,7 +52,7 @@ def fetch(place: Path | str, files: Sequence[str]) -> Path:
 
     name, revision = split_name(place)
     try:
-        folder = Path(snapshot_download(name, revision=revision, allow_patterns=list(files)))
+        folder = Path(snapshot_download(name, revision=revision, allow_patterns=[*files, *more]))
     except (RepositoryNotFoundError, RevisionNotFoundError) as error:
         raise FileNotFoundError(
             f"the hub has no model {name}{f' at {revision}' if revision else ''}, or does not show it; expected one "

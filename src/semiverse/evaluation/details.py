@@ -2,6 +2,7 @@
 
 import io
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from semiverse.evaluation.calibration import BINS, calibration, calibration_sums
 from semiverse.evaluation.confusion import confusion, miou
 from semiverse.evaluation.features import FeatureSample, similarity
 from semiverse.evaluation.score import by_class, counts, number
+from semiverse.inference.bands import Bands
 from semiverse.inference.predictor import Predictor, Segmentation
 from semiverse.upsampling import ScoreMap, argmax
 
@@ -32,18 +34,19 @@ class ObservedPredictor(Predictor):
     scores: dict[str, Tensor]
     _channels: list[int]
 
-    def _scores(self, image: Tensor, domain: str, labels: str) -> Tensor:
-        maps = super()._scores(image, domain, labels)
+    def _bands(self, images: Tensor, domain: str, asked: Sequence[str]) -> Bands:
+        maps = torch.cat(list(self._rows_of_windows(images, domain, asked)), dim=2)
         self.features, *scores = torch.split(maps, self._channels, dim=1)
         self.scores = dict(zip(self.model.label_spaces, scores, strict=True))
-        return self.scores[labels]
+        (labels,) = asked
+        return Bands.of(ScoreMap(self.scores[labels], self.model.upsampling))
 
-    def _scores_of_piece(self, image: Tensor, domain: str, labels: str) -> Tensor:  # noqa: ARG002 - all are wanted
-        features = self.model.features(image[None], domain)
+    def _scores_of_piece(self, images: Tensor, domain: str, asked: Sequence[str]) -> Tensor:  # noqa: ARG002 - all are
+        features = self.networks.features(images.to(self.device), domain)
         maps = [features]
         for other in self.model.label_spaces:
             own_network = self.model.config.separate and other != domain
-            seen = self.model.features(image[None], other) if own_network else features
+            seen = self.networks.features(images.to(self.device), other) if own_network else features
             maps.append(self._classified(seen, other))
         self._channels = [part.shape[1] for part in maps]
         return torch.cat(maps, dim=1)

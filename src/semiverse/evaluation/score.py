@@ -45,7 +45,7 @@ def scorable(data: DomainMixture, split: str | None) -> list[str]:
     with_masks = [
         name
         for name, domain in data.domains.items()
-        if any(record.mask is not None for record in domain.dataset.subset(split or domain.val))
+        if (chosen := split or domain.validation) and any(record.mask for record in domain.subset(chosen))
     ]
     for name in data.domains if with_masks else ():
         if name not in with_masks:
@@ -91,7 +91,7 @@ def score(
         matrix += confusion(found.mask, sample.mask, len(space))
         if watch:
             watch(name, sample, found)
-    split = split or data.domains[name].val
+    split = split or data.domains[name].validation
     if not matrix.any():
         raise ValueError(
             f"domain {name}: no image of split {split!r} has a labelled pixel; expected masks to score against: "

@@ -38,6 +38,23 @@ def draw_polygons(size: tuple[int, int], shapes: Iterable[tuple[int, Polygon]], 
     return torch.from_numpy(np.array(image))
 
 
+def fill_polygon(points: Polygon, size: tuple[int, int]) -> np.ndarray:
+    """Pixels whose middle lies in a polygon, (H, W) bool.
+
+    Args:
+        points: (x, y), where (0, 0) is the upper left corner of the first pixel, as annotation tools in browsers count.
+        size: (height, width); what lies outside is cut off.
+    """
+    from skimage.draw import polygon
+
+    covered = np.zeros(size, dtype=bool)
+    if len(points) >= 3:
+        corners = np.asarray(points, dtype=np.float64) - 0.5
+        rows, columns = polygon(corners[:, 1], corners[:, 0], size)  # type: ignore[no-untyped-call]
+        covered[rows, columns] = True
+    return covered
+
+
 def drawn_once(file: Path, draw: Callable[[], Tensor]) -> Tensor:
     """A mask, (H, W) uint8, from its file in a cache; drawn, and kept there, if it is not there or damaged.
 

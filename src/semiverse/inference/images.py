@@ -2,13 +2,14 @@
 
 import io
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
+import torch
 from PIL import Image
 from torch import Tensor
 
@@ -82,7 +83,7 @@ def chosen_domain(model: SegmentationModel, domain: str | None) -> str:
     if domain is None and len(names) > 1:
         raise ValueError(
             f"the model knows the domains {', '.join(names)}; expected the one that the images are like: add "
-            "--domain NAME"
+            "--domain NAME, or --domain auto to have it found, or all for every one"
         )
     return names[0] if domain is None else domain
 
@@ -136,6 +137,52 @@ def encoded(picture: Image.Image, kind: str, **how: int) -> bytes:
     buffer = io.BytesIO()
     picture.save(buffer, kind, **how)
     return buffer.getvalue()
+
+
+Key = TypeVar("Key", bound=Hashable)
+
+
+def in_batches(
+    items: Iterable[tuple[Item, Tensor]], most: int, key: Callable[[Tensor], Key]
+) -> Iterator[tuple[list[Item], list[Tensor], Key]]:
+    """Items and images that follow each other, with equal sizes and keys, as groups of at most so many."""
+    waiting: list[tuple[Item, Tensor]] = []
+    kind: tuple[torch.Size, Key] | None = None
+    for item, image in items:
+        new = image.shape, key(image)
+        if kind is not None and (new != kind or len(waiting) == most):
+            yield [one for one, _ in waiting], [one for _, one in waiting], kind[1]
+            waiting = []
+        kind = new
+        waiting.append((item, image))
+    if kind is not None:
+        yield [one for one, _ in waiting], [one for _, one in waiting], kind[1]
+
+
+class Writing:
+    """Does things in threads while others are computed; use it in a ``with``, which ends when all are done.
+
+    Args:
+        workers: Threads; twice as many things wait at most, then ``do`` does.
+    """
+
+    def __init__(self, workers: int = 2) -> None:
+        self._pool, self._waiting = ThreadPoolExecutor(max(1, workers)), deque[Future[None]]()
+        self._most = 2 * max(1, workers)
+
+    def __enter__(self) -> "Writing":
+        return self
+
+    def do(self, action: Callable[..., None], *arguments: object) -> None:
+        """Call it in a thread; what an earlier one raised is raised here."""
+        while len(self._waiting) >= self._most:
+            self._waiting.popleft().result()
+        self._waiting.append(self._pool.submit(action, *arguments))
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._pool.shutdown(wait=True, cancel_futures=kind is not None)
+        while kind is None and self._waiting:
+            self._waiting.popleft().result()
 
 
 def write_result(stem: Path, image: Tensor, found: Segmentation, overlay: bool, confidence: bool) -> None:

@@ -1,12 +1,13 @@
 """A domain: a dataset with a label budget."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, cast
 
 from semiverse import data
+from semiverse.data.held_out import HeldOut, hold_out, restored
 from semiverse.files import find_folder
 from semiverse.mixture.pseudolabels import PseudoLabels
 from semiverse.resolution import Resolution
@@ -25,7 +26,8 @@ class Domain:
             none.
         unlabeled: Learn also from training images without looking at their masks.
         train: The training split: one of the dataset's, or a list file (.txt).
-        val: The validation split, likewise.
+        val: The validation split, likewise; None: the domain is not validated. If neither is given and nothing divides
+            the dataset, a fifth of it is held out for validation, the same images in every training.
         resolution: The size at which the network sees the images.
         crop: (height, width) of its training views, or ``whole``: whole images, which must then be of one size; None:
             ``data.crop``.
@@ -51,7 +53,7 @@ class Domain:
     labeled: data.Budget | None = None
     unlabeled: bool = True
     train: str = "train"
-    val: str = "val"
+    val: str | None = "val"
     resolution: Resolution = field(default_factory=Resolution)
     crop: tuple[int, int] | Literal["whole"] | None = None
     labeled_list: Path | None = None
@@ -90,6 +92,59 @@ class Domain:
         return PseudoLabels(cast(Path, self.pseudolabels), self.dataset.labels)
 
     @property
+    def divides_itself(self) -> bool:
+        """Whether nothing divides the dataset, and the domain does not say what is for training and for validation.
+
+        Raises:
+            FileNotFoundError: If only the folder can tell, and it is missing.
+        """
+        if (self.train, self.val) != ("train", "val") or {"train", "val"} & {*self.dataset.lists}:
+            return False
+        names = self.dataset.split_names()
+        return len(names) == 1 and names[0] not in ("train", "val")  # a folder for one of them has lost the other
+
+    @cached_property
+    def everything(self) -> dict[Path, data.Content]:
+        """What each image of a dataset that divides itself holds; every file is read once and remembered."""
+        records = self.dataset.subset(data.ALL)
+        contents = data.survey(self.dataset, records, f"{type(self.dataset).__name__} at {self.dataset.root}")
+        return {record.image: content for record, content in zip(records, contents, strict=True)}
+
+    @cached_property
+    def held_out(self) -> HeldOut:
+        """How the dataset divided itself.
+
+        Raises:
+            ValueError: If an id has no group.
+            FileNotFoundError: If files are missing.
+        """
+        return hold_out(self.dataset.subset(data.ALL), list(self.everything.values()), self.groups)
+
+    def divide_as(self, facts: Mapping[str, Any]) -> None:
+        """Divide the dataset as a run did.
+
+        Raises:
+            FileNotFoundError: If images of it are gone.
+        """
+        self.held_out = restored(facts, self.dataset.subset(data.ALL))
+
+    def subset(self, split: str) -> list[data.Record]:
+        """Records of a split of the dataset, which may have divided itself.
+
+        Raises:
+            ValueError: If there is no such split.
+            FileNotFoundError: If files are missing.
+        """
+        if split in ("train", "val") and self.divides_itself:
+            return list(self.held_out.train if split == "train" else self.held_out.val)
+        return self.dataset.subset(split)
+
+    @property
+    def validation(self) -> str | None:
+        """The split that the domain is validated on; None: on none."""
+        return None if self.val is None or (self.divides_itself and not self.held_out.val) else self.val
+
+    @property
     def resolution_left(self) -> Resolution:
         """The working size, as seen from what ``reader`` gives."""
         return Resolution() if self.cache else self.resolution
@@ -121,7 +176,7 @@ def choose_labeled(
             no group, or the list is not as it was drawn.
         FileNotFoundError: If the list names an image that is none of the masked training images.
     """
-    everything = domain.dataset.subset(domain.train)
+    everything = domain.subset(domain.train)
     records = [record for record in everything if record.mask is not None]
     if domain.labeled_list is not None:
         records = domain.dataset.listed(domain.labeled_list, records)
@@ -160,9 +215,9 @@ def choose_unlabeled(name: str, domain: Domain, labeled: Sequence[data.Record]) 
     Raises:
         FileNotFoundError: If there is no such folder of further images, or no image in it.
     """
-    records = domain.dataset.subset(domain.train) if domain.unlabeled else []
+    records = domain.subset(domain.train) if domain.unlabeled else []
     if domain.unlabeled_split is not None:
-        records += domain.dataset.subset(domain.unlabeled_split)
+        records += domain.subset(domain.unlabeled_split)
     if domain.unlabeled_folder is not None:
         files = data.list_images(find_folder(domain.unlabeled_folder, f"unlabeled_folder of domain {name}"))
         records += [data.Record(path, None, title) for title, path in files.items()]

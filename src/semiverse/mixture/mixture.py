@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Subset
 
 from semiverse.data import ALL, Augmentation, Content, CropTransform, Record, ResizeTransform, Sample, Split, survey
+from semiverse.data.held_out import HeldOut
 from semiverse.labels import LabelSpace
 from semiverse.mixture import batches
 from semiverse.mixture.balance import Balance, labeled_frequencies
@@ -89,8 +90,12 @@ class DomainMixture:
             fresh: Read also files that have not changed since an earlier run read them.
         """
         if (name, split) not in self._contents:
-            dataset = self.domains[name].dataset
-            self._contents[name, split] = survey(dataset, dataset.subset(split), f"{name} {split}", fresh=fresh)
+            domain = self.domains[name]
+            records = domain.subset(split)
+            if domain.divides_itself and not fresh:  # read before, to find out what looks alike
+                self._contents[name, split] = [domain.everything[record.image] for record in records]
+            else:
+                self._contents[name, split] = survey(domain.dataset, records, f"{name} {split}", fresh=fresh)
         return self._contents[name, split]
 
     @cached_property
@@ -141,7 +146,7 @@ class DomainMixture:
         if not self.labeled[name]:
             return []
         domain = self.domains[name]
-        found = zip(domain.dataset.subset(domain.train), self.contents(name, domain.train), strict=True)
+        found = zip(domain.subset(domain.train), self.contents(name, domain.train), strict=True)
         by_image = {record.image: content for record, content in found}
         return [by_image[record.image] for record in self.labeled[name]]
 
@@ -260,25 +265,51 @@ class DomainMixture:
             return partial(batches.in_turn, images, count(sum(images.values())), self.seed)
         return partial(batches.every_step, {name: count(size) for name, size in images.items()})
 
+    @property
+    def validated(self) -> dict[str, str]:
+        """The validation split of each domain that has one."""
+        return {name: split for name, domain in self.domains.items() if (split := domain.validation) is not None}
+
+    def held_out(self) -> dict[str, HeldOut]:
+        """How datasets divided themselves, by the domains of those that did."""
+        return {name: domain.held_out for name, domain in self.domains.items() if domain.divides_itself}
+
+    def divided(self) -> dict[str, str]:
+        """Domains that nobody divided, that are validated on what they train on, or not at all: each in one line."""
+        lines = {name: held_out.said for name, held_out in self.held_out().items()}
+        for name, domain in self.domains.items():
+            if domain.val is None:
+                lines[name] = "is not validated (val: null)"
+            elif domain.val == domain.train:
+                lines[name] = f"validated on what it trains on ({domain.val}): scores say how well the model remembers"
+        return lines
+
     def evaluation(self, name: str, split: str | None = None, full_resolution: bool = False) -> Split:
         """Samples of a domain's split, whole images with their masks, in order.
 
         Args:
             name: The domain.
-            split: One of its dataset's splits or a list file; None: the domain's validation split.
+            split: One of its dataset's splits or a list file; None: the domain's validation split, if it has one.
             full_resolution: Leave images and masks at the owner's size instead of the working size.
         """
         domain = self.domains[name]
-        records = domain.dataset.subset(split or domain.val)
+        chosen = split or domain.validation
+        if chosen is None:
+            found = f"domain {name} is not validated (data.domains.{name}.val: null, or no images held out)"
+            raise ValueError(f"{found}; expected a split to score on: name one, by --split")
+        records = domain.subset(chosen)
         if full_resolution:
             return Split(domain.dataset, records, ResizeTransform(Resolution()))
         return Split(domain.reader, records, ResizeTransform(domain.resolution_left))
 
-    def validation(self, rank: int = 0, processes: int = 1) -> list[DataLoader[Sample]]:
-        """One loader a domain, in order, single images; each process gets its share, none twice."""
-        splits = [self.evaluation(name) for name in self.domains]
-        for (name, domain), split in zip(self.domains.items(), splits, strict=True):
-            domain.fill_cache(split.records, f"{name}, validation")
-        shares = [Subset(split, range(rank, len(split), processes)) for split in splits]
+    def validation(self, rank: int = 0, processes: int = 1) -> dict[str, DataLoader[Sample]]:
+        """A loader of each domain that is validated: single images, in order, of which each process gets its share."""
+        splits = {name: self.evaluation(name) for name in self.validated}
+        for name, split in splits.items():
+            self.domains[name].fill_cache(split.records, f"{name}, validation")
+        shares = {name: Subset(split, range(rank, len(split), processes)) for name, split in splits.items()}
         workers = 0 if self.workers == 0 else 1
-        return [DataLoader(share, batch_size=1, num_workers=workers, collate_fn=batches.collate) for share in shares]
+        return {
+            name: DataLoader(share, batch_size=1, num_workers=workers, collate_fn=batches.collate)
+            for name, share in shares.items()
+        }

@@ -5,8 +5,10 @@ from semiverse.models.config import ModelConfig
 from semiverse.models.decoder import build_decoder
 from semiverse.models.deeplab import DeepLabResNet101, SummedAspp
 from semiverse.models.discriminator import Discriminator
+from semiverse.models.domain_statistics import DomainStatistics
 from semiverse.models.drn import DilatedResidualNetwork
 from semiverse.models.encoder import Encoder, build_encoder
+from semiverse.models.folding import fold_batch_norm
 from semiverse.models.label_embeddings import LabelEmbeddings
 from semiverse.models.latent_branch import LatentBranch
 from semiverse.models.model import SegmentationModel
@@ -18,6 +20,7 @@ __all__ = [
     "DilatedResidualNetwork",
     "Discriminator",
     "DomainBatchNorm2d",
+    "DomainStatistics",
     "Encoder",
     "KeyReport",
     "LabelEmbeddings",
@@ -30,6 +33,7 @@ __all__ = [
     "build_encoder",
     "build_head",
     "convert_batch_norm",
+    "fold_batch_norm",
     "load_weights",
     "read_tensors",
     "select_group",

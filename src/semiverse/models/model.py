@@ -14,6 +14,7 @@ from semiverse.downloads.hub import is_hub_name
 from semiverse.labels import IGNORE, LabelSpace
 from semiverse.models.batch_norm import select_group
 from semiverse.models.config import Convention, ModelConfig, check_domains
+from semiverse.models.domain_statistics import DomainStatistics
 from semiverse.models.label_embeddings import LabelEmbeddings
 from semiverse.models.latent_branch import LatentBranch
 from semiverse.models.network import Network, build_head
@@ -40,6 +41,7 @@ class SegmentationModel(nn.Module):
         feature_channels: Channels D of the features.
         label_embeddings: Projection and label rows, once added.
         latent_branch: Heads of latent classes, once added.
+        domain_statistics: What images of each domain look like, once noted.
 
     Raises:
         ValueError: If there is no domain, or a name cannot be the name of a module.
@@ -76,6 +78,7 @@ class SegmentationModel(nn.Module):
         )
         self.label_embeddings: LabelEmbeddings | None = None
         self.latent_branch: LatentBranch | None = None
+        self.domain_statistics: DomainStatistics | None = None
         if config.weights is not None:
             self._start_from_weights(config.weights, first.encoder.convention)
 
@@ -175,10 +178,10 @@ class SegmentationModel(nn.Module):
         """
         embeddings = None if self.label_embeddings is None else self.label_embeddings.options
         latent = None if self.latent_branch is None else self.latent_branch.outputs
-        saved = SavedModel(
-            asdict(self.config), self.label_spaces, self.resolutions, embeddings, latent, weights or self.state_dict()
-        )
-        write_model(folder, saved)
+        domains = None if self.domain_statistics is None else self.domain_statistics._asdict()
+        spaces, tensors = self.label_spaces, weights or self.state_dict()
+        config = asdict(self.config)
+        write_model(folder, SavedModel(config, spaces, self.resolutions, embeddings, latent, tensors, domains))
 
     @classmethod
     def load(cls, folder: Path, device: str | torch.device = "cpu") -> Self:
@@ -198,6 +201,8 @@ class SegmentationModel(nn.Module):
             model.add_label_embeddings(**saved.label_embeddings)
         if saved.latent_branch is not None:
             model.add_latent_branch(saved.latent_branch)
+        if saved.domains is not None:
+            model.domain_statistics = DomainStatistics.read(saved.domains)
         try:
             model.load_state_dict(dict(saved.tensors))
         except RuntimeError as error:

@@ -15,7 +15,8 @@ from semiverse.labels import LabelSpace
 from semiverse.models.published import read_tensors
 from semiverse.resolution import Resolution
 
-FILES = CONFIG, LABELS, WEIGHTS = "config.json", "labels.json", "model.safetensors"
+CONFIG, LABELS, WEIGHTS, DOMAINS = "config.json", "labels.json", "model.safetensors", "domains.safetensors"
+NEEDED = (CONFIG, LABELS, WEIGHTS)
 
 
 class SavedModel(NamedTuple):
@@ -23,7 +24,8 @@ class SavedModel(NamedTuple):
 
     ``config`` are the plain values of its configuration, ``label_spaces`` and ``resolutions`` are by domain,
     ``label_embeddings`` are the options these were added with and ``latent_branch`` the numbers of latent classes
-    (None: there are none), ``tensors`` its named weights.
+    (None: there are none), ``tensors`` its named weights, and ``domains`` what images of its domains look like (None:
+    not known).
     """
 
     config: Mapping[str, Any]
@@ -32,6 +34,7 @@ class SavedModel(NamedTuple):
     label_embeddings: Mapping[str, Any] | None
     latent_branch: Mapping[str, int] | None
     tensors: Mapping[str, Tensor]
+    domains: Mapping[str, Tensor] | None = None
 
 
 def write_model(folder: Path, saved: SavedModel) -> None:
@@ -67,8 +70,10 @@ def write_model(folder: Path, saved: SavedModel) -> None:
         }
         (new / LABELS).write_text(json.dumps(labels, indent=2) + "\n", encoding="utf-8")
         save_file(tensors, new / WEIGHTS)
-        # Some versions of the writer make the file private to its owner.
-        shutil.copymode(new / CONFIG, new / WEIGHTS)
+        if saved.domains is not None:
+            save_file({name: value.contiguous() for name, value in saved.domains.items()}, new / DOMAINS)
+        for file in new.glob("*.safetensors"):  # some versions of the writer make files private to their owner
+            shutil.copymode(new / CONFIG, file)
 
 
 def read_model(folder: Path) -> SavedModel:
@@ -95,7 +100,8 @@ def read_model(folder: Path) -> SavedModel:
             f"{LABELS} in {folder} is damaged ({error!r}); expected what save() wrote: save the model again"
         ) from error
     added = labels.get("label_embeddings"), labels.get("latent_branch")
-    return SavedModel(config, spaces, resolutions, *added, read_tensors(folder / WEIGHTS))
+    seen = read_tensors(folder / DOMAINS) if (folder / DOMAINS).is_file() else None
+    return SavedModel(config, spaces, resolutions, *added, read_tensors(folder / WEIGHTS), seen)
 
 
 def read_config(folder: Path) -> dict[str, Any]:
@@ -128,7 +134,7 @@ def find_model(folder: Path) -> Path:
         ValueError: If a name on the hub is not written as one.
     """
     if is_hub_name(folder):
-        return fetch(folder, FILES)
+        return fetch(folder, NEEDED, [DOMAINS])
     folder = Path(folder).resolve()
     inside = folder / "model"
     for candidate in (folder, inside, previous_folder(folder), previous_folder(inside)):
@@ -143,7 +149,7 @@ def find_model(folder: Path) -> Path:
 
 def _refuse_foreign(folder: Path) -> None:
     """Make sure that nothing but a saved model would be replaced."""
-    foreign = sorted({path.name for path in folder.glob("*")} - set(FILES))
+    foreign = sorted({path.name for path in folder.glob("*")} - {*NEEDED, DOMAINS})
     if foreign or folder.is_file():
         raise ValueError(
             f"{folder} {'holds ' + ', '.join(foreign[:5]) if foreign else 'is a file'}; expected a saved model or "

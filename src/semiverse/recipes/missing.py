@@ -42,7 +42,7 @@ def _problem(recipe: Recipe, cell: Cell) -> str | None:
             dataset.subset(split)
             return None
         for domain in build(DomainMixture, cell.config["data"], "data").domains.values():
-            domain.dataset.subset(domain.val)
+            domain.subset(domain.val or domain.train)
     except USER_ERRORS as error:
         return str(error)
     weights = cell.config.get("model", {}).get("weights")

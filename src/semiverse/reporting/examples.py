@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from itertools import cycle
 from pathlib import Path
 from statistics import mean
-from typing import Any
 
 import numpy as np
 import torch
@@ -128,8 +127,10 @@ def read_examples(settings: Sequence[Setting], count: int) -> tuple[list[Example
     problems: list[str] = []
     for domain, run in sources.items():
         try:
-            data = mixture(run.config["data"])
-            split, labels, name = data.evaluation(domain), data.label_spaces[domain], data.domains[domain].val
+            data = mixture(run)
+            if domain not in data.validated:
+                continue
+            split, labels, name = data.evaluation(domain), data.label_spaces[domain], data.validated[domain]
             scores = image_scores(settings, domain, name)
             places = {record.id: i for i, record in enumerate(split.records)}
             chosen = choose_examples(scores, settings[0].name, list(places), count)
@@ -143,13 +144,15 @@ def read_examples(settings: Sequence[Setting], count: int) -> tuple[list[Example
     return found, problems
 
 
-def mixture(values: Mapping[str, Any]) -> DomainMixture:
-    """The data that a configuration describes.
+def mixture(run: RunFacts) -> DomainMixture:
+    """The data of a run, divided as it was when the run began.
 
     Raises:
         ValueError: If it names classes or options that do not exist here, or that do not go together.
     """
-    return build(DomainMixture, values, "data")
+    data: DomainMixture = build(DomainMixture, run.config["data"], "data")
+    run.run.restore_held_out(data)
+    return data
 
 
 def frequencies(contents: Sequence[Content], labels: LabelSpace) -> Frequencies:

@@ -119,7 +119,7 @@ def _latent_logits(model: SegmentationModel, image: Tensor, domain: str) -> Scor
 
 def _validated(model: SegmentationModel, setting: Setting, domain: str) -> Tensor:
     """Sum over the validation images of masks times S_l, (C, L)."""
-    samples = mixture(setting.runs[0].config["data"]).evaluation(domain)
+    samples = mixture(setting.runs[0]).evaluation(domain)
     total = torch.zeros(())
     for sample in (samples[i] for i in range(len(samples))):
         logits = _latent_logits(model, sample.image, domain)

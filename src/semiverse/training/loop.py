@@ -191,9 +191,9 @@ def validate(fabric: Fabric, method: Method) -> dict[str, float]:
         f"{domain}/{column}": ConfusionMatrix(len(space)).to(fabric.device)
         for column in columns
         for domain, space in model.label_spaces.items()
+        if domain in data.validated
     }
-    loaders = data.validation(fabric.global_rank, fabric.world_size)
-    for domain, loader in zip(data.domains, loaders, strict=True):
+    for domain, loader in data.validation(fabric.global_rank, fabric.world_size).items():
         for sample in loader:
             sample = fabric.to_device(sample)
             with fabric.autocast():

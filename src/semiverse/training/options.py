@@ -5,7 +5,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, cast
 
 import torch
 from lightning_fabric import Fabric
@@ -65,13 +65,15 @@ def total_steps(options: Mapping[str, Any], steps_per_epoch: int) -> int:
     return min(length for length in lengths if length)
 
 
-def build_fabric(options: Mapping[str, Any], callbacks: Sequence[object] = (), logger: Logger | None = None) -> Fabric:
+def build_fabric(
+    options: Mapping[str, Any], callbacks: Sequence[object] = (), loggers: Sequence[object] = ()
+) -> Fabric:
     """The devices, precision and processes of a training; nothing is started yet.
 
     Args:
         options: What ``trainer_options`` gave.
         callbacks: Objects whose methods are called at named moments, see ``Callback``.
-        logger: Where numbers go beside the run's own files.
+        loggers: Where numbers go beside the run's own files: objects with ``log_metrics``.
 
     Raises:
         ValueError: If Fabric refuses a value, such as a device that the machine lacks.
@@ -83,7 +85,7 @@ def build_fabric(options: Mapping[str, Any], callbacks: Sequence[object] = (), l
     if passed_on.get("strategy") == "fsdp":
         passed_on["strategy"] = FullyShardedStrategy()
     try:
-        fabric = Fabric(**passed_on, callbacks=list(callbacks), loggers=logger)
+        fabric = Fabric(**passed_on, callbacks=list(callbacks), loggers=cast(list[Logger], list(loggers)))
         if not isinstance(fabric.strategy, SingleDeviceStrategy | DDPStrategy):
             raise ValueError("no such strategy is known to the loop, only auto, ddp and fsdp")
         if isinstance(fabric.strategy, FullyShardedStrategy) and options.get("precision") in (16, "16", "16-mixed"):

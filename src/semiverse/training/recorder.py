@@ -5,8 +5,9 @@ A checkpoint holds everything that a training goes on from, so that a resumed on
 
 import io
 import json
+import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Literal
@@ -14,12 +15,15 @@ from typing import Any, Literal
 import torch
 from lightning_fabric import Fabric
 from safetensors import SafetensorError
+from torch import Tensor
 from torch.optim import Optimizer
 
 from semiverse.distributed import mean_over_processes, process_count
 from semiverse.files import FULL_DISK, write_atomically
+from semiverse.inference.domains import note_domains
 from semiverse.methods import Method
 from semiverse.mixture import TrainBatch
+from semiverse.models import SegmentationModel
 from semiverse.progress import Progress
 from semiverse.run import Run
 from semiverse.training.sharding import divide_state, divided_as, whole
@@ -76,7 +80,9 @@ class Recorder:
         checkpoint.share_means()
         row: dict[str, float] = {"step": method.steps_done, **method.means.take(), **scores}
         row |= {"learning_rate": learning_rate, "images_per_second": self._images / max(seconds, 1e-9)}
-        improved = scores["sum_miou"] > self.best
+        # Where nothing can be scored, the latest weights are the best that is known.
+        unscored = all(math.isnan(value) for name, value in scores.items() if name.endswith("/miou"))
+        improved = unscored or scores["sum_miou"] > self.best
         if improved:
             self.best, self.best_step = scores["sum_miou"], method.steps_done
         self.fabric.log_dict({k: v for k, v in row.items() if k != "step"}, step=method.steps_done)
@@ -99,6 +105,7 @@ class Recorder:
             self.save_model()
         if not self.fabric.is_global_zero:
             return
+        self.note_domains()
         facts = {"steps": self.method.steps_done, "seconds": round(self.seconds_spent(), 1), "best_sum_miou": self.best}
         write_atomically(self.run.folder / "finished.json", json.dumps(facts | {"best_step": self.best_step}) + "\n")
         step = self.best_step if self.keep == "best" else self.method.steps_done
@@ -113,14 +120,29 @@ class Recorder:
         model = self.method.result()
         weights = whole(model.state_dict())
         if self.fabric.is_global_zero:
-            try:
-                model.save(self.run.model, weights)
-            except (OSError, SafetensorError) as error:
-                raise OSError(f"{self.run.model} cannot be written ({error}); {FULL_DISK}") from error
+            write_model_or_explain(model, self.run.model, weights)
+
+    def note_domains(self) -> None:
+        """Add to the model what images of its domains look like, so that it can tell which an image resembles."""
+        model = SegmentationModel.load(self.run.model, self.fabric.device)
+        note_domains(model, self.method.data)
+        write_model_or_explain(model, self.run.model)
 
     def seconds_spent(self) -> float:
         """Time of all starts together."""
         return self.seconds + time.perf_counter() - self._started
+
+
+def write_model_or_explain(model: SegmentationModel, folder: Path, weights: Mapping[str, Tensor] | None = None) -> None:
+    """Save a model, with these weights or its own.
+
+    Raises:
+        OSError: If it cannot be written; the previous one stays.
+    """
+    try:
+        model.save(folder, weights)
+    except (OSError, SafetensorError) as error:
+        raise OSError(f"{folder} cannot be written ({error}); {FULL_DISK}") from error
 
 
 def short_means(method: Method) -> str:

@@ -16,6 +16,7 @@ from semiverse.mixture.domain import labeling_facts
 from semiverse.models import ModelConfig, SegmentationModel
 from semiverse.run import Run
 from semiverse.training.failure import LABELED
+from semiverse.training.loggers import finish_loggers
 from semiverse.training.loop import fit
 from semiverse.training.options import build_fabric, process_number, quiet, total_steps
 from semiverse.training.recorder import Recorder
@@ -99,6 +100,7 @@ def refuse_other_labels(run: Run, data: DomainMixture) -> None:
 def note_start(run: Run, method: Method, seed: int) -> None:
     """Write what the run starts from, and what its method declares."""
     run.note_environment(seed)
+    run.note_held_out(method.data)
     note_labeled(run, method.data)
     write_atomically(run.method, json.dumps(declared(type(method)), indent=1) + "\n")
 
@@ -110,8 +112,12 @@ def fit_run(
     recorder: Recorder,
     seed: int,
     callbacks: Sequence[object],
+    loggers: Sequence[object] = (),
 ) -> None:
     """Train or go on training in a run folder; arguments and errors are those of ``fit``."""
     with quiet():
-        logger = TensorBoardLogger(recorder.run.folder, name="tensorboard", version="")
-        fit(build_fabric(options, callbacks, logger), method, optimizer, recorder, seed)
+        events = TensorBoardLogger(recorder.run.folder, name="tensorboard", version="")
+        try:
+            fit(build_fabric(options, callbacks, [events, *loggers]), method, optimizer, recorder, seed)
+        finally:
+            finish_loggers(loggers, recorder.run.finished)
