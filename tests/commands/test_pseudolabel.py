@@ -16,13 +16,14 @@ from semiverse import pseudolabel
 from semiverse.cli.main import main
 from semiverse.configuration import load_yaml
 from semiverse.data.images import read_image
-from semiverse.datasets import Folder, SyntheticStreets
+from semiverse.datasets import Folder, SyntheticRooms, SyntheticStreets
 from semiverse.inference.predictor import Committee, Predictor
 from semiverse.inference.pseudolabels import BINS, EDGES, ConfidenceHistogram, given_thresholds
 from semiverse.labels import IGNORE, LabelSpace
+from semiverse.mixture import Balance, Domain, DomainMixture
 from semiverse.models import SegmentationModel
 from tests.fakes.basic import draw, write_mask, write_photo
-from tests.tiny import TINY, config, contents, train_words
+from tests.tiny import TINY, WORLD, config, contents, train_words
 
 pytestmark = pytest.mark.slow
 
@@ -473,3 +474,18 @@ def test_files_in_the_guide_have_the_parts_of_those_that_are_written(trained, ph
     assert list(shown) == list(written)
     assert shown["classes"]["sky"].keys() == written["classes"]["sky"].keys()
     assert next(iter(shown["images"].values())).keys() == next(iter(written["images"].values())).keys()
+
+
+def test_weights_of_the_classes_are_taken_off_and_have_to_be_known(trained, photos, tmp_path, capsys):
+    asked = words(trained, photos, "--domain", "rooms", "--threshold", 0, "--adjust", 0.5)
+    assert main([*asked, "--out", str(tmp_path / "none")]) == 2
+    assert "adjust is 0.5, but its data has no weights for domain rooms" in capsys.readouterr().err
+    assert main([*asked, "--out", str(tmp_path / "out"), "--data.balance", "{exponent: 1.0, limit: 100.0}"]) == 0
+    data = DomainMixture({"rooms": Domain(SyntheticRooms(**WORLD), labeled=3)}, balance=Balance(1.0, 100.0))
+    less = 0.5 * data.class_weights["rooms"].log()
+    expected = Committee([Predictor(SegmentationModel.load(trained), device="cpu")], "rooms", less=less)
+    found = dataset(tmp_path / "out")
+    for record in found.records("all"):
+        image, mask = found.read(record)
+        assert torch.equal(mask, expected(image).mask)
+    assert json.loads((tmp_path / "out" / "pseudolabels.json").read_text())["adjust"] == 0.5
