@@ -20,6 +20,7 @@ NAMES = (
     "consistency",
     "data_loading",
     "clustering",
+    "service",
     "predict",
 )
 

@@ -70,7 +70,7 @@ def _published_terms(model: SegmentationModel, batch: TrainBatch) -> Any:
 def run() -> dict[str, Any]:
     torch.manual_seed(0)
     batch = _batch()
-    model = SegmentationModel(ModelConfig(zero_border=True), SPACES)
+    model = SegmentationModel(ModelConfig("drn_d_22", zero_border=True), SPACES)
     method = Universal(model, anchor=0.0, warmup=(0.0, 0.0))
     method.data = _Data()  # type: ignore[assignment]
     published = copy.deepcopy(method.model)

@@ -24,7 +24,8 @@ ROOT = Path(__file__).parent.parent
 NAMES = ("your_own_images", "a_new_dataset", "check_your_data", "few_labels", "from_a_folder")
 GUIDES = {name: (ROOT / "docs" / "guides" / f"{name}.md").read_text(encoding="utf-8") for name in NAMES}
 DOCTOR = ROOT / "src" / "semiverse" / "doctor"
-SMALL = ["--model.width", "0.0625", "--trainer.max_steps", "2", "--trainer.accelerator", "cpu", "--data.workers", "0"]
+SMALL = ["--model.encoder", "drn_d_22", "--model.width", "0.0625"]
+SMALL += ["--trainer.max_steps", "2", "--trainer.accelerator", "cpu", "--data.workers", "0"]
 
 
 def fenced(guide: str, language: str) -> list[str]:

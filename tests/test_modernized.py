@@ -151,7 +151,8 @@ def test_a_run_that_wrote_no_colour_of_padding_had_black_where_it_had_any(crop, 
     new = modernized(old, silent=True)
     domain = {"labeled": 4, "crop": None, "pseudolabels": None}
     assert new["data"] == {"domains": {"a": domain}, "crop": crop, "balance": None}
-    of_then = {"head_deviation": None, "decoder_norm": False, "frozen": 0}  # and none of its own is pre-trained
+    of_then = {"encoder": "drn_d_22", "decoder": "linear", "output_stride": 8}
+    of_then |= {"head_deviation": None, "decoder_norm": False, "frozen": 0}  # and none of its own is pre-trained
     assert new["model"] == {"width": 1.0, "padding": color} | of_then
     assert modernized(old) is old  # of a file that somebody writes, the defaults are today's
     of_today = old | {"model": {"padding": "mean"}}

@@ -25,7 +25,8 @@ TINY: dict[str, Any] = {
         "batch_size": 2,
         "workers": 0,
     },
-    "model": {"width": 0.0625, "head_deviation": None},  # so that predictions differ from pixel to pixel at once
+    # Such heads let predictions differ from pixel to pixel at once.
+    "model": {"encoder": "drn_d_22", "width": 0.0625, "head_deviation": None},
     "method": {"class_path": "Supervised"},
     "optimizer": {"lr": 0.01},
     "trainer": {"max_steps": 2, "accelerator": "cpu"},

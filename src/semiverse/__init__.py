@@ -24,7 +24,9 @@ _HOMES = {
     "export": "semiverse.commands.export",
     "pseudolabel": "semiverse.commands.pseudolabel",
     "push": "semiverse.commands.push",
+    "serve": "semiverse.commands.serve",
     "report": "semiverse.commands.report",
+    "selftrain": "semiverse.commands.selftrain",
     "split": "semiverse.commands.split",
     "train": "semiverse.commands.train",
 }

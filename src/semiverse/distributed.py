@@ -54,3 +54,9 @@ def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
     means = torch.split(together, [gradient.numel() for gradient in gradients])
     for gradient, mean in zip(gradients, means, strict=True):
         gradient.copy_(mean.view_as(gradient))
+
+
+def wait_for_all() -> None:
+    """Go on when every process has come here."""
+    if process_count() > 1:
+        torch.distributed.barrier()

@@ -141,6 +141,7 @@ class Run:
             return
         started = {"environment.json", "labeled.json", "method.json", "held_out.json", "checkpoints", "evaluation.json"}
         started |= {"tensorboard", "lightning_logs", "wandb", "mlruns"}  # of loggers
+        started |= {"labels"} if any(self.folder.glob("labels/*/labeling.json")) else set()  # of self-training
         own = {*started, ".lock", ".lock.soft", self.failed.name, *self._marks}
         names = {path.name for path in self.folder.iterdir()} - own
         others = sorted(

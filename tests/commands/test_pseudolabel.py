@@ -16,13 +16,14 @@ from semiverse import pseudolabel
 from semiverse.cli.main import main
 from semiverse.configuration import load_yaml
 from semiverse.data.images import read_image
-from semiverse.datasets import Folder, SyntheticStreets
+from semiverse.datasets import Folder, SyntheticRooms, SyntheticStreets
 from semiverse.inference.predictor import Committee, Predictor
 from semiverse.inference.pseudolabels import BINS, EDGES, ConfidenceHistogram, given_thresholds
 from semiverse.labels import IGNORE, LabelSpace
+from semiverse.mixture import Balance, Domain, DomainMixture
 from semiverse.models import SegmentationModel
 from tests.fakes.basic import draw, write_mask, write_photo
-from tests.tiny import TINY, config, contents, train_words
+from tests.tiny import TINY, WORLD, config, contents, train_words
 
 pytestmark = pytest.mark.slow
 
@@ -317,7 +318,8 @@ def test_written_dataset_is_checked_and_trained_on(trained, photos, tmp_path, ca
     assert main(words(trained, photos, "--domain", "streets", "--out", out, "--keep", "0.5")) == 0
     assert main(["check", "--config", str(out / "dataset.yaml")]) == 0, capsys.readouterr().out
     assert "no problems" in capsys.readouterr().out
-    options = ["--model.width", "0.0625", "--trainer.max_steps", "2", "--trainer.accelerator", "cpu"]
+    options = ["--model.encoder", "drn_d_22", "--model.width", "0.0625"]
+    options += ["--trainer.max_steps", "2", "--trainer.accelerator", "cpu"]
     options += ["--data.workers", "0", "--data.batch_size", "2", "--data.crop", "[32, 32]"]
     assert main(["train", "--config", str(out / "dataset.yaml"), "--out", str(tmp_path / "again"), *options]) == 0
     assert list(SegmentationModel.load(tmp_path / "again").label_spaces) == ["streets_pseudo"]
@@ -375,7 +377,7 @@ def test_model_by_itself_is_enough_for_given_images(trained, photos, tmp_path, c
         ({"keep": "0"}, ["keep is 0", "more than 0"]),
         ({"keep": "1.5"}, ["keep is 1.5"]),
         ({"least": "2"}, ["least is 2", "[0, 1]"]),
-        ({"keep": None, "threshold": "-0.1"}, ["threshold of wall is -0.1"]),
+        ({"keep": None, "threshold": "-0.1"}, ["threshold is -0.1", "[0, 1]"]),
         ({"keep": None, "threshold": "{wall: 0.9, sea: 0.5}"}, ["lacks floor", "names sea"]),
         ({"keep": None, "threshold": "high"}, ["threshold is 'high'", "number or mapping"]),
         ({"domain": None}, ["streets, rooms", "--domain"]),
@@ -455,6 +457,7 @@ def test_commands_of_the_guide_work_one_after_the_other(trained, tmp_path, monke
     assert len(lines) >= 6
     for line in lines:
         command = re.sub(r"--threshold 0\.\d+", "--threshold 0.1", line.partition("#")[0])
+        command += " --pseudolabels.threshold 0.1" * ("selftrain" in command)
         done = main(shlex.split(command)[1:])
         assert done == 0, (line, capsys.readouterr())
 
@@ -471,3 +474,18 @@ def test_files_in_the_guide_have_the_parts_of_those_that_are_written(trained, ph
     assert list(shown) == list(written)
     assert shown["classes"]["sky"].keys() == written["classes"]["sky"].keys()
     assert next(iter(shown["images"].values())).keys() == next(iter(written["images"].values())).keys()
+
+
+def test_weights_of_the_classes_are_taken_off_and_have_to_be_known(trained, photos, tmp_path, capsys):
+    asked = words(trained, photos, "--domain", "rooms", "--threshold", 0, "--adjust", 0.5)
+    assert main([*asked, "--out", str(tmp_path / "none")]) == 2
+    assert "adjust is 0.5, but its data has no weights for domain rooms" in capsys.readouterr().err
+    assert main([*asked, "--out", str(tmp_path / "out"), "--data.balance", "{exponent: 1.0, limit: 100.0}"]) == 0
+    data = DomainMixture({"rooms": Domain(SyntheticRooms(**WORLD), labeled=3)}, balance=Balance(1.0, 100.0))
+    less = 0.5 * data.class_weights["rooms"].log()
+    expected = Committee([Predictor(SegmentationModel.load(trained), device="cpu")], "rooms", less=less)
+    found = dataset(tmp_path / "out")
+    for record in found.records("all"):
+        image, mask = found.read(record)
+        assert torch.equal(mask, expected(image).mask)
+    assert json.loads((tmp_path / "out" / "pseudolabels.json").read_text())["adjust"] == 0.5

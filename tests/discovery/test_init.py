@@ -9,7 +9,8 @@ from semiverse.configuration import load_yaml
 from tests.datasets.test_contract import data_folder
 from tests.discovery.folders import KINDS, pairs, photo
 
-SMALL = ["--model.width", "0.0625", "--trainer.max_steps", "2", "--trainer.accelerator", "cpu", "--data.workers", "0"]
+SMALL = ["--model.encoder", "drn_d_22", "--model.width", "0.0625"]
+SMALL += ["--trainer.max_steps", "2", "--trainer.accelerator", "cpu", "--data.workers", "0"]
 
 
 def written(folder: Path, out: Path, *further: Path) -> dict:

@@ -337,7 +337,7 @@ def write_config(folder: Path, values: dict[str, Any]) -> Path:
     domain = {"dataset": {"class_path": "Folder", "init_args": values}}
     content = {
         "data": {"domains": {"meadow": domain}, "batch_size": 2, "workers": 0, "crop": [16, 16]},
-        "model": {"width": 0.0625},
+        "model": {"encoder": "drn_d_22", "width": 0.0625},
         "trainer": {"max_steps": 1, "accelerator": "cpu"},
     }
     (folder / "meadow.yaml").write_text(yaml.safe_dump(content))

@@ -21,7 +21,7 @@ SPACES = {
 
 def build(**options):
     torch.manual_seed(0)
-    return SegmentationModel(ModelConfig(**({"width": 0.0625} | options)), SPACES).eval()
+    return SegmentationModel(ModelConfig(**({"encoder": "drn_d_22", "width": 0.0625} | options)), SPACES).eval()
 
 
 def picture(height, width, seed=0):

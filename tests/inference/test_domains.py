@@ -33,7 +33,7 @@ def model(tmp_path_factory) -> SegmentationModel:
         domains[name] = Domain(Folder(root / name, ["ground", "sky"], name=name), train="all", val="all")
     torch.manual_seed(0)
     data = DomainMixture(domains, batch_size=2, workers=0)
-    model = SegmentationModel(ModelConfig(width=0.0625), data.label_spaces).eval()
+    model = SegmentationModel(ModelConfig("drn_d_22", width=0.0625), data.label_spaces).eval()
     note_domains(model, data)
     return model
 
@@ -83,6 +83,6 @@ def test_questions_of_each_way_to_ask(model, tmp_path):
     assert labels.folder(tmp_path, labels.possible[0]) == tmp_path / "night"
     single = Asking(model, "snow", None)
     assert single.folder(tmp_path, single.possible[0]) == tmp_path
-    plain = SegmentationModel(ModelConfig(width=0.0625), model.label_spaces)
+    plain = SegmentationModel(ModelConfig("drn_d_22", width=0.0625), model.label_spaces)
     with pytest.raises(ValueError, match=r"no statistics.*--domain, of night, snow"):
         Asking(plain, "auto", None)

@@ -23,7 +23,7 @@ DEEPLAB = {"encoder": "deeplab_resnet101", "decoder": "aspp_sum"}
 
 def build(**options) -> SegmentationModel:
     torch.manual_seed(0)
-    return SegmentationModel(ModelConfig(**({"width": 0.0625} | options)), SPACES).eval()
+    return SegmentationModel(ModelConfig(**({"encoder": "drn_d_22", "width": 0.0625} | options)), SPACES).eval()
 
 
 def picture(height: int, width: int, seed: int = 0) -> torch.Tensor:
@@ -88,7 +88,7 @@ def test_prediction_of_deeplab_is_the_argmax_of_the_models_scores_with_aligned_c
 
 
 def test_image_is_seen_at_the_working_size_of_its_domain():
-    config, image = ModelConfig(width=0.0625), picture(40, 56)
+    config, image = ModelConfig("drn_d_22", width=0.0625), picture(40, 56)
     torch.manual_seed(0)
     half = SegmentationModel(config, SPACES, {"park": Resolution(0.5)})
     seen = []
@@ -216,7 +216,7 @@ def test_labels_of_a_mirrored_image_are_mirrored(options):
 def test_committee_averages_the_probabilities_of_its_models():
     first, image = tell_apart(build()), picture(40, 56)
     torch.manual_seed(1)
-    second = tell_apart(SegmentationModel(ModelConfig(width=0.0625), SPACES).eval())
+    second = tell_apart(SegmentationModel(ModelConfig("drn_d_22", width=0.0625), SPACES).eval())
     with torch.no_grad():
         mean = (first(image[None], "park").softmax(dim=1) + second(image[None], "park").softmax(dim=1))[0] / 2
     found = Committee([Predictor(model, device="cpu") for model in (first, second)], "park")(image)
@@ -227,7 +227,7 @@ def test_committee_averages_the_probabilities_of_its_models():
 
 
 def test_models_of_other_classes_make_no_committee():
-    other = SegmentationModel(ModelConfig(width=0.0625), {"park": SPACES["room"]})
+    other = SegmentationModel(ModelConfig("drn_d_22", width=0.0625), {"park": SPACES["room"]})
     with pytest.raises(ValueError, match=r"grass, tree, bench in one.*wall, floor, table, lamp in another"):
         Committee([Predictor(model, device="cpu") for model in (build(), other)], "park")
 
@@ -241,7 +241,7 @@ def test_scales_are_positive(scales):
 def test_a_committee_takes_off_what_it_is_told_before_probabilities_are_averaged():
     labels = LabelSpace("three", ("a", "b", "c"))
     torch.manual_seed(0)
-    model = SegmentationModel(ModelConfig(width=1 / 16, head_deviation=None), {"here": labels})
+    model = SegmentationModel(ModelConfig("drn_d_22", width=1 / 16, head_deviation=None), {"here": labels})
     image, less = torch.randint(0, 256, (3, 32, 48), dtype=torch.uint8), torch.tensor([0.5, -0.25, 0.0])
     predictor = Predictor(model, device="cpu", flip=True)
     maps = [one.up(slice(None), slice(0, 32), (32, 48)) for one in predictor.score_maps(image[None], "here", ["here"])]

@@ -472,7 +472,7 @@ def test_run_can_start_from_an_adapted_one_with_another_source(tmp_path):
     assert main(["evaluate", str(first), "--device", "cpu"]) == 0  # the target's validation images have labels
     auxiliary = torch.load(Run(first).last, weights_only=True)["state_dict"]["auxiliary.weight"]
     data = DomainMixture({"day": street("day"), "rain": street("rain", labeled=0)}, batch_size=2, workers=0)
-    start = ModelConfig(width=1 / 16, batch_norm="shared", weights=first)
+    start = ModelConfig("drn_d_22", width=1 / 16, batch_norm="shared", weights=first)
     method = adaptation(data, start)
     assert torch.equal(method.auxiliary.weight, auxiliary)
     assert torch.equal(method.model.heads["day"].weight, loaded.heads["game"].weight)

@@ -11,7 +11,7 @@ from torch.optim import SGD, AdamW
 from semiverse.labels import LabelSpace
 from semiverse.methods import Adaptation, Adversarial, Latent, Method, Optimizer, Supervised, Universal
 from semiverse.methods.optimizer import AS_PUBLISHED, parameter_groups, polynomial
-from semiverse.models import ModelConfig, SegmentationModel
+from semiverse.models import SegmentationModel
 from tests.methods.worlds import TINY, learner, mixture, players, take_step
 
 SPACES = {name: LabelSpace(name, tuple("abc"[:count])) for name, count in (("city", 3), ("home", 2))}
@@ -178,7 +178,12 @@ def test_every_group_and_opponent_takes_its_share_of_its_own_rate():
 
 @pytest.mark.parametrize(
     "config",
-    [TINY, replace(TINY, decoder="aspp"), replace(TINY, separate=True), ModelConfig(width=1 / 16, batch_norm="shared")],
+    [
+        TINY,
+        replace(TINY, decoder="aspp"),
+        replace(TINY, separate=True),
+        replace(TINY, batch_norm="shared"),
+    ],
     ids=["linear", "aspp", "separate", "shared"],
 )
 def test_every_learning_parameter_is_in_one_group_once(config):

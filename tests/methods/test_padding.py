@@ -274,7 +274,9 @@ def both_views(size, crop, seed, within=False):
 
 def in_public_convention(**options):
     """A model that takes images as Caffe does, in double precision."""
-    model = SegmentationModel(ModelConfig(width=1 / 16, **options), mixture(names=("streets",)).label_spaces)
+    model = SegmentationModel(
+        ModelConfig("drn_d_22", width=1 / 16, **options), mixture(names=("streets",)).label_spaces
+    )
     model = model.double().eval()
     model.mean.copy_(torch.tensor(MEAN[::-1], dtype=torch.float64).view(1, 3, 1, 1) / 255)  # both were rounded
     model.std.fill_(1 / 255)

@@ -11,7 +11,7 @@ from semiverse.mixture import Domain, DomainMixture, Draws, TrainBatch
 from semiverse.models import ModelConfig, SegmentationModel
 from semiverse.training.loop import Players, validate
 
-TINY = ModelConfig(width=1 / 16, head_deviation=None)  # 32 features; predictions differ from the start
+TINY = ModelConfig("drn_d_22", width=1 / 16, head_deviation=None)  # 32 features; predictions differ from the start
 
 
 def mixture(labeled=4, batch_size=2, names=("streets", "rooms"), **options):

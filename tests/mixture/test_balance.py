@@ -63,7 +63,9 @@ def test_every_method_gets_the_weights_of_the_images_that_keep_their_labels():
         counts += torch.bincount(mask.flatten(), minlength=256)[: len(labels)]
     assert torch.equal(data.class_weights["streets"], Balance().weights(counts))
     assert set(data.class_weights["rooms"].tolist()) == {1.0}
-    method = Supervised(SegmentationModel(ModelConfig(width=0.0625, head_deviation=None), data.label_spaces))
+    method = Supervised(
+        SegmentationModel(ModelConfig("drn_d_22", width=0.0625, head_deviation=None), data.label_spaces)
+    )
     method.attach(data, 4)
     sample = next(iter(data.training(lambda: 0, method.draws()))).labeled["streets"]
     logits = method.model.classify(method.model.features(sample.image, "streets"), "streets")

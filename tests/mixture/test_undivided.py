@@ -26,7 +26,7 @@ def configuration(tmp_path, **domain):
     data = {"domains": {"yard": values | domain}, "batch_size": 2, "workers": 0, "crop": [12, 16]}
     trainer = {"max_steps": 2, "accelerator": "cpu"}
     file = tmp_path / "yard.yaml"
-    file.write_text(dump_yaml({"data": data, "model": {"width": 0.0625}, "trainer": trainer}))
+    file.write_text(dump_yaml({"data": data, "model": {"encoder": "drn_d_22", "width": 0.0625}, "trainer": trainer}))
     return str(file)
 
 

@@ -319,9 +319,9 @@ def test_images_become_what_the_weights_expect(name, expected):
 
 
 def test_the_input_of_other_encoders_stays_theirs_unless_named():
-    plain = SegmentationModel(ModelConfig(width=1 / 16), {"city": STREETS})
+    plain = SegmentationModel(ModelConfig("drn_d_22", width=1 / 16), {"city": STREETS})
     assert seen(plain, PIXEL).flatten()[0].item() == pytest.approx((10 / 255 - 0.485) / 0.229, rel=1e-5)
-    named = SegmentationModel(ModelConfig(width=1 / 16, input="bgr_caffe"), {"city": STREETS})
+    named = SegmentationModel(ModelConfig("drn_d_22", width=1 / 16, input="bgr_caffe"), {"city": STREETS})
     assert seen(named, PIXEL).flatten()[0].item() == pytest.approx(CAFFE["blue"], rel=1e-5)
     scaled = SegmentationModel(replace(TINY, normalize_images=False), {"city": STREETS})
     assert seen(scaled, PIXEL).flatten().tolist() == pytest.approx([10 / 255, 100 / 255, 200 / 255])

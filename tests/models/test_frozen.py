@@ -12,7 +12,7 @@ from tests.methods.worlds import TINY, learner, take_step
 
 SPACES = {"city": LabelSpace("streets", ("road", "car")), "home": LabelSpace("rooms", ("bed", "floor", "wall"))}
 NETWORKS = {
-    "drn_d_22": ModelConfig(width=1 / 16),
+    "drn_d_22": ModelConfig("drn_d_22", width=1 / 16),
     "drn_a_18": ModelConfig("drn_a_18", width=1 / 16),
     "deeplab": ModelConfig("deeplab_resnet101", width=1 / 32),
     "resnet": ModelConfig("resnet18", pretrained=False),
@@ -39,7 +39,7 @@ def built(config: ModelConfig) -> SegmentationModel:
 def test_what_a_map_is_made_by_is_frozen(name, stages, level):
     """What is frozen is what the map at the end of the last frozen stage depends on, apart from a norm behind it."""
     config = NETWORKS[name]
-    encoder = build_encoder(config.encoder, config.output_stride, config.width)
+    encoder = build_encoder(config.encoder, config.chosen_stride, config.width)
     never = standing(encoder)
     encoder(torch.randn(2, 3, 64, 64))[level].sum().backward()
     expected = {name for name, value in encoder.named_parameters() if value.grad is not None} - {
@@ -51,7 +51,7 @@ def test_what_a_map_is_made_by_is_frozen(name, stages, level):
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_all_stages_are_the_whole_encoder(name):
-    count = len(build_encoder(NETWORKS[name].encoder, NETWORKS[name].output_stride, NETWORKS[name].width).stages)
+    count = len(build_encoder(NETWORKS[name].encoder, NETWORKS[name].chosen_stride, NETWORKS[name].width).stages)
     model = built(replace(NETWORKS[name], frozen=count))
     encoder = model.networks["shared"].encoder
     assert standing(encoder) == {name for name, _ in encoder.named_parameters()}
@@ -92,7 +92,7 @@ def test_a_step_moves_nothing_that_is_frozen(method, config, separate):
 
 
 def test_frozen_stages_are_saved_and_stay_frozen(tmp_path):
-    model = built(ModelConfig(width=1 / 16, frozen=2))
+    model = built(ModelConfig("drn_d_22", width=1 / 16, frozen=2))
     model.save(tmp_path / "model")
     loaded = SegmentationModel.load(tmp_path / "model")
     assert loaded.config.frozen == 2 and standing(loaded) == standing(model) != set()

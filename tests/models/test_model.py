@@ -19,7 +19,7 @@ from semiverse.upsampling import Upsampling
 STREETS = LabelSpace("streets", ("road", "car", "sky"), ((1, 2, 3), (4, 5, 6), (7, 8, 9)))
 ROOMS = LabelSpace("rooms", ("floor", "bed"))
 DOMAINS = {"city": STREETS, "home": ROOMS, "town": STREETS}
-TINY = ModelConfig(width=0.0625)
+TINY = ModelConfig("drn_d_22", width=0.0625)
 
 
 def build(config: ModelConfig = TINY, seed: int = 0) -> SegmentationModel:
@@ -137,7 +137,7 @@ def test_domains_with_equal_label_spaces_share_a_head():
 
 def test_heads_start_at_the_deviation_of_the_public_code():
     torch.manual_seed(0)
-    model = SegmentationModel(ModelConfig(head_deviation=None), {"city": STREETS})
+    model = SegmentationModel(ModelConfig("drn_d_22", head_deviation=None), {"city": STREETS})
     assert model.heads["city"].weight.std().item() == pytest.approx((2 / 3) ** 0.5, rel=0.05)
     assert model.heads["city"].bias.abs().max() == 0
 
@@ -173,7 +173,7 @@ def test_trainable_parameters_of_the_papers_model():
     """Cityscapes and CamVid with 20 and 12 outputs and d = 128: 15,962,832 in the public code."""
     spaces = {name: LabelSpace(name, tuple(map(str, range(count)))) for name, count in [("cs", 20), ("camvid", 12)]}
     with torch.device("meta"):
-        model = SegmentationModel(ModelConfig(), spaces)
+        model = SegmentationModel(ModelConfig("drn_d_22"), spaces)
         model.add_label_embeddings(128)
     assert sum(p.numel() for p in model.parameters()) == 15_962_832
 
@@ -409,3 +409,35 @@ def test_no_domain_and_unknown_domains_are_refused():
 def test_configurations_outside_the_choices_are_refused(options):
     with pytest.raises(ValueError, match="expected one of"):
         ModelConfig(**options)
+
+
+@pytest.mark.parametrize(
+    ("encoder", "decoder", "stride"),
+    [
+        ("tf_efficientnet_lite0", "mlp", 32),
+        ("resnet18", "mlp", 32),
+        ("swin_tiny_patch4_window7_224", "mlp", 32),
+        ("vit_small_patch14_dinov2.lvd142m", "linear", 14),
+        ("vit_small_patch16_224", "linear", 16),
+        ("drn_d_22", "linear", 8),
+        ("deeplab_resnet101", "linear", 8),
+    ],
+)
+def test_decoder_and_stride_follow_the_encoder_unless_they_are_given(encoder, decoder, stride):
+    found = ModelConfig(encoder).resolved
+    assert (found.decoder, found.output_stride) == (decoder, stride)
+    assert ModelConfig(encoder, "aspp", 16).resolved == ModelConfig(encoder, "aspp", 16)
+
+
+def test_default_network_is_built_and_saved_with_what_it_was(tmp_path):
+    model = SegmentationModel(ModelConfig(), {"city": STREETS})
+    assert (model.config.encoder, model.config.decoder) == ("tf_efficientnet_lite0", "mlp")
+    assert model.features(images(), "city").shape[1:] == (128, 8, 12)
+    model.save(tmp_path)
+    assert json.loads((tmp_path / "config.json").read_text())["output_stride"] == 32
+    assert SegmentationModel.load(tmp_path).config == model.config
+
+
+def test_models_saved_without_an_encoder_have_that_of_then():
+    found = ModelConfig.from_values({"width": 0.5})
+    assert (found.encoder, found.decoder, found.output_stride) == ("drn_d_22", "linear", 8)

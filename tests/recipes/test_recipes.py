@@ -13,7 +13,7 @@ from semiverse.configuration import describe, dump_yaml
 from semiverse.datasets import SyntheticStreets
 from semiverse.recipes.cells import cells, filled
 from semiverse.recipes.clusters import read
-from semiverse.recipes.recipe import load, names
+from semiverse.recipes.recipe import PSEUDOLABELS, load, names
 from semiverse.recipes.results import result_of_run, score
 from semiverse.recipes.table import numbers
 from semiverse.run import Run
@@ -27,7 +27,7 @@ SIZES = [(name, size) for name, recipe in RECIPES.items() for size in (recipe.si
 def complete(config, folder):
     """Every value of a run's configuration."""
     file = folder / "config.yaml"
-    file.write_text(dump_yaml(config), encoding="utf-8")
+    file.write_text(dump_yaml({key: config[key] for key in config if key != PSEUDOLABELS}), encoding="utf-8")
     return describe(parse("train", train, (), ["--config", str(file)]))
 
 
@@ -81,7 +81,7 @@ def kinds():
 
 def small(cell, folder):
     """The run with rendered worlds, few channels and two steps; what it starts from is left out."""
-    config = copy.deepcopy(cell.config)
+    config = {key: copy.deepcopy(cell.config[key]) for key in cell.config if key != PSEUDOLABELS}
     alike = config["method"]["class_path"] == "Adaptation"  # whose domains share their classes
     worlds = ["SyntheticStreets"] * 9 if alike else ["SyntheticStreets", "SyntheticRooms"] * 5
     for world, domain in zip(worlds, config["data"]["domains"].values(), strict=False):

@@ -6,11 +6,12 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
 from semiverse.cli.main import main
-from semiverse.configuration import dump_yaml
+from semiverse.configuration import dump_yaml, load_yaml
 from semiverse.datasets import BSDS500
 from semiverse.recipes.recipe import Part, Recipe, load
 from semiverse.recipes.results import CellResult
@@ -268,7 +269,8 @@ def test_given_weights_are_scored_as_they_are_and_started_from(whole, tmp_path):
         "as_it_is": {"kind": "scoring", "config": {"model": {"weights": "{weights}"}, "method": TINY["method"]}},
         "further": {"config": {"model": {"weights": "{weights}"}, "method": TINY["method"]}},
     }
-    config = {**RECIPE["config"], "model": {"width": 0.125}}  # the given network says that it is narrower
+    wider = {"encoder": "drn_d_22", "width": 0.125}  # the given network says that it is narrower
+    config = {**RECIPE["config"], "model": wider}
     file = write_recipe(tmp_path, rows=rows, compare=[], config=config, published={}, weights="nowhere.pth")
     given = whole / "runs" / "universal" / "seed0"
     assert reproduce(file, "--out", tmp_path / "out", "--weights", given, "--seeds", "0", "--rows", "as_it_is") == 0
@@ -351,3 +353,41 @@ def test_without_a_name_recipes_are_listed(capsys):
     assert main(["reproduce"]) == 0
     said = capsys.readouterr().out
     assert "open/universal" in said and "Kalluri" in said
+
+
+def test_a_row_learns_from_the_labels_of_another(tmp_path):
+    how = {"keep": 0.7, "scales": [1.0], "flip": False}
+    rows = {
+        "joint": {"config": {"method": TINY["method"]}},
+        "once": {"after": "joint", "pseudolabels": how, "config": {"method": TINY["method"]}},
+        "twice": {"after": "once", "pseudolabels": how, "config": {"method": TINY["method"]}},
+    }
+    file = write_recipe(tmp_path, rows=rows, compare=[["once", "joint"]], published={}, seeds=[0])
+    assert reproduce(file, "--out", tmp_path / "out", "--rows", "twice") == 0
+    runs = tmp_path / "out" / "runs"
+    for row, before in (("once", "joint"), ("twice", "once")):
+        labels = runs / row / "seed0" / "labels"
+        for domain in ("streets", "rooms"):
+            facts = json.loads((labels / domain / "pseudolabels.json").read_text(encoding="utf-8"))
+            assert facts["model"] == str(runs / before / "seed0" / "model")
+            assert facts["keep"] == 0.7 and facts["scales"] == [1.0] and facts["flip"] is False
+            config = load_yaml((runs / row / "seed0" / "config.yaml").read_text(encoding="utf-8"))
+            assert config["data"]["domains"][domain]["pseudolabels"] == str(labels / domain)
+    found = {(number["row"], number["score"]): number["seeds"] for number in numbers(tmp_path / "out")}
+    evaluation = json.loads((runs / "once" / "seed0" / "evaluation.json").read_text(encoding="utf-8"))
+    assert found["once", "sum_miou"]["0"] == pytest.approx(100 * evaluation["sum_miou"], abs=1e-3)
+    first = json.loads((runs / "joint" / "seed0" / "evaluation.json").read_text(encoding="utf-8"))
+    assert found["joint", "sum_miou"]["0"] == pytest.approx(100 * first["sum_miou"], abs=1e-3)
+    command = ["selftrain", "--config", str(tmp_path / "out" / "configs" / "joint" / "seed0.yaml"), "--device", "cpu"]
+    asked = ["--pseudolabels.keep", "0.7", "--pseudolabels.scales", "[1.0]", "--pseudolabels.flip", "false"]
+    assert main([*command, *asked, "--rounds", "2", "--out", str(tmp_path / "self")]) == 0
+    weights = [
+        (folder / "model" / "model.safetensors").read_bytes()
+        for folder in (tmp_path / "self" / "round2", runs / "twice" / "seed0")
+    ]
+    assert weights[0] == weights[1]
+
+
+def test_labels_of_no_row_are_refused():
+    with pytest.raises(ValueError, match="row 'once' has pseudolabels; expected after"):
+        Recipe("r", Path(), "r", {"once": Part(pseudolabels={})})

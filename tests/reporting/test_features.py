@@ -172,7 +172,7 @@ def test_colours_differ(count: int) -> None:
 def model() -> SegmentationModel:
     spaces = {name: LabelSpace("two", ("sky", "road")) for name in ("first", "twin")}
     spaces["other"] = LabelSpace("three", ("sky", "wall", "lamp"))
-    built = SegmentationModel(ModelConfig(width=0.0625), spaces)
+    built = SegmentationModel(ModelConfig("drn_d_22", width=0.0625), spaces)
     embeddings = built.add_label_embeddings(embed_dim=4, centroids=2)
     values = torch.arange(1.0, 25.0).reshape(3, 2, 4).sin()
     embeddings.set_rows("other", values, torch.tensor([True, False, True]))

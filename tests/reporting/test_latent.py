@@ -49,7 +49,7 @@ def trained(world: DomainMixture, tmp_path_factory: pytest.TempPathFactory) -> P
     method = partial(Latent, latent_classes=4, pseudo_weight=0.1, pseudo_from=0)
     options = {"max_steps": 4, "accelerator": "cpu"}
     out = tmp_path_factory.mktemp("runs") / "first"
-    return train(world, method, ModelConfig(width=0.0625), options, out, validate_every=2)
+    return train(world, method, ModelConfig("drn_d_22", width=0.0625), options, out, validate_every=2)
 
 
 @pytest.fixture(scope="module")

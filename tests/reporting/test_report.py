@@ -75,7 +75,7 @@ def world() -> DomainMixture:
 def trained(world: DomainMixture, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("runs") / "first"
     options = {"max_steps": 4, "accelerator": "cpu"}
-    run = train(world, model=ModelConfig(width=0.0625), trainer=options, out=out, validate_every=2)
+    run = train(world, model=ModelConfig("drn_d_22", width=0.0625), trainer=options, out=out, validate_every=2)
     evaluate(run, world, device="cpu")
     return run
 

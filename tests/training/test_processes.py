@@ -29,7 +29,7 @@ data:
   crop: [32, 32]
   augmentation: {scale: [0.8, 1.2], flip: 0.5, color: 0.2}
   workers: 0
-model: {width: 0.0625}
+model: {encoder: drn_d_22, width: 0.0625}
 method: METHOD
 optimizer: {lr: RATE}
 trainer: {max_steps: 12, accelerator: cpu, devices: DEVICES, strategy: HOW, precision: 64-true}

@@ -99,6 +99,17 @@ def test_best_weights_are_those_of_the_best_validation_and_last_ones_of_the_last
         assert all(torch.equal(weights[run][name], state[f"model.{name}"]) for name in weights[run])
 
 
+def test_an_image_that_is_gone_at_the_end_does_not_undo_a_training(tmp_path, monkeypatch, caplog):
+    def gone(model, data):
+        raise FileNotFoundError("street0001.png: no such file")
+
+    monkeypatch.setattr("semiverse.training.recorder.note_domains", gone)
+    assert main(train_words(tmp_path)) == 0
+    model = SegmentationModel.load(tmp_path / "run")
+    assert Run(tmp_path / "run").finished and model.domain_statistics is None
+    assert "street0001.png" in caplog.text
+
+
 def test_the_same_call_from_python(tmp_path):
     world = {"images": 6, "val_images": 2, "size": (32, 48)}
     data = DomainMixture(
@@ -111,7 +122,7 @@ def test_the_same_call_from_python(tmp_path):
     )
     trainer = {"max_steps": 2, "accelerator": "cpu"}
     moves = Optimizer(lr=0.01)
-    model = ModelConfig(width=0.0625, head_deviation=None)
+    model = ModelConfig("drn_d_22", width=0.0625, head_deviation=None)
     run = train(data, Supervised, model, trainer, tmp_path / "python", optimizer=moves)
     assert main(train_words(tmp_path)) == 0
     assert result(run) == result(tmp_path / "run")

@@ -47,12 +47,14 @@ COMMANDS = {
     "pseudolabel": Command(
         "label images with what a model is sure of, as a dataset to train from", ("run", "images..."), smaller=PIECES
     ),
+    "selftrain": Command("train, label what has no labels, and train anew from both, for some rounds", again=RESUMES),
     "cluster": Command(
         "divide images into clusters without any labels; name them to get first masks",
         ("images...",),
         "the same call goes on with the images that are left",
     ),
     "push": Command("put a model on a hub, with a card that says what it is", ("run", "to")),
+    "serve": Command("answer requests with a model: a page and an HTTP interface", ("run",)),
     "report": Command("tables and figures from one or many runs", ("runs...",)),
     "reproduce": Command(
         "run the rows of a published or open table, next to its numbers",

@@ -1,26 +1,13 @@
 """Label images with what a model is sure of, as a dataset to train from."""
 
-import json
-import sys
 from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
-from operator import attrgetter
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from torch import Tensor
-
-from semiverse.configuration import dump_yaml
-from semiverse.files import write_atomically
-from semiverse.inference.images import chosen_domain, readable, within_memory
+from semiverse.inference.images import chosen_domain
+from semiverse.inference.labeling import Labeler, Labeling
 from semiverse.inference.predictor import Committee, Predictor
-from semiverse.inference.pseudolabels import (
-    ConfidenceHistogram,
-    PseudoLabelFolder,
-    given_images,
-    given_thresholds,
-    unlabeled_images,
-)
+from semiverse.inference.pseudolabels import PseudoLabelFolder, given_images, unlabeled_images
 from semiverse.mixture import DomainMixture
 from semiverse.models import SegmentationModel
 from semiverse.run import Run
@@ -89,83 +76,29 @@ def pseudolabel(
         ValueError: If options do not go together, two images have one name, the folder is not empty, or nothing is
             kept.
     """
-    _check_options(out, threshold, keep, least)
-    model = SegmentationModel.load(run)
-    domain = chosen_domain(model, domain)
-    model.space_key(labels or domain)
-    space = model.label_spaces[labels or domain]
-    thresholds: Sequence[float | None] = [] if threshold is None else given_thresholds(space, threshold)
-    views: dict[str, Any] = {"scales": scales, "flip": flip}
-    models = [model, *map(SegmentationModel.load, also)]
+    _check_options(out, threshold, keep)
+    models = [SegmentationModel.load(one) for one in (run, *also)]
+    domain = chosen_domain(models[0], domain)
     if data is not None:
         Run(run.parent if run.name == "model" else run).restore_held_out(data)
-    less = _log_weights(data, labels or domain, adjust) if adjust else None
-    predictor = Committee([Predictor(one, via, window, device=device, **views) for one in models], domain, labels, less)
-    problems: dict[str, str] = {}  # what stands here is not read again
-    sources = unlabeled_images(data, domain) if images is None else given_images(images, problems, out)
-    read = partial(readable, sources, lambda one: one.read(one.path), attrgetter("path"), problems, workers=workers)
-    if keep is not None:
-        histogram = ConfidenceHistogram(len(space))
-        for source, image in read("measuring confidence"):
-            found = within_memory(partial(predictor, image), source.path, image, problems)
-            if found is not None:
-                histogram.add(found.mask, found.confidence)
-        thresholds = histogram.thresholds(keep)
-    folder = PseudoLabelFolder(out, space, thresholds, least, link)
-    for source, image in read("labelling"):
-        found = within_memory(partial(predictor, image), source.path, image, problems)
-        if found is not None:
-            folder.add(source, image, found)
-    if not folder.images:
-        first = f", first: {next(iter(problems.values()))}" if problems else ""
-        raise ValueError(
-            f"no image is left: {len(folder.left_out)} keep too little, {len(problems)} cannot be read{first}; "
-            "expected some: lower --threshold or --least, or raise --keep"
-        )
-    model_folder, *further = (str(one if (one / "config.json").is_file() else one / "model") for one in [run, *also])
-    facts: dict[str, Any] = {"model": model_folder, "also": further, "scales": list(scales), "flip": flip}
-    facts |= {"command": " ".join(sys.argv), "domain": domain, "labels": labels or domain, "via": via, "keep": keep}
-    facts |= {
-        "adjust": adjust,
-        "least": least,
-        "classes": folder.class_facts(),
-        "images": folder.images,
-        "left_out": folder.left_out,
-    }
-    text = json.dumps(facts | {"problems": problems}, indent=1, ensure_ascii=False)
-    configuration = dump_yaml(folder.configuration(domain, model.resolutions[domain]))
-    write_atomically(out / "pseudolabels.json", text + "\n")
-    write_atomically(out / "dataset.yaml", configuration)
+    named = threshold if isinstance(threshold, Mapping) else None
+    how = Labeling(None if isinstance(threshold, Mapping) else threshold, keep, least, scales, flip, link, adjust)
+    predictors = [Predictor(model, via, window, device=device, **how.views) for model in models]
+    labeler = Labeler(Committee(predictors, domain, labels, how.lowering(data, labels or domain)), how, named, workers)
+    left_out: dict[str, str] = {}
+    sources = unlabeled_images(data, domain) if images is None else given_images(images, left_out, out)
+    folder, configuration, problems = labeler.label(sources, out, [run, *also], left_out)
     print("\n".join(_summary(folder, configuration, problems)))
     return 1 if problems else 0
 
 
-def _check_options(out: Path, threshold: float | Mapping[str, float] | None, keep: float | None, least: float) -> None:
+def _check_options(out: Path, threshold: float | Mapping[str, float] | None, keep: float | None) -> None:
     """Refuse what is wrong before any image is read."""
     if (threshold is None) == (keep is None):
         found = "neither threshold nor keep is given" if keep is None else "threshold and keep are both given"
         raise ValueError(f"{found}; expected one of them: choose --threshold 0.9, say, or --keep 0.5")
-    if keep is not None and not 0 < keep <= 1:
-        raise ValueError(f"keep is {keep}; expected a share, more than 0 and at most 1: change it, to 0.5 say")
-    if not 0 <= least <= 1:
-        raise ValueError(f"least is {least}; expected a share in [0, 1]: change it, to 0.1 say")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ValueError(f"{out} is not empty; expected a new folder, as nothing is overwritten: choose another --out")
-
-
-def _log_weights(data: DomainMixture | None, domain: str, adjust: float) -> Tensor:
-    """So many times the log of the weights of the classes of a domain, (C,).
-
-    Raises:
-        ValueError: If the data is not known or has no weights.
-    """
-    if data is None or domain not in data.class_weights:
-        found = "no data is given" if data is None else f"its data has no weights for domain {domain}"
-        raise ValueError(
-            f"adjust is {adjust}, but {found}; expected a run that was trained with data.balance, whose weights are "
-            "taken off: leave adjust out"
-        )
-    return adjust * data.class_weights[domain].log()
 
 
 def _summary(folder: PseudoLabelFolder, configuration: str, problems: Mapping[str, str]) -> Iterator[str]:

@@ -10,11 +10,12 @@ from typing import Any
 from semiverse.commands.evaluate import evaluate
 from semiverse.commands.train import train
 from semiverse.configuration import describe, merged, read_config
-from semiverse.configuration.build import arguments
+from semiverse.configuration.build import arguments, build
 from semiverse.files import write_atomically
+from semiverse.inference.labeling import Labeling, label_mixture
 from semiverse.models import SegmentationModel
 from semiverse.recipes.cells import Cell, Deadline, cells, shard_of
-from semiverse.recipes.recipe import Recipe, load, names
+from semiverse.recipes.recipe import PSEUDOLABELS, Recipe, load, names
 from semiverse.recipes.results import gather
 from semiverse.recipes.running import run_cells
 from semiverse.recipes.table import write_table
@@ -76,7 +77,12 @@ def reproduce(
         if recipe.kind_of(cell.row) == "scoring":
             keep_start(Run(place), arguments(train, values), cell.seed)
         else:
-            train(**arguments(train, values))
+            labeling = values.pop(PSEUDOLABELS, None)
+            given = arguments(train, values)
+            if labeling is not None:
+                teacher, how = Path(labeling.pop("teacher")), build(Labeling, labeling, PSEUDOLABELS)
+                given["data"] = label_mixture(teacher, given["data"], place / "labels", how, device)
+            train(**given)
         evaluation = {"run": str(place), "data": values["data"], "device": device, **recipe.evaluation}
         with redirect_stdout(StringIO()):  # class-wise tables stand in the run's evaluation.json
             evaluate(**arguments(evaluate, {"details": True} | evaluation))
@@ -94,8 +100,8 @@ def reproduce(
 
 def keep_start(run: Run, values: Mapping[str, Any], seed: int) -> None:
     """Make a run of no steps from arguments of ``train``: its model is the network as it starts, from given weights."""
-    data, config = values["data"], values["model"]
-    described = describe({key: values[key] for key in ("data", "method", "model")})
+    data, config = values["data"], values["model"].resolved
+    described = describe({"data": data, "method": values["method"], "model": config})
     described["data"] = described["data"]["init_args"]
     run.claim(described | {"seed": seed})
     run.note_environment(seed)

@@ -78,7 +78,7 @@ def train(
     trainer_options(networks_trainer)
     called = method.func if isinstance(method, partial) else method
     kind: type[Method] = called if isinstance(called, type) else Method
-    optimizer = optimizer.over(kind.optimizer)
+    optimizer, model = optimizer.over(kind.optimizer), model.resolved
     values = {"data": data, "method": method, "model": model, "optimizer": optimizer, "trainer": trainer, "seed": seed}
     values |= {"keep": keep, "validate_every": validate_every, "networks": networks}
     config = describe(values | {"networks_trainer": networks_trainer, "check": check})

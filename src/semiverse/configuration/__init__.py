@@ -233,9 +233,9 @@ def modernized(values: dict[str, Plain], silent: bool = False) -> dict[str, Plai
 def _completed(values: dict[str, Plain]) -> dict[str, Plain]:
     """The configuration of a run, with what version 0.1 was like where it wrote nothing.
 
-    No domain had pseudo-labels, and no balance drew images. Padding was black; without a crop there was none, so that
-    it is whatever it is today. Of the library's own networks it wrote that they are not pre-trained, which today goes
-    without saying.
+    No domain had pseudo-labels, and no balance drew images. The encoder was DRN-D-22 unless another was named. Padding
+    was black; without a crop there was none, so that it is whatever it is today. Of the library's own networks it wrote
+    that they are not pre-trained, which today goes without saying.
     """
     data, model = values.get("data"), values.get("model")
     if not isinstance(data, dict) or "domains" not in data:
@@ -250,6 +250,7 @@ def _completed(values: dict[str, Plain]) -> dict[str, Plain]:
         return values | {"data": data | {"domains": domains}}
     domains = {name: {"crop": None} | domain for name, domain in domains.items()}
     before: dict[str, Plain] = {"padding": "mean" if data.get("crop") is None else "black"}
+    before |= {"encoder": "drn_d_22", "decoder": "linear", "output_stride": 8}
     before |= {"head_deviation": None, "decoder_norm": False, "frozen": 0}
     own = str(model.get("encoder", "drn_")).startswith(("drn_", "deeplab_"))
     unsaid = {"pretrained": None} if own and model.get("pretrained") is False else {}

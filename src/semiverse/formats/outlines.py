@@ -56,10 +56,17 @@ class Region:
         left, top = self.corner
         return [(float(x) + left, float(y) + top) for y, x in traced]
 
-    def flat(self, size: tuple[int, int]) -> np.ndarray:
-        """Places of its pixels down the columns of an image of this (height, width), sorted."""
+    def runs(self, size: tuple[int, int]) -> list[int]:
+        """Lengths of other pixels and its own in turn, down the columns of an image of this (height, width).
+
+        COCO's uncompressed run lengths: the first is of other pixels, and may be 0.
+        """
         rows, columns = np.nonzero(self.pixels)
-        return np.sort((columns + self.corner[0]) * size[0] + rows + self.corner[1])
+        places = np.sort((columns + self.corner[0]) * size[0] + rows + self.corner[1])
+        breaks = np.diff(places) > 1
+        bounds = np.stack([places[np.append(True, breaks)], places[np.append(breaks, True)] + 1], axis=1).ravel()
+        lengths: list[int] = np.diff(bounds, prepend=0, append=size[0] * size[1]).tolist()
+        return lengths
 
 
 def regions_of(mask: np.ndarray, confidence: np.ndarray) -> Iterator[Region]:

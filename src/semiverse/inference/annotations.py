@@ -201,19 +201,15 @@ class CocoFiles(AnnotationFiles):
         self.images.append({"id": number, "file_name": f"{name}{image.suffix}", "height": height, "width": width})
         for _, region in self.named(found):
             if region.train_id != IGNORE:
-                places, (left, top) = region.flat((height, width)), region.corner
-                begins = places[np.append(True, np.diff(places) > 1)]
-                ends = places[np.append(np.diff(places) > 1, True)] + 1
-                bounds = np.stack([begins, ends], axis=1).ravel()
-                runs = np.diff(bounds, prepend=0, append=height * width).tolist()
+                left, top = region.corner
                 self.annotations.append(
                     {
                         "id": len(self.annotations) + 1,
                         "image_id": number,
                         "category_id": region.train_id + 1,
-                        "segmentation": {"size": [height, width], "counts": runs},
+                        "segmentation": {"size": [height, width], "counts": region.runs((height, width))},
                         "bbox": [left, top, region.pixels.shape[1], region.pixels.shape[0]],
-                        "area": len(places),
+                        "area": int(np.count_nonzero(region.pixels)),
                         "iscrowd": 0,
                         "score": region.confidence,
                     }

@@ -41,7 +41,7 @@ def note_domains(model: SegmentationModel, data: DomainMixture) -> None:
     vectors = []
     for name in model.label_spaces:
         domain = data.domains[name]
-        records = domain.dataset.subset(domain.train)
+        records = domain.subset(domain.train)
         chosen = records[:: -(-len(records) // IMAGES)]
         images = (read_or_explain(domain.dataset.read_image, record.image) for record in chosen)
         seen = [pooled(model, image) for image in images if not isinstance(image, str)]

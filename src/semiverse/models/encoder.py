@@ -69,7 +69,8 @@ def build_encoder(
         return DeepLabResNet101(width)
     if width != 1.0:
         raise ValueError(
-            f"encoder {name!r} got width {width}; only drn_* encoders and {DEEPLAB} have one: use width 1.0"
+            f"encoder {name!r} got width {width}; only drn_* encoders and {DEEPLAB} have one: use width 1.0, or "
+            "model.encoder drn_d_22"
         )
     return _build_timm(name, output_stride, pretrained)
 

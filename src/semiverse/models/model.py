@@ -59,7 +59,7 @@ class SegmentationModel(nn.Module):
         super().__init__()
         resolutions = resolutions or {}
         check_domains(label_spaces, resolutions)
-        self.config = config
+        self.config = config = config.resolved
         if config.weights is not None and is_hub_name(config.weights):
             config = replace(config, weights=find_model(config.weights))
         self.label_spaces = dict(label_spaces)

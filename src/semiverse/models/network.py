@@ -27,10 +27,11 @@ class Network(nn.Module):
 
     def __init__(self, config: ModelConfig, groups: int) -> None:
         super().__init__()
-        self.encoder = build_encoder(config.encoder, config.output_stride, config.width, config.starts_pretrained)
+        self.encoder = build_encoder(config.encoder, config.chosen_stride, config.width, config.starts_pretrained)
         if config.weights is not None and not config.weights.is_dir():
             log.info("%s", load_weights(self.encoder.trunk, config.weights))
-        self.decoder = build_decoder(config.decoder, self.encoder.channels, self.encoder.strides, config.decoder_norm)
+        channels, strides = self.encoder.channels, self.encoder.strides
+        self.decoder = build_decoder(config.chosen_decoder, channels, strides, config.decoder_norm)
         convert_batch_norm(self, groups)
         self._standing = _freeze(self.encoder, config.frozen) if config.frozen else []
 

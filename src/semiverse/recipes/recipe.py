@@ -14,6 +14,8 @@ SHIPPED = Path(__file__).parent
 """The recipes that come with the library."""
 GIVEN = "{weights}"
 """What stands for the given weights in ``model.weights`` of a row."""
+PSEUDOLABELS = "pseudolabels"
+"""Where the configuration of a cell says which run labels unlabelled images before its training, and how."""
 
 Kind = Literal["training", "scoring", "clustering"]
 
@@ -30,6 +32,8 @@ class Part:
             configuration stands for its run folder.
         sizes: Configuration on top, by size.
         kind: Of a row that is made otherwise than the others: ``scoring`` scores a network as it starts.
+        pseudolabels: Of a row: label the unlabelled images by the run of the row ``after`` and learn from that too; the
+            values say how, as for ``semiverse selftrain``. None: no such labels.
     """
 
     title: str = ""
@@ -38,6 +42,7 @@ class Part:
     after: str | None = None
     sizes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     kind: Kind | None = None
+    pseudolabels: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -106,6 +111,9 @@ class Recipe:
         for name, known, where in named:
             if name not in known:
                 raise ValueError(f"{where} names {name!r}; expected one of {_listed(known)}: correct it")
+        for name, part in self.rows.items():
+            if part.pseudolabels is not None and part.after is None:
+                raise ValueError(f"row {name!r} has pseudolabels; expected after, the row that makes them: add it")
         for kind in [self.kind, *(part.kind for part in self.rows.values())]:
             if kind not in (None, *get_args(Kind)):
                 raise ValueError(f"kind is {kind!r}; expected one of {_listed(get_args(Kind))}: correct it")
@@ -154,6 +162,9 @@ class Recipe:
                 values = merged(values, modernized(dict(written)))
         if self.weights is not None and values.get("model", {}).get("weights") == GIVEN:
             values["model"] = values["model"] | _network(self.weights)
+        chosen = self.rows[row]
+        if chosen.pseudolabels is not None:
+            values[PSEUDOLABELS] = {"teacher": f"{{{chosen.after}}}", **chosen.pseudolabels}
         return values
 
 

@@ -22,7 +22,7 @@ class CellResult:
         seed: Its seed.
         config: What was run, as the recipe said.
         scores: By name, in [0, 1] where they are shares; what was not to score is left out.
-        seconds: Of training, or of clustering.
+        seconds: Of training and of labelling images for it, or of clustering.
         environment: Hardware, versions and revision.
     """
 
@@ -98,7 +98,9 @@ def result_of_run(cell: Cell, run: Run) -> CellResult:
         values["calibration_error"] = (result.get("calibration") or {}).get("error")
         named |= {f"{domain}/{key}": value for key, value in values.items()}
     scores = {name: value for name, value in named.items() if value is not None}
+    labels = [json.loads(path.read_text(encoding="utf-8")) for path in run.folder.glob("labels/*/pseudolabels.json")]
     seconds = finished.get("seconds")
+    seconds = None if seconds is None else seconds + sum(one["seconds"] for one in labels)
     return CellResult(cell.column, cell.row, cell.seed, cell.config, scores, seconds, environment(run.folder))
 
 

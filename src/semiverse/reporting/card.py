@@ -42,10 +42,9 @@ def _opening(spaces: Mapping[str, LabelSpace], run: RunFacts | None) -> list[str
 def _use(name: str, domains: Sequence[str]) -> list[str]:
     command = f"semiverse predict hf:{name} photo.jpg --domain {domains[0]} --out masks"
     program = f'''from semiverse import Predictor, SegmentationModel
-from semiverse.data import read_image
 
 model = SegmentationModel.from_pretrained("{name}")
-prediction = Predictor(model)(read_image("photo.jpg"), "{domains[0]}")'''
+prediction = Predictor(model)("photo.jpg", "{domains[0]}")'''
     return ["## Use", f"```\npip install semiverse\n{command}\n```", f"```python\n{program}\n```"]
 
 

@@ -21,6 +21,7 @@ from semiverse.reporting.examples import Examples, add_predictions, example_pict
 from semiverse.reporting.figures import Picture
 from semiverse.reporting.latent import LatentClasses, Order, latent_pictures, read_latent_classes
 from semiverse.reporting.published import Published, read_published
+from semiverse.reporting.rounds import tables_of_rounds
 from semiverse.reporting.runs import RunFacts, Setting, find_runs, read_runs, settings
 from semiverse.reporting.scores import (
     class_table,
@@ -70,6 +71,7 @@ def write_report(runs: Sequence[Path], out: Path | None, title: str | None, show
     compared = settings(read_runs(find_runs([place for place in runs if place not in models.values()] or runs)))
     facts = [run for setting in compared for run in setting.runs]
     published, unread = read_published(runs, shown.images)
+    rounds, unread_rounds = tables_of_rounds(runs)
     out = out or (runs[0] if len(runs) == 1 else runs[0].parent) / "report"
     examples, remarks = read_examples(compared, shown.images)
     _refuse_unknown(shown.classes, compared, examples)
@@ -77,7 +79,7 @@ def write_report(runs: Sequence[Path], out: Path | None, title: str | None, show
     remarks += add_predictions(examples, columns, shown.device, shown.seen_as) if shown.images else []
     latent, missing = read_latent_classes(compared, examples, shown.latent_validation, shown.device)
     across, undetailed = across_pictures(compared, shown.classes)
-    remarks += [*unread, *missing, *undetailed, *(problem for run in facts for problem in run.problems)]
+    remarks += [*unread, *unread_rounds, *missing, *undetailed, *(problem for run in facts for problem in run.problems)]
     pairs, sections = compare(compared), _sections(compared, examples, latent, shown)
     counts = {section.name: len(section.classes.rows) for section in sections if section.classes is not None}
     counts |= {example.domain: len(example.labels) for example in examples}
@@ -85,6 +87,7 @@ def write_report(runs: Sequence[Path], out: Path | None, title: str | None, show
         "title": title or _title(published, facts),
         "summary": summary_sentences(compared, counts) if facts else [],
         "published": published,
+        "rounds": rounds,
         "remarks": list(dict.fromkeys(remarks)),
         "findings": [verdict_on(pair) for pair in pairs],
         "verdicts": verdict_table(pairs) if pairs else None,
@@ -167,7 +170,9 @@ def _table_and_figure_files(page: Mapping[str, Any]) -> dict[str, str | bytes]:
     of_domains = [table for section in sections for table in (section.further, section.classes)]
     printed = [one.table for one in page["published"]]
     tables = [
-        t for t in (*printed, page["scores"], page["verdicts"], *of_domains, page["differences"]) if t is not None
+        t
+        for t in (*printed, *page["rounds"], page["scores"], page["verdicts"], *of_domains, page["differences"])
+        if t is not None
     ]
     for name, table in zip(file_names([table.name for table in tables]), tables, strict=True):
         files |= {f"tables/{name}.{ending}": as_text(table) for ending, as_text in WRITERS.items()}

@@ -5,6 +5,7 @@ A checkpoint holds everything that a training goes on from, so that a resumed on
 
 import io
 import json
+import logging
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,6 +28,8 @@ from semiverse.models import SegmentationModel
 from semiverse.progress import Progress
 from semiverse.run import Run
 from semiverse.training.sharding import divide_state, divided_as, whole
+
+log = logging.getLogger(__name__)
 
 FORMAT = 2
 """Of the entries of a checkpoint; 1 was Lightning's."""
@@ -125,8 +128,12 @@ class Recorder:
     def note_domains(self) -> None:
         """Add to the model what images of its domains look like, so that it can tell which an image resembles."""
         model = SegmentationModel.load(self.run.model, self.fabric.device)
-        note_domains(model, self.method.data)
-        write_model_or_explain(model, self.run.model)
+        try:
+            note_domains(model, self.method.data)
+        except (OSError, ValueError) as error:  # the training is done, whatever became of its images meanwhile
+            log.warning("the model cannot tell its domains apart, as an image could not be read: %s", error)
+        else:
+            write_model_or_explain(model, self.run.model)
 
     def seconds_spent(self) -> float:
         """Time of all starts together."""

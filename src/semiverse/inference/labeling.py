@@ -1,0 +1,250 @@
+"""Labelling by models: the values that say how, a folder of images, and all unlabelled images of a mixture."""
+
+import json
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from operator import attrgetter
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from semiverse.configuration import describe, differences, dump_yaml
+from semiverse.distributed import is_first_process, wait_for_all
+from semiverse.files import read_json, write_atomically
+from semiverse.inference.images import readable, within_memory
+from semiverse.inference.predictor import Committee, Predictor
+from semiverse.inference.pseudolabels import (
+    ConfidenceHistogram,
+    PseudoLabelFolder,
+    Source,
+    given_thresholds,
+    images_without_labels,
+)
+from semiverse.labels import LabelSpace
+from semiverse.mixture import DomainMixture
+from semiverse.models import SegmentationModel
+from semiverse.models.saving import find_model
+
+FACTS = "pseudolabels.json"
+"""What is known of a folder of pseudo-labels; it is written last."""
+
+
+@dataclass(frozen=True)
+class Labeling:
+    """How images are labelled, and which of their pixels keep a label.
+
+    Args:
+        threshold: Least confidence of a labelled pixel, in [0, 1]; None: 0.6, unless a share is given.
+        keep: Share of the pixels of each predicted class to keep, the most confident ones, in (0, 1], instead of a
+            threshold.
+        least: Leave out images of which a smaller share than this is kept; those of which nothing is, always.
+        scales: Sizes at which images are seen, as factors on the working size; the probabilities are averaged.
+        flip: See images mirrored as well, at every scale.
+        link: Link to image files instead of copying them.
+        adjust: Times the log of the weights of data.balance is taken off the scores first, as a model that was trained
+            with them predicts rare classes too often (logit adjustment, Menon et al., ICLR 2021); 0: as they are.
+
+    Raises:
+        ValueError: If a number is out of range, or both a threshold and a share are given.
+    """
+
+    threshold: float | None = None
+    keep: float | None = None
+    least: float = 0.0
+    scales: tuple[float, ...] = (0.75, 1.0, 1.5)
+    flip: bool = True
+    link: bool = True
+    adjust: float = 0.0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "scales", tuple(self.scales))
+        if self.threshold is not None and self.keep is not None:
+            raise ValueError(
+                "threshold and keep are both given; expected one of them: choose a threshold of 0.9, say, or keep 0.5"
+            )
+        if self.threshold is not None and not 0 <= self.threshold <= 1:
+            raise ValueError(f"threshold is {self.threshold}; expected a probability in [0, 1]: change it")
+        if self.keep is not None and not 0 < self.keep <= 1:
+            raise ValueError(f"keep is {self.keep}; expected a share, more than 0 and at most 1: change it, to 0.5 say")
+        if not 0 <= self.least <= 1:
+            raise ValueError(f"least is {self.least}; expected a share in [0, 1]: change it, to 0.1 say")
+
+    @property
+    def views(self) -> dict[str, Any]:
+        """Options of the predictor."""
+        return {"scales": self.scales, "flip": self.flip}
+
+    def lowering(self, data: DomainMixture | None, domain: str) -> Tensor | None:
+        """What is taken off the scores of the classes of a domain, (C,); None: nothing.
+
+        Raises:
+            ValueError: If something is to be, and the data is not known or has no weights.
+        """
+        if not self.adjust:
+            return None
+        if data is None or domain not in data.class_weights:
+            found = "no data is given" if data is None else f"its data has no weights for domain {domain}"
+            raise ValueError(
+                f"adjust is {self.adjust}, but {found}; expected a run that was trained with data.balance, whose "
+                "weights are taken off: leave adjust out"
+            )
+        return self.adjust * data.class_weights[domain].log()
+
+    def given_thresholds(self, labels: LabelSpace, named: Mapping[str, float] | None = None) -> list[float] | None:
+        """The threshold of each class, which may be named instead; None where a share decides."""
+        if named is None and self.keep is not None:
+            return None
+        least = 0.6 if self.threshold is None else self.threshold
+        return given_thresholds(labels, least if named is None else named)
+
+
+class Labeler:
+    """Models that label images together.
+
+    Args:
+        committee: The models, with the domain that images are like and the one whose classes are asked for.
+        how: Which pixels are kept; the views are the predictors' own.
+        named: Least confidence of each class by its name, instead of that of ``how``.
+        workers: Threads that read images.
+
+    Raises:
+        ValueError: If a class is not named or not known, or a threshold is no probability.
+    """
+
+    def __init__(
+        self, committee: Committee, how: Labeling, named: Mapping[str, float] | None = None, workers: int = 2
+    ) -> None:
+        self.committee, self.how, self.workers = committee, how, workers
+        self.thresholds = how.given_thresholds(committee.space, named)
+
+    def label(
+        self, sources: Sequence[Source], out: Path, runs: Sequence[Path], left_out: Mapping[str, str] | None = None
+    ) -> tuple[PseudoLabelFolder, str, dict[str, str]]:
+        """Write images, masks, ``dataset.yaml`` and at last ``pseudolabels.json``.
+
+        Args:
+            sources: The images.
+            out: The folder; what an interrupted call wrote there is written again.
+            runs: Where the models are, to be noted.
+            left_out: What was left out before, by file, and why; None: nothing.
+
+        Returns:
+            What was kept; the configuration that trains from it; and what was left out, could not be read or was too
+            large for the memory, by file.
+
+        Raises:
+            ValueError: If nothing is kept.
+            OSError: If a file cannot be written.
+        """
+        started, problems = time.monotonic(), dict(left_out or {})  # what stands in problems is not read again
+        read = partial(
+            readable, sources, lambda one: one.read(one.path), attrgetter("path"), problems, workers=self.workers
+        )
+        thresholds: Sequence[float | None] = self.thresholds or []
+        if self.how.keep is not None:
+            histogram = ConfidenceHistogram(len(self.committee.space))
+            for source, image in read("measuring confidence"):
+                found = within_memory(partial(self.committee, image), source.path, image, problems)
+                if found is not None:
+                    histogram.add(found.mask, found.confidence)
+            thresholds = histogram.thresholds(self.how.keep)
+        folder = PseudoLabelFolder(out, self.committee.space, thresholds, self.how.least, self.how.link)
+        for source, image in read("labelling"):
+            found = within_memory(partial(self.committee, image), source.path, image, problems)
+            if found is not None:
+                folder.add(source, image, found)
+        if not folder.images:
+            first = f", first: {next(iter(problems.values()))}" if problems else ""
+            raise ValueError(
+                f"no image is left: {len(folder.left_out)} keep too little, {len(problems)} cannot be read{first}; "
+                "expected some: lower --threshold or --least, or raise --keep"
+            )
+        first_model = self.committee.predictors[0].model
+        resolution = first_model.resolutions[self.committee.domain]
+        configuration = dump_yaml(folder.configuration(self.committee.domain, resolution))
+        write_atomically(out / "dataset.yaml", configuration)
+        facts = self._facts(folder, runs) | {"problems": problems, "seconds": round(time.monotonic() - started, 1)}
+        write_atomically(out / FACTS, json.dumps(facts, indent=1, ensure_ascii=False) + "\n")
+        return folder, configuration, problems
+
+    def _facts(self, folder: PseudoLabelFolder, runs: Sequence[Path]) -> dict[str, Any]:
+        """What a folder says of itself."""
+        model, *further = (str(run if (run / "config.json").is_file() else run / "model") for run in runs)
+        facts: dict[str, Any] = {"model": model, "also": further, "scales": list(self.how.scales)}
+        facts |= {"flip": self.how.flip, "command": " ".join(sys.argv), "domain": self.committee.domain}
+        facts |= {
+            "labels": self.committee.labels,
+            "via": self.committee.predictors[0].via,
+            "keep": self.how.keep,
+            "least": self.how.least,
+        }
+        return facts | {"classes": folder.class_facts(), "images": folder.images, "left_out": folder.left_out}
+
+
+def label_mixture(
+    teacher: Path, data: DomainMixture, out: Path, how: Labeling, device: str = "auto", workers: int = 2
+) -> DomainMixture:
+    """Label the unlabelled images of every domain that has some by a finished run, for the next one to learn from.
+
+    What is there already is taken as it is, so that the same call goes on where it was stopped.
+
+    Args:
+        teacher: Run or model folder.
+        data: Domains that the teacher knows; what they learn from themselves stays as it is.
+        out: Where the pseudo-labels go, a folder a domain.
+        how: Views, and which pixels are kept.
+        device: Where to compute.
+        workers: Threads that read images.
+
+    Returns:
+        The mixture with these pseudo-labels.
+
+    Raises:
+        ValueError: If no domain has unlabelled images, the teacher knows other classes, or a folder holds labels that
+            were made otherwise.
+        FileNotFoundError: If there is no such model.
+    """
+    every = images_without_labels(data)
+    predictor = Predictor(SegmentationModel.load(teacher), device=device, **how.views)
+    spaces = predictor.model.label_spaces
+    for name in every:
+        classes = data.label_spaces[name].classes
+        if name not in spaces or spaces[name].classes != classes:
+            known = f"of domain {name} as {', '.join(spaces[name].classes)}" if name in spaces else f"no domain {name}"
+            raise ValueError(
+                f"{teacher} knows {known}; expected the classes {', '.join(classes)}: name a run of the same domains"
+            )
+    if is_first_process():
+        for name, sources in every.items():
+            if not _labeled_before(out / name, teacher, how):
+                labeler = Labeler(Committee([predictor], name, less=how.lowering(data, name)), how, workers=workers)
+                labeler.label(sources, out / name, [teacher])
+    wait_for_all()
+    return data.with_pseudolabels({name: out / name for name in every})
+
+
+def _labeled_before(folder: Path, teacher: Path, how: Labeling) -> bool:
+    """Whether a folder holds the labels that are asked for.
+
+    Raises:
+        ValueError: If they were made by another model, or otherwise.
+    """
+    wanted = describe(how) | {"model": str(find_model(teacher).resolve())}
+    note, finished = folder / "labeling.json", (folder / FACTS).is_file()
+    if note.is_file():
+        # What came later was at its default.
+        noted = describe(Labeling()) | read_json(note, "how images were labelled")
+        changed = differences(noted, wanted)
+        if changed:
+            raise ValueError(
+                f"{folder} holds pseudo-labels that were made otherwise ({'; '.join(changed)}); expected the same, as "
+                "nothing is overwritten: choose another --out, or repeat the earlier values"
+            )
+    elif folder.exists() and any(folder.iterdir()):
+        raise ValueError(f"{folder} is not empty and holds no pseudo-labels of ours; expected a new folder: move it")
+    write_atomically(note, json.dumps(wanted, indent=1) + "\n")
+    return finished

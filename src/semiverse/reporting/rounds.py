@@ -1,0 +1,108 @@
+"""Rounds of self-training: what each run came to, and what it gained on the one before, as a table."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from semiverse.reporting.tables import MISSING, Column, Entry, Row, Table, word
+
+ROUNDS = "rounds.json"
+"""What ``semiverse selftrain`` leaves of its rounds, for programs."""
+
+
+class Round(NamedTuple):
+    """A run of self-training.
+
+    ``title`` is first, teacher or the number of the round; ``run`` its folder; ``mious`` are in [0, 1] by domain (None
+    where nothing was to score); ``seconds`` are those of training, None for a teacher of which they are not known;
+    ``labeling_seconds`` those of making its pseudo-labels, ``kept`` the mean share of the pixels of an image that they
+    label by domain; both empty for the first.
+    """
+
+    title: str
+    run: str
+    mious: Mapping[str, float | None]
+    seconds: float | None
+    labeling_seconds: float
+    kept: Mapping[str, float]
+
+    @property
+    def total(self) -> float:
+        """Sum of mIoU over the domains."""
+        return sum(value for value in self.mious.values() if value is not None)
+
+
+def read_round(title: str, run: Path, evaluation: Path) -> Round:
+    """What the files of a run and its evaluation say.
+
+    Raises:
+        OSError: If one is missing.
+    """
+    scores = json.loads(evaluation.read_text(encoding="utf-8"))["domains"]
+    finished = run / "finished.json"
+    seconds = json.loads(finished.read_text(encoding="utf-8")).get("seconds") if finished.is_file() else None
+    labels = sorted((run / "labels").glob("*/pseudolabels.json"))
+    facts = {path.parent.name: json.loads(path.read_text(encoding="utf-8")) for path in labels}
+    kept = {name: _mean([one["kept_share"] for one in known["images"].values()]) for name, known in facts.items()}
+    spent = sum(known["seconds"] for known in facts.values())
+    mious = {domain: result["miou"] for domain, result in scores.items()}
+    return Round(title, str(run), mious, seconds, round(spent, 1), kept)
+
+
+def _mean(values: Sequence[float]) -> float:
+    return round(sum(values) / len(values), 4)
+
+
+def as_values(rounds: Sequence[Round]) -> dict[str, Any]:
+    """For programs: every round, its sum of mIoU, and its gain on the one before (None for the first)."""
+    values = []
+    for one, before in zip(rounds, [None, *rounds], strict=False):
+        gain = None if before is None else one.total - before.total
+        values.append(one._asdict() | {"sum_miou": one.total, "gain": gain})
+    return {"rounds": values}
+
+
+def tables_of_rounds(places: Sequence[Path]) -> tuple[list[Table], list[str]]:
+    """The tables of those places that hold rounds, and what cannot be read."""
+    found: list[Table] = []
+    problems: list[str] = []
+    for path in (place / ROUNDS for place in places):
+        if not path.is_file():
+            continue
+        try:
+            known = json.loads(path.read_text(encoding="utf-8"))["rounds"]
+            found.append(rounds_table([Round(**{name: one[name] for name in Round._fields}) for one in known]))
+        except (ValueError, TypeError, KeyError, IndexError) as error:
+            problems.append(
+                f"{path} is damaged ({error!r}) and was left out: the same call of semiverse selftrain writes it anew."
+            )
+    return found, problems
+
+
+def rounds_table(rounds: Sequence[Round]) -> Table:
+    """A row a run: mIoU of each domain, their sum, what it gained, and what it took."""
+    domains = list(rounds[0].mious)
+    columns = [Column("run", "run"), *(Column(name, name) for name in domains), Column("sum", "sum_miou")]
+    columns += [Column("gain", "gain"), Column("kept", "kept", "% of the pixels"), Column("seconds", "seconds")]
+    caption = (
+        "Self-training: mIoU in % on the validation images after each round, and what it gained on the run before. "
+        "Seconds are those of labelling and training."
+    )
+    table = Table("rounds", caption, columns)
+    for one, before in zip(rounds, [None, *rounds], strict=False):
+        gain = Entry(MISSING) if before is None else _signed(one.total - before.total)
+        kept = _percent(_mean(list(one.kept.values()))) if one.kept else Entry(MISSING)
+        spent = None if one.seconds is None else one.seconds + one.labeling_seconds
+        seconds = Entry(MISSING) if spent is None else Entry(f"{spent:.0f}", spent)
+        scores = [_percent(one.mious[name]) for name in domains]
+        table.rows.append(Row([word(one.title), *scores, _percent(one.total), gain, kept, seconds]))
+    return table
+
+
+def _percent(value: float | None) -> Entry:
+    return Entry(MISSING) if value is None else Entry(f"{100 * value:.1f}", value)
+
+
+def _signed(difference: float) -> Entry:
+    return Entry(f"{100 * difference:+.1f}", difference)

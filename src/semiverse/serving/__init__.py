@@ -1,0 +1,1 @@
+"""A service around a model: images come over HTTP, masks go back."""
