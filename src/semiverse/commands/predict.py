@@ -67,7 +67,7 @@ def predict(
         classes: Show only these; all other pixels become 255 in masks and are not coloured in overlays. None: all.
         annotations: Write also files that an annotation tool opens, with the confidence of each region, into a folder
             of this name in the folder for the results: labelme (polygons), cvat (XML of polygons), cvat-masks (coloured
-            masks), coco (run lengths), label-studio (polygons), label-studio-brush.
+            masks), coco (run lengths), label-studio (polygons), label-studio-brush. Several processes: labelme only.
         scales: Sizes at which images are seen, as factors on the working size; the probabilities are averaged.
         flip: See images mirrored as well, at every scale.
         precision: float32; bf16, which is faster and less exact; or exact, as evaluate computes, bit for bit.
