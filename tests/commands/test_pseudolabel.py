@@ -102,7 +102,7 @@ def test_what_is_kept_is_what_predict_says(trained, photos, tmp_path):
     assert main(["predict", str(trained), str(photos), "--domain", "rooms", "--out", str(tmp_path / "masks")]) == 0
     assert main(words(trained, photos, "--domain", "rooms", "--out", tmp_path / "out", "--keep", "0.5")) == 0
     for name in ("a", "b", "more/t"):
-        predicted = np.asarray(Image.open(tmp_path / "masks" / f"{Path(name).name}.png"))
+        predicted = np.asarray(Image.open(tmp_path / "masks" / f"{name}.png"))
         file = Image.open(tmp_path / "out" / "masks" / f"{name}.png")
         label, kept = np.asarray(file), np.asarray(file) != IGNORE
         assert file.mode == "P" and kept.any() and not kept.all()
