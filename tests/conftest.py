@@ -4,12 +4,15 @@ import signal
 from pathlib import Path
 
 import pytest
+import torch
 
 from semiverse.cli.main import main
 from tests.tiny import UNIVERSAL, train_words
 
 # Test processes that run side by side ignore Ctrl-C; tests of what it does need the usual.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+# Before an exporter makes torch believe in further devices: processes that are forked later could not back-propagate.
+torch.zeros(1, requires_grad=True).sum().backward()
 
 
 @pytest.fixture(autouse=True)

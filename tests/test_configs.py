@@ -246,7 +246,7 @@ def test_row_of_the_open_recipe_trains_two_steps(row, tmp_path, monkeypatch):
 def test_runs_of_an_open_recipe_share_their_optimiser(name, optimizer):
     recipe = load(name)
     for cell in (cell for size in recipe.sizes for cell in cells(recipe, size, seeds=[0])):
-        assert cell.config["optimizer"] == optimizer, cell.title
+        assert optimizer.items() <= cell.config["optimizer"].items(), cell.title
 
 
 @pytest.mark.parametrize(

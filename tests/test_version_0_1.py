@@ -17,6 +17,8 @@ from semiverse.run import Run
 from tests.tiny import contents
 
 OLD = Path(__file__).parent / "version_0_1"
+FORMER = ("--model.encoder", "drn_d_22")
+"""What was meant where no encoder was named."""
 
 
 @pytest.fixture
@@ -48,7 +50,14 @@ def test_predicted_masks_are_equal(words, kept, run, tmp_path):
 
 
 def test_its_configuration_is_read_with_a_warning_that_shows_todays_form_and_trains_alike(tmp_path, capsys):
-    words = ["train", "--config", str(OLD / "experiment.yaml"), "--model.head_deviation", "null"]  # as heads were then
+    words = [
+        "train",
+        "--config",
+        str(OLD / "experiment.yaml"),
+        "--model.head_deviation",
+        "null",
+        *FORMER,
+    ]  # as heads were then
     assert main([*words, "--out", str(tmp_path / "again")]) == 0
     assert "write instead:\noptimizer:\n  lr: 0.01" in capsys.readouterr().err
     with (OLD / "run" / "metrics.csv").open(newline="") as file:
@@ -69,7 +78,7 @@ def test_its_model_keeps_black_beyond_images():
 
 def test_the_same_call_finds_it_finished(run):
     before = contents(run)
-    words = ["train", "--config", str(OLD / "experiment.yaml"), "--model.head_deviation", "null"]
+    words = ["train", "--config", str(OLD / "experiment.yaml"), "--model.head_deviation", "null", *FORMER]
     assert main([*words, "--model.decoder_norm", "false", "--out", str(run)]) == 0
     assert contents(run) == before
 
@@ -84,7 +93,7 @@ def test_an_unfinished_one_is_not_gone_on_with_by_mistake(run, capsys):
     (run / "finished.json").unlink()
     (run / "checkpoints").mkdir()
     torch.save({"state_dict": {}, "semiverse": {"steps_done": 4}}, run / "checkpoints" / "last.ckpt")
-    words = ["train", "--config", str(OLD / "experiment.yaml"), "--model.head_deviation", "null"]
+    words = ["train", "--config", str(OLD / "experiment.yaml"), "--model.head_deviation", "null", *FORMER]
     assert main([*words, "--model.decoder_norm", "false", "--out", str(run)]) == 2
     assert "checkpoint of an earlier version" in capsys.readouterr().err
 

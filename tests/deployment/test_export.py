@@ -20,7 +20,8 @@ SPACES = {
     "park": LabelSpace("park", ("grass", "tree", "bench")),
     "room": LabelSpace("room", ("wall", "floor", "table", "lamp")),
 }
-SMALL = {"drn": {"width": 0.0625}, "drn, zero border": {"width": 0.0625, "zero_border": True}}
+DRN = {"encoder": "drn_d_22", "width": 0.0625}
+SMALL = {"drn": DRN, "drn, zero border": DRN | {"zero_border": True}}
 NETWORKS = {
     "deeplab": {"encoder": "deeplab_resnet101", "decoder": "aspp_sum", "width": 0.03125},
     "lite": {"encoder": "tf_efficientnet_lite0", "decoder": "mlp", "output_stride": 32, "pretrained": False},
@@ -50,7 +51,7 @@ def test_graph_of_whole_strides_is_the_model(options):
 
 
 def test_graph_pads_other_sizes_with_the_mean_colour_and_cuts_the_result():
-    model = build(width=0.0625)
+    model = build(**DRN)
     images = torch.randint(0, 256, (1, 3, 21, 30), dtype=torch.uint8)
     with torch.inference_mode():
         seen = F.pad(model.normalized(images), (0, 2, 0, 3))
@@ -63,7 +64,7 @@ def test_graph_pads_other_sizes_with_the_mean_colour_and_cuts_the_result():
 
 
 def test_several_results_by_embedding_and_by_domain():
-    model = build(width=0.0625, none_class=True)
+    model = build(**DRN, none_class=True)
     model.add_label_embeddings(embed_dim=6)
     image = torch.randint(0, 256, (3, 32, 40), dtype=torch.uint8)
     questions = [Question("park", "park"), Question("park", "room")]
@@ -93,14 +94,14 @@ def test_onnx_file_computes_what_the_model_does_at_other_sizes(options, tmp_path
 @pytest.mark.slow
 @pytest.mark.parametrize("inside", [Inside(pad=False), Inside(normalize=False, argmax=True)], ids=str)
 def test_program_computes_what_the_model_does_at_other_sizes(inside, tmp_path):
-    graph = Graph(build(width=0.0625), PARK, inside)
+    graph = Graph(build(**DRN), PARK, inside)
     write_program(graph, tmp_path / "model.pt2")
     parity = compare(graph, program_runtime(tmp_path / "model.pt2"))
     assert parity.holds, parity
 
 
 def test_comparison_finds_a_file_that_computes_something_else():
-    graph = Graph(build(width=0.0625), PARK)
+    graph = Graph(build(**DRN), PARK)
     right = compare(graph, lambda images: list(graph(images)))
     wrong = compare(graph, lambda images: [one + 1e-3 for one in graph(images)])
     other = compare(graph, lambda images: [one.flip(1) for one in graph(images)])
@@ -144,7 +145,7 @@ def test_command_writes_a_file_with_its_classes_and_int8_beside_it(trained, tmp_
     ids=str,
 )
 def test_wrong_call_is_refused_before_anything_is_written(change, part, tmp_path, capsys, runtime):
-    build(width=0.0625).save(tmp_path / "model")
+    build(**DRN).save(tmp_path / "model")
     options = {"--out": str(tmp_path / "out.onnx"), "--domain": "park"} | change
     if change.get("--out"):
         options["--out"] = str(tmp_path / change["--out"])
@@ -155,7 +156,7 @@ def test_wrong_call_is_refused_before_anything_is_written(change, part, tmp_path
 
 
 def test_file_that_is_not_the_model_is_not_written(tmp_path, capsys, monkeypatch):
-    build(width=0.0625).save(tmp_path / "model")
+    build(**DRN).save(tmp_path / "model")
     module = "semiverse.commands.export._write_and_compare"
     monkeypatch.setattr(module, lambda *_: Parity(0.01, 0.98, ((1, 8, 8),)))
     call = ["export", str(tmp_path / "model"), "--domain", "park", "--out", str(tmp_path / "out.pt2")]

@@ -108,7 +108,10 @@ def test_image_is_seen_at_the_working_size_of_its_domain():
         ({}, (130, 333)),  # odd, and the last windows are slim
         ({}, (10, 300)),  # lower than a window
         ({"decoder": "fpn"}, (152, 200)),  # another stride
-        ({"encoder": "resnet10t", "width": 1.0, "output_stride": 32, "pretrained": False}, (129, 193)),
+        (
+            {"encoder": "resnet10t", "width": 1.0, "output_stride": 32, "decoder": "linear", "pretrained": False},
+            (129, 193),
+        ),
         (DEEPLAB, (128, 256)),  # one cell more than an eighth of the pixels
         (DEEPLAB, (129, 300)),
         (DEEPLAB, (10, 321)),

@@ -91,8 +91,9 @@ def small(cell, folder):
         domain["labeled"] = 0 if target else 3
     config["data"] |= {"batch_size": 2, "crop": [32, 48], "workers": 0}
     encoder = "drn_d_22" if config.get("model", {}).get("encoder", "").startswith("drn") else None
-    config["model"] = config.get("model", {}) | {"width": 0.0625, "weights": None, "pretrained": False}
+    config["model"] = config.get("model", {}) | {"weights": None, "pretrained": False}
     config["model"] |= {"encoder": encoder} if encoder else {}
+    config["model"] |= {} if config["model"].get("encoder", "").startswith("tf_") else {"width": 0.0625}
     config |= {"trainer": {"max_steps": 2, "accelerator": "cpu"}, "validate_every": 2, "networks": None}
     config |= {"networks_trainer": {"max_steps": 1, "accelerator": "cpu"}, "check": False}
     arguments = config["method"].setdefault("init_args", {})

@@ -154,7 +154,7 @@ def test_requests_beyond_the_queue_are_refused_and_all_others_answered(predictor
     with running(application(Slow(), "slow", Limits(waiting=2, batch=1))) as address, ThreadPoolExecutor(12) as pool:
         answers = list(pool.map(lambda _: segment(address, photograph(), domain="yard"), range(12)))
     codes = [answer.status_code for answer in answers]
-    assert set(codes) == {200, 429} and codes.count(200) >= 3
+    assert set(codes) == {200, 429} and codes.count(200) >= 2
     assert next(a for a in answers if a.status_code == 429).headers["retry-after"] == "1"
 
 
