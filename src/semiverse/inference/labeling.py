@@ -175,6 +175,7 @@ class Labeler:
             "labels": self.committee.labels,
             "via": self.committee.predictors[0].via,
             "keep": self.how.keep,
+            "adjust": self.how.adjust,
             "least": self.how.least,
         }
         return facts | {"classes": folder.class_facts(), "images": folder.images, "left_out": folder.left_out}
