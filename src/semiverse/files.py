@@ -43,22 +43,24 @@ def cache_folder() -> Path:
     return expand(Path(given)) if given else _users_cache()
 
 
-@cache
 def _users_cache() -> Path:
-    """The user's cache folder; one in the temporary folder, and a warning, for a user who has no home.
-
-    In containers a user may have neither ``$HOME`` nor an entry in the list of users.
-    """
+    """The user's cache folder; in containers a user may have neither ``$HOME`` nor an entry in the list of users."""
     try:
         return user_cache_path("semiverse")
     except RuntimeError:
-        place = Path(gettempdir()) / f"semiverse-{os.getuid() if hasattr(os, 'getuid') else 'cache'}"
-        warn(
-            f"this user has no home folder; expected one for what can be made again: it is kept in {place}; set "
-            "SEMIVERSE_CACHE to keep it elsewhere",
-            stacklevel=3,
-        )
-        return place
+        return _temporary_cache()
+
+
+@cache
+def _temporary_cache() -> Path:
+    """A cache in the temporary folder, and one warning, for a user who has no home."""
+    place = Path(gettempdir()) / f"semiverse-{os.getuid() if hasattr(os, 'getuid') else 'cache'}"
+    warn(
+        f"this user has no home folder; expected one for what can be made again: it is kept in {place}; set "
+        "SEMIVERSE_CACHE to keep it elsewhere",
+        stacklevel=4,
+    )
+    return place
 
 
 def find_folder(path: Path, owner: str) -> Path:

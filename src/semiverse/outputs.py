@@ -110,6 +110,8 @@ class Outputs:
 
     def _note(self, name: str, digest: str) -> None:
         """Add a line to the list, before the file: a call that is killed between leaves a note, not a file too many."""
+        if digest in self._known.get(name, set()) and self.list.is_file():
+            return
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             with self.list.open("a", encoding="utf-8") as file:

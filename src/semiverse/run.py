@@ -144,9 +144,7 @@ class Run:
         started |= {"labels"} if any(self.folder.glob("labels/*/labeling.json")) else set()  # of self-training
         own = {*started, ".lock", ".lock.soft", self.failed.name, *self._marks}
         names = {path.name for path in self.folder.iterdir()} - own
-        others = sorted(
-            name for name in names if not (name.startswith(".") and name.endswith(".part"))
-        )  # being written
+        others = sorted(name for name in names if not _being_written(name))
         config = self.config.name in others and self._outputs.wrote(self.config.name)
         foreign = [name for name in others if not (config and name == self.config.name)]
         if foreign:
@@ -299,3 +297,8 @@ def _processor() -> str:
     except (OSError, StopIteration):
         name = platform.processor() or platform.machine()
     return f"{name}, {cores} cores"
+
+
+def _being_written(name: str) -> bool:
+    """Whether a file or folder is what a killed process leaves of one that was to take its place."""
+    return name.startswith(".") and name.endswith((".part", ".new", ".previous"))
