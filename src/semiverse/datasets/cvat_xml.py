@@ -3,9 +3,8 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from semiverse.data import SegmentationDataset
 from semiverse.formats.cvat import read_cvat
-from semiverse.formats.drawn import DrawnImage, ManyInOneFile
+from semiverse.formats.drawn import DrawnFile, ManyInOneFile
 from semiverse.formats.regions import OtherRegions, Overlap
 
 
@@ -50,12 +49,9 @@ class CvatXml(ManyInOneFile):
         splits: Mapping[str, Path] | None = None,
         name: str = "cvat",
     ) -> None:
-        self.classes, self.annotations = classes, annotations
-        if classes is None:
-            SegmentationDataset.__init__(self, root)
-            classes = read_cvat(self.folder / annotations).labels
-        super().__init__(root, classes, mapping, background, others, overlap, images, splits, name)
+        given = {"mapping": mapping, "background": background, "others": others, "overlap": overlap}
+        super().__init__(root, annotations, classes, **given, images=images, splits=splits, name=name)
 
-    def read_file(self, path: Path) -> dict[str, DrawnImage]:
-        """What was drawn in each annotated image."""
-        return read_cvat(path).images
+    def read_file(self, path: Path) -> DrawnFile:
+        """What the file says."""
+        return read_cvat(path)

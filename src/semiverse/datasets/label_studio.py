@@ -3,8 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from semiverse.data import SegmentationDataset
-from semiverse.formats.drawn import DrawnImage, ManyInOneFile
+from semiverse.formats.drawn import DrawnFile, ManyInOneFile
 from semiverse.formats.label_studio import read_tasks
 from semiverse.formats.regions import OtherRegions, Overlap
 
@@ -50,12 +49,9 @@ class LabelStudio(ManyInOneFile):
         splits: Mapping[str, Path] | None = None,
         name: str = "label_studio",
     ) -> None:
-        self.classes, self.annotations = classes, annotations
-        if classes is None:
-            SegmentationDataset.__init__(self, root)
-            classes = sorted(read_tasks(self.folder / annotations).labels)
-        super().__init__(root, classes, mapping, background, others, overlap, images, splits, name)
+        given = {"mapping": mapping, "background": background, "others": others, "overlap": overlap}
+        super().__init__(root, annotations, classes, **given, images=images, splits=splits, name=name)
 
-    def read_file(self, path: Path) -> dict[str, DrawnImage]:
-        """What was drawn in each annotated image."""
-        return read_tasks(path).images
+    def read_file(self, path: Path) -> DrawnFile:
+        """What the file says."""
+        return read_tasks(path)

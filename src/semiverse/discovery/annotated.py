@@ -96,7 +96,7 @@ def _image_folder(content: Mapping[str, Any], files: Files) -> str | None:
 
 def _label_studio(path: Path, files: Files) -> Found:
     content = read_tasks(files.root / path)
-    arguments: dict[str, Plain] = {"annotations": path.as_posix(), "classes": sorted(content.labels)}
+    arguments: dict[str, Plain] = {"annotations": path.as_posix(), "classes": list(content.labels)}
     guesses = [Guess("sure", "Label Studio's tasks; classes are the labels that occur, by name"), DRAWN]
     return _of_one_file("LabelStudio", arguments, guesses, len(content.images), files)
 

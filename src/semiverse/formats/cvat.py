@@ -1,28 +1,19 @@
 """CVAT's XML files ("CVAT for images 1.1"): what was drawn in each image."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 from xml.etree.ElementTree import Element, ParseError, fromstring
 
 import numpy as np
 
 from semiverse.files import DataProblem, MissingData
-from semiverse.formats.drawn import DrawnImage, Outline, ellipse, rectangle
+from semiverse.formats.drawn import DrawnFile, DrawnImage, Outline, ellipse, rectangle
 from semiverse.formats.regions import checked_size
 
 WANTED = "CVAT's 'annotations' with an 'image' for each image"
 
 
-@dataclass(frozen=True)
-class CvatFile:
-    """A file: names of its labels in their order, and what was drawn in each image, by the image's name."""
-
-    labels: Sequence[str]
-    images: dict[str, DrawnImage]
-
-
-def read_cvat(path: Path) -> CvatFile:
+def read_cvat(path: Path) -> DrawnFile:
     """Read a file; polygons, boxes, ellipses and masks count, lines, points and tags cover nothing.
 
     Raises:
@@ -52,7 +43,7 @@ def read_cvat(path: Path) -> CvatFile:
         raise DataProblem(f"{path}: found no 'image'", WANTED, "export it again")
     named = [text for label in root.findall(".//meta//labels/label") if (text := label.findtext("name"))]
     drawn = [outline.label for image in images.values() for outline in image.outlines]
-    return CvatFile(list(dict.fromkeys(named or drawn)), images)
+    return DrawnFile(list(dict.fromkeys(named or drawn)), images)
 
 
 def _number(element: Element, name: str, where: str) -> float:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from torch import Tensor
@@ -89,6 +90,14 @@ class DrawnImage:
 
     size: tuple[int, int] | None
     outlines: list[Outline] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class DrawnFile:
+    """A file about many images: names that regions have, and what was drawn in each image, by the image's name."""
+
+    labels: Sequence[str]
+    images: dict[str, DrawnImage]
 
 
 class DrawnDataset(SegmentationDataset):
@@ -197,19 +206,39 @@ class DrawnDataset(SegmentationDataset):
 class ManyInOneFile(DrawnDataset):
     """A drawn dataset whose regions of all images stand in one file.
 
-    ``<file>/<name in it>`` is where ``read_mask`` looks. A subclass sets ``annotations`` and writes ``read_file``.
+    ``<file>/<name in it>`` is where ``read_mask`` looks. A subclass writes ``read_file``.
+
+    Args:
+        root: The folder.
+        annotations: The file below it.
+        classes: Names that regions may have; None: those that the file has.
+        **options: Those of ``DrawnDataset``.
     """
 
-    annotations: Path
+    def __init__(
+        self,
+        root: Path,
+        annotations: Path,
+        classes: Sequence[str] | None,
+        **options: Any,  # noqa: ANN401  (passed on)
+    ) -> None:
+        self.annotations, self.classes = annotations, classes
+        SegmentationDataset.__init__(self, root)
+        super().__init__(root, self.content.labels if classes is None else classes, **options)
 
     @abstractmethod
-    def read_file(self, path: Path) -> dict[str, DrawnImage]:
-        """What the file says about each annotated image, by a name that the path of the image ends in."""
+    def read_file(self, path: Path) -> DrawnFile:
+        """What the file says; an image goes by a name that its path ends in."""
 
     @cached_property
-    def drawn(self) -> dict[str, DrawnImage]:
+    def content(self) -> DrawnFile:
         """What the file says; read once."""
         return self.read_file(self.folder / self.annotations)
+
+    @property
+    def drawn(self) -> dict[str, DrawnImage]:
+        """What was drawn in each annotated image."""
+        return self.content.images
 
     def places(self, split: str, images: Mapping[str, Path]) -> dict[str, Path]:  # noqa: ARG002  (one file for all)
         """Entries of the file, found by the ends of the paths of images."""

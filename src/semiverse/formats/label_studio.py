@@ -3,7 +3,6 @@
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -12,7 +11,7 @@ import numpy as np
 
 from semiverse.data.images import IMAGE_EXTENSIONS
 from semiverse.files import DataProblem, MissingData, value_of
-from semiverse.formats.drawn import DrawnImage, Outline, ellipse, rectangle
+from semiverse.formats.drawn import DrawnFile, DrawnImage, Outline, ellipse, rectangle
 
 WANTED = "Label Studio's list of tasks, each with 'data' and 'annotations' (its export JSON, not JSON-MIN)"
 KINDS = ("polygonlabels", "rectanglelabels", "ellipselabels", "brushlabels")
@@ -21,15 +20,7 @@ RUN_BITS = (3, 4, 8, 16)
 """Widths of the lengths of runs that are written; Label Studio's own."""
 
 
-@dataclass(frozen=True)
-class LabelStudioFile:
-    """A file: labels in the order in which they occur, and what was drawn in each annotated image, by its name."""
-
-    labels: Sequence[str]
-    images: dict[str, DrawnImage]
-
-
-def read_tasks(path: Path) -> LabelStudioFile:
+def read_tasks(path: Path) -> DrawnFile:
     """Read an export; of several annotations of an image the last counts that was not cancelled.
 
     Raises:
@@ -52,7 +43,7 @@ def read_tasks(path: Path) -> LabelStudioFile:
             results = value_of(given[-1], "result", list, where)
             images[image_name(value_of(task, "data", dict, where), where)] = _drawn(results, where)
     labels = [outline.label for image in images.values() for outline in image.outlines]
-    return LabelStudioFile(list(dict.fromkeys(labels)), images)
+    return DrawnFile(sorted(set(labels)), images)
 
 
 def image_name(data: Mapping[str, Any], where: str) -> str:

@@ -6,6 +6,7 @@ holes of others come after those, and pixels without a label that others surroun
 
 import json
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
@@ -28,7 +29,7 @@ BORDER = (224, 224, 192)
 """Pascal VOC's colour of pixels without a label."""
 
 
-class AnnotationFiles:
+class AnnotationFiles(ABC):
     """The files of one format.
 
     Args:
@@ -44,10 +45,11 @@ class AnnotationFiles:
         self.outputs, self.labels, self.below = outputs, labels, below
 
     @staticmethod
+    @abstractmethod
     def names(images: Iterable[str]) -> list[str]:
         """Files that are written for images of these names, by their paths in the folder."""
-        raise NotImplementedError
 
+    @abstractmethod
     def add(self, name: str, image: Path, found: Segmentation) -> None:
         """Note, or write, what was found in an image.
 
@@ -56,9 +58,8 @@ class AnnotationFiles:
             image: Its file.
             found: Mask and confidence.
         """
-        raise NotImplementedError
 
-    def finish(self) -> None:
+    def finish(self) -> None:  # noqa: B027  (most formats have no file about all images)
         """Write what is about all images.
 
         Raises:

@@ -78,7 +78,7 @@ def _scores(run: RunFacts) -> list[str]:
     return [
         "## Scores",
         "\n".join(rows),
-        "Mean intersection over union of one training, on images that it did not learn from.",
+        "Mean intersection over union of one training.",
     ]
 
 
