@@ -18,11 +18,10 @@ from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2 import functional as tv
 
 from benchmarks.measure import Goal, compare
-from semiverse.data import Augmentation, CachedReader, CropTransform, Reader, Record, Sample, Split
+from semiverse.data import Augmentation, CachedReader, CropTransform, Reader, Record, Resolution, Sample, Split
 from semiverse.data.masks import look_up
 from semiverse.datasets import Folder
 from semiverse.labels import IGNORE, lookup_table
-from semiverse.resolution import Resolution
 
 CLASSES, SIZE, WORKING, CROP = 19, (1024, 2048), (512, 1024), (512, 512)
 IDS = {i: i for i in range(CLASSES)} | {IGNORE: IGNORE}

@@ -8,10 +8,9 @@ import pytest
 
 from semiverse.cli.call import parse
 from semiverse.configuration import describe, differences, dump_yaml, load_yaml
-from semiverse.data import Augmentation
+from semiverse.data import Augmentation, Resolution
 from semiverse.datasets import CamVid, Folder, LabelMeFacade, Remapped
 from semiverse.mixture import Domain, DomainMixture
-from semiverse.resolution import Resolution
 from tests.fakes import THREE, Numbered
 
 

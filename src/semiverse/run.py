@@ -20,10 +20,8 @@ import torch
 from filelock import BaseFileLock, FileLock, SoftFileLock, Timeout
 
 from semiverse.configuration import Plain, describe, differences, dump_yaml, load_yaml, modernized
-from semiverse.files import FULL_DISK, DataProblem, read_text, write_atomically
+from semiverse.files import FULL_DISK, DataProblem, Outputs, read_text, reading, write_atomically
 from semiverse.mixture import DomainMixture
-from semiverse.outputs import Outputs
-from semiverse.problems import reading
 
 HARMLESS = ("check", "callbacks", "loggers")
 """Options that change nothing about what is trained."""

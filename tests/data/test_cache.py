@@ -10,13 +10,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from semiverse.data import Augmentation, CachedReader, CropTransform, Record, ResizeTransform, Split
+from semiverse.data import Augmentation, CachedReader, CropTransform, Record, ResizeTransform, Resolution, Split
 from semiverse.data.samples import resize
 from semiverse.datasets import CamVid, Folder, SyntheticRooms
 from semiverse.labels import IGNORE
 from semiverse.mixture import Domain, DomainMixture
 from semiverse.mixture.batches import loading_processes
-from semiverse.resolution import Resolution
 from tests.fakes import THREE, draw, write_mask, write_photo
 
 HALF = Resolution(0.5)

@@ -5,10 +5,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from semiverse.data import Record, ResizeTransform, SegmentationDataset, Split
+from semiverse.data import Record, ResizeTransform, Resolution, SegmentationDataset, Split
 from semiverse.datasets import LabelMeFacade
 from semiverse.labels import IGNORE, LabelSpace
-from semiverse.resolution import Resolution
 from tests.fakes import Numbered, write_camvid, write_labelmefacade, write_mask, write_photo
 
 

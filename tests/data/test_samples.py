@@ -6,10 +6,9 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from semiverse.data import Augmentation, CropTransform, Record, ResizeTransform, Split
+from semiverse.data import Augmentation, CropTransform, Record, ResizeTransform, Resolution, Split
 from semiverse.data.samples import crop, jitter
 from semiverse.labels import IGNORE
-from semiverse.resolution import Resolution
 
 HEIGHT, WIDTH = 48, 64
 BLOCK = 8

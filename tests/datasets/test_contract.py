@@ -13,11 +13,10 @@ import torch
 import semiverse.datasets
 from semiverse.cli.call import parse
 from semiverse.configuration import describe, dump_yaml
-from semiverse.data import ResizeTransform, SegmentationDataset, Split
+from semiverse.data import ResizeTransform, Resolution, SegmentationDataset, Split
 from semiverse.datasets import BSDS500, CamVid, ClothingCoParsing, LabelMeFacade
 from semiverse.datasets.synthetic import SyntheticRooms, SyntheticStreets
 from semiverse.labels import IGNORE
-from semiverse.resolution import Resolution
 from tests.fakes import WRITERS, Fake
 
 RENDERED = {SyntheticRooms: {"size": (16, 24)}, SyntheticStreets: {"size": (16, 24), "style": "dusk"}}

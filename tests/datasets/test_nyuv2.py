@@ -6,10 +6,9 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from semiverse.data import ResizeTransform, Split, survey
+from semiverse.data import ResizeTransform, Resolution, Split, survey
 from semiverse.datasets import SUNRGBD, NYUv2
 from semiverse.labels import IGNORE
-from semiverse.resolution import Resolution
 from tests.fakes.indoor import MEMBERS_13, NAMES_40, write_matlab5, write_nyuv2
 
 

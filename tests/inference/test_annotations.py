@@ -9,12 +9,12 @@ import pytest
 import torch
 
 from semiverse.datasets import Coco, CvatXml, Labelme, LabelStudio, VocFolder
+from semiverse.files import Outputs
 from semiverse.formats.label_studio import decode_brush, encode_brush
 from semiverse.formats.outlines import regions_of
 from semiverse.inference.annotations import FORMATS, UNLABELED
 from semiverse.inference.predictor import Segmentation
 from semiverse.labels import IGNORE, LabelSpace
-from semiverse.outputs import Outputs
 from tests.fakes import write_photo
 
 SPACE = LabelSpace("three", ("ground", "fence", "machine"))

@@ -6,11 +6,11 @@ import torch.nn.functional as F
 from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2 import functional as tv
 
+from semiverse.data import Resolution
 from semiverse.inference import predictor as predictor_module
 from semiverse.inference.predictor import Committee, Predictor, Question
 from semiverse.labels import IGNORE, LabelSpace
 from semiverse.models import ModelConfig, SegmentationModel
-from semiverse.resolution import Resolution
 from semiverse.upsampling import argmax_with_confidence
 
 SPACES = {

@@ -9,14 +9,13 @@ import torch
 import torch.nn.functional as F
 from examples.mean_teacher import MeanTeacher
 
-from semiverse.data import Augmentation, CropTransform, Sample
+from semiverse.data import Augmentation, CropTransform, Resolution, Sample
 from semiverse.embeddings.sources import RandomRows
 from semiverse.labels import IGNORE
 from semiverse.losses import one_hot_map
 from semiverse.methods import Adaptation, Adversarial, Latent, Universal
 from semiverse.mixture import Draws, TrainBatch
 from semiverse.models import ModelConfig, SegmentationModel
-from semiverse.resolution import Resolution
 from tests.methods.worlds import TINY, first_batch, gradients, learner, mixture, networks_of
 
 CROP = (72, 80)  # of images of 32 x 48

@@ -7,12 +7,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from semiverse.data import Augmentation, digest
+from semiverse.data import Augmentation, Resolution, digest
 from semiverse.datasets import Folder, ImageFolder, Remapped
 from semiverse.labels import IGNORE
 from semiverse.mixture import Domain, DomainMixture, Draws
 from semiverse.mixture.domain import labeling_facts
-from semiverse.resolution import Resolution
 from tests.fakes import THREE, Numbered, number_of, write_folder, write_mask, write_photo
 
 

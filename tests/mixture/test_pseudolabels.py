@@ -7,11 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from semiverse.data import Augmentation
+from semiverse.data import Augmentation, Resolution
 from semiverse.data.images import read_image
 from semiverse.labels import IGNORE
 from semiverse.mixture import Domain, DomainMixture, Draws
-from semiverse.resolution import Resolution
 from tests.fakes import Numbered
 from tests.fakes.basic import THREE, draw, write_mask, write_photo
 from tests.mixture.test_batches import epochs

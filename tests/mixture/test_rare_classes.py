@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from semiverse.data import Augmentation, Content
+from semiverse.data import Augmentation, Content, Resolution
 from semiverse.mixture import Balance, Domain, DomainMixture
 from semiverse.mixture.rare_classes import ENOUGH, RareClasses, class_probabilities
-from semiverse.resolution import Resolution
 from tests.fakes import Numbered, number_of
 
 

@@ -10,10 +10,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from semiverse.data import Resolution
 from semiverse.labels import LabelSpace
 from semiverse.models import DilatedResidualNetwork, ModelConfig, SegmentationModel
 from semiverse.models.drn import VARIANTS
-from semiverse.resolution import Resolution
 from semiverse.upsampling import Upsampling
 
 STREETS = LabelSpace("streets", ("road", "car", "sky"), ((1, 2, 3), (4, 5, 6), (7, 8, 9)))

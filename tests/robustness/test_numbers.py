@@ -11,11 +11,10 @@ from PIL import Image, ImageDraw
 
 from semiverse.data import read_indices
 from semiverse.datasets import CvatXml
-from semiverse.files import DataProblem
+from semiverse.files import DataProblem, check_number
 from semiverse.formats import coco, labelme
 from semiverse.formats.cityscapes import read_polygons
 from semiverse.formats.regions import Patch, RegionPainter, checked_points, checked_size, draw_polygons, whole_number
-from semiverse.problems import check_number
 from tests.robustness.yards import SIZE, checked, garden, market, photo, save
 
 WILD = [math.nan, math.inf, -math.inf, 3e9, -3e9, 1e300, 10**400]

@@ -8,8 +8,7 @@ import pytest
 
 from semiverse.cli.main import main
 from semiverse.clustering import name_clusters
-from semiverse.files import DataProblem
-from semiverse.outputs import Outputs, refuse_inside
+from semiverse.files import DataProblem, Outputs, refuse_inside
 from semiverse.run import Run
 from tests.robustness.yards import photo, save, yard
 from tests.tiny import train_words

@@ -14,9 +14,8 @@ from semiverse.cli.main import main
 from semiverse.data import SegmentationDataset, read_indices, survey
 from semiverse.data.headers import orientation
 from semiverse.data.images import open_image, read_image
-from semiverse.files import DataProblem, MissingData, read_json
+from semiverse.files import DataProblem, MissingData, out_of_memory, read_json, reading
 from semiverse.labels import LabelSpace
-from semiverse.problems import out_of_memory, reading
 from tests.robustness.yards import checked, folder, halves, photo, save, yard
 
 RAISED = [

@@ -185,18 +185,18 @@ def test_other_libraries_talk_only_where_errors_are_looked_for(capsys):
 
 
 def test_a_user_without_a_home_has_a_cache_for_the_time_being(monkeypatch):
-    from semiverse import files
+    from semiverse.files import places
 
     def no_home(_: str) -> None:
         raise RuntimeError("could not determine the home directory for '~/.cache'")
 
     monkeypatch.delenv("SEMIVERSE_CACHE")
-    monkeypatch.setattr(files, "user_cache_path", no_home)
-    files._temporary_cache.cache_clear()
+    monkeypatch.setattr(places, "user_cache_path", no_home)
+    places._temporary_cache.cache_clear()
     with pytest.warns(UserWarning, match="no home folder; expected .* SEMIVERSE_CACHE"):
         place = cache_folder()
     assert cache_folder() == place and place.is_absolute()
-    files._temporary_cache.cache_clear()
+    places._temporary_cache.cache_clear()
 
 
 def test_a_path_below_no_home_is_told(monkeypatch):

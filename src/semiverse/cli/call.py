@@ -19,7 +19,7 @@ from semiverse.cli.main import Command
 from semiverse.configuration import USER_ERRORS, Plain, describe, dump_yaml, load_yaml, merged, read_config
 from semiverse.configuration.options import REQUIRED, Option, alternatives, options
 from semiverse.downloads.hub import is_hub_name
-from semiverse.problems import DataProblem, out_of_memory
+from semiverse.files import DataProblem, out_of_memory
 
 
 def call(name: str, command: Command, words: Sequence[str]) -> int:

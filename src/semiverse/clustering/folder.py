@@ -15,11 +15,10 @@ from semiverse.clustering.results import Cluster, Clusters, describe, draw_borde
 from semiverse.configuration import dump_yaml
 from semiverse.data.images import read_image
 from semiverse.data.walking import walk
-from semiverse.files import read_json
+from semiverse.files import Outputs, read_json
 from semiverse.inference.images import encode_mask, encoded
 from semiverse.inference.pictures import overlay
 from semiverse.labels import LabelSpace, lookup_table
-from semiverse.outputs import Outputs
 
 INDEX = "clusters.json"
 """What ``semiverse cluster`` writes beside its masks."""

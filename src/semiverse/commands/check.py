@@ -6,8 +6,8 @@ from semiverse.doctor.examine import examine_domain
 from semiverse.doctor.findings import counted
 from semiverse.doctor.fix import write_fixed
 from semiverse.doctor.page import described, page_names, write_page
+from semiverse.files import Outputs
 from semiverse.mixture import DomainMixture
-from semiverse.outputs import Outputs
 
 
 def check(data: DomainMixture, out: Path | None = None, fix: Path | None = None, fresh: bool = False) -> int:

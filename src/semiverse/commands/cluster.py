@@ -8,9 +8,8 @@ from semiverse.clustering import Settings, check_count, name_clusters, segment
 from semiverse.clustering.folder import CONFIG, ClusterFolder
 from semiverse.configuration import load_yaml
 from semiverse.data.images import read_image
-from semiverse.files import read_text
+from semiverse.files import read_text, refuse_inside
 from semiverse.inference.images import ahead, find_images, read_or_explain, within_memory
-from semiverse.outputs import refuse_inside
 from semiverse.progress import Progress
 
 DEFAULTS = Settings()

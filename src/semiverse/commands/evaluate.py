@@ -11,11 +11,10 @@ from semiverse.downloads.hub import is_hub_name
 from semiverse.evaluation.confusion import Variant
 from semiverse.evaluation.details import Details, ObservedPredictor
 from semiverse.evaluation.score import Evaluation, scorable, score, table
-from semiverse.files import read_json
+from semiverse.files import Outputs, read_json
 from semiverse.inference.predictor import Predictor
 from semiverse.mixture import DomainMixture
 from semiverse.models import SegmentationModel
-from semiverse.outputs import Outputs
 from semiverse.run import Run
 
 FEATURES = "features.npz"

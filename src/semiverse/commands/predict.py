@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from semiverse.data.headers import pictures_in
 from semiverse.distributed import launched
-from semiverse.files import read_json
+from semiverse.files import Outputs, read_json, refuse_inside
 from semiverse.inference.annotations import FORMATS, AnnotationFormat
 from semiverse.inference.asking import Asking
 from semiverse.inference.folder import FolderPrediction, Wanted
@@ -15,7 +15,6 @@ from semiverse.inference.networks import Precision
 from semiverse.inference.predictor import Predictor
 from semiverse.inference.video import is_video
 from semiverse.models import SegmentationModel
-from semiverse.outputs import Outputs, refuse_inside
 
 INDEX = "predictions.json"
 """What lies beside the masks and says which images they are of."""

@@ -1,13 +1,13 @@
 """Label images with what a model is sure of, as a dataset to train from."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
 from semiverse.inference.images import chosen_domain
 from semiverse.inference.labeling import Labeler, Labeling
 from semiverse.inference.predictor import Committee, Predictor
-from semiverse.inference.pseudolabels import PseudoLabelFolder, given_images, unlabeled_images
+from semiverse.inference.pseudolabels import given_images, unlabeled_images
 from semiverse.mixture import DomainMixture
 from semiverse.models import SegmentationModel
 from semiverse.run import Run
@@ -88,7 +88,7 @@ def pseudolabel(
     left_out: dict[str, str] = {}
     sources = unlabeled_images(data, domain) if images is None else given_images(images, left_out, out)
     folder, configuration, problems = labeler.label(sources, out, [run, *also], left_out)
-    print("\n".join(_summary(folder, configuration, problems)))
+    print("\n".join(folder.summary(configuration, problems)))
     return 1 if problems else 0
 
 
@@ -99,19 +99,3 @@ def _check_options(out: Path, threshold: float | Mapping[str, float] | None, kee
         raise ValueError(f"{found}; expected one of them: choose --threshold 0.9, say, or --keep 0.5")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ValueError(f"{out} is not empty; expected a new folder, as nothing is overwritten: choose another --out")
-
-
-def _summary(folder: PseudoLabelFolder, configuration: str, problems: Mapping[str, str]) -> Iterator[str]:
-    """What was written, a line a class; how to train from it; what was left out."""
-    yield f"{'class':<25} {'threshold':>9} {'predicted':>11} {'kept':>7}"
-    for title, values in folder.class_facts().items():
-        threshold = "-" if values["threshold"] is None else f"{values['threshold']:.6f}"
-        share = "-" if values["kept_share"] is None else f"{100 * values['kept_share']:.2f}"
-        yield f"{title:<25} {threshold:>9} {values['predicted']:>11} {share:>7}"
-    total = len(folder.images) + len(folder.left_out) + len(problems)
-    yield f"{len(folder.images)} of {total} images written to {folder.folder}; train from them with its dataset.yaml:"
-    yield configuration.rstrip()
-    for title, values in folder.left_out.items():
-        yield f"left out: {title}: {100 * values['kept_share']:.2f} % of its pixels are kept"
-    for message in problems.values():
-        yield f"left out: {message}"

@@ -1,23 +1,18 @@
 """Run the rows of a published or open table and set ours next to the published numbers."""
 
-import json
-from collections.abc import Mapping
 from contextlib import redirect_stdout
 from io import StringIO
 from pathlib import Path
-from typing import Any
 
 from semiverse.commands.evaluate import evaluate
 from semiverse.commands.train import train
-from semiverse.configuration import describe, merged, read_config
+from semiverse.configuration import merged, read_config
 from semiverse.configuration.build import arguments, build
-from semiverse.files import write_atomically
 from semiverse.inference.labeling import Labeling, label_mixture
-from semiverse.models import SegmentationModel
 from semiverse.recipes.cells import Cell, Deadline, cells, shard_of
-from semiverse.recipes.recipe import PSEUDOLABELS, Recipe, load, names
+from semiverse.recipes.recipe import PSEUDOLABELS, Recipe, listing, load
 from semiverse.recipes.results import gather
-from semiverse.recipes.running import run_cells
+from semiverse.recipes.running import keep_start, run_cells
 from semiverse.recipes.table import write_table
 from semiverse.run import Run
 
@@ -96,22 +91,3 @@ def reproduce(
         table = write_table(found, every, known, folder, problems)
     print(table)
     return 1 if problems else 0
-
-
-def keep_start(run: Run, values: Mapping[str, Any], seed: int) -> None:
-    """Make a run of no steps from arguments of ``train``: its model is the network as it starts, from given weights."""
-    data, config = values["data"], values["model"].resolved
-    described = describe({"data": data, "method": values["method"], "model": config})
-    described["data"] = described["data"]["init_args"]
-    run.claim(described | {"seed": seed})
-    run.note_environment(seed)
-    SegmentationModel(config, data.label_spaces, data.resolutions).save(run.model)
-    write_atomically(run.folder / "finished.json", json.dumps({"steps": 0, "seconds": 0.0}) + "\n")
-
-
-def listing() -> str:
-    """The shipped recipes, a line each."""
-    every = [load(name) for name in names()]
-    width = max(len(recipe.name) for recipe in every)
-    lines = [f"  {r.name:<{width}}  {r.title}{f' ({r.source})' * bool(r.source)}" for r in every]
-    return "\n".join(["recipes, for semiverse reproduce RECIPE:", *lines])

@@ -11,16 +11,16 @@ from typing import Any, Literal
 from semiverse.configuration import describe
 from semiverse.distributed import is_first_process
 from semiverse.doctor.examine import refuse_problems
+from semiverse.files import check_number
 from semiverse.methods import Method, Optimizer, Supervised
 from semiverse.mixture import DomainMixture
 from semiverse.models import ModelConfig, SegmentationModel
-from semiverse.problems import check_number
 from semiverse.run import Run
 from semiverse.training.loggers import build_loggers
 from semiverse.training.loop import Callback
 from semiverse.training.options import trainer_options
 from semiverse.training.recorder import Recorder
-from semiverse.training.start import build_method, fit_run, note_start, refuse_mixed_sizes, refuse_other_labels
+from semiverse.training.start import build_method, divide, fit_run, note_start, refuse_mixed_sizes, refuse_other_labels
 
 log = logging.getLogger(__name__)
 
@@ -88,7 +88,7 @@ def train(
         if is_first_process():
             log.info("%s is finished: nothing to do", run.folder)
         return run.folder
-    _divide(run, data)
+    divide(run, data)
     if check and is_first_process():
         refuse_problems(data)
         refuse_mixed_sizes(data)
@@ -109,14 +109,6 @@ def train(
         further = build_loggers(loggers, run) if is_first_process() else []
         fit_run(learner, optimizer, options, recorder, seed, callbacks, further)
     return run.folder
-
-
-def _divide(run: Run, data: DomainMixture) -> None:
-    """Hold images out as the run did when it began, or anew, and say of which domains that is."""
-    run.restore_held_out(data)
-    if is_first_process():
-        for name, line in data.divided().items():
-            log.info("domain %s: %s", name, line)
 
 
 def supervised_networks(learner: Method, folder: Path, **options: Any) -> SegmentationModel:  # noqa: ANN401

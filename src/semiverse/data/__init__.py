@@ -3,6 +3,7 @@
 from semiverse.data.cache import CachedReader
 from semiverse.data.dataset import ALL, SegmentationDataset
 from semiverse.data.division import Budget, budget_size, check_pattern, drawing_rule, in_labeling_order, share_of
+from semiverse.data.images import Resolution
 from semiverse.data.masks import read_colors, read_indices
 from semiverse.data.pairing import Record, digest, list_images, pair, refuse_changed, select
 from semiverse.data.samples import Augmentation, CropTransform, Reader, ResizeTransform, Sample, Split
@@ -18,6 +19,7 @@ __all__ = [
     "Reader",
     "Record",
     "ResizeTransform",
+    "Resolution",
     "Sample",
     "SegmentationDataset",
     "Split",

@@ -23,12 +23,12 @@ from torch import Tensor
 from semiverse import __version__
 from semiverse.configuration import describe
 from semiverse.data.dataset import SegmentationDataset
+from semiverse.data.images import Resolution
 from semiverse.data.pairing import Record
 from semiverse.data.samples import resize
 from semiverse.files import cache_folder, write_cached
 from semiverse.labels import IGNORE
 from semiverse.progress import progress
-from semiverse.resolution import Resolution
 
 
 def digest(*parts: str | bytes) -> bytes:

@@ -13,9 +13,8 @@ from semiverse.data.headers import read_header
 from semiverse.data.images import read_image
 from semiverse.data.masks import look_up, read_indices
 from semiverse.data.pairing import Record, refuse_changed, select
-from semiverse.files import DataProblem, MissingData, as_problem, expand, find_folder
+from semiverse.files import DataProblem, MissingData, as_problem, expand, find_folder, reading
 from semiverse.labels import IGNORE, LabelSpace, merge, transfer_table
-from semiverse.problems import reading
 
 ALL = "all"
 """The split that every dataset has: the images of all its splits."""

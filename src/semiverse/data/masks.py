@@ -14,9 +14,8 @@ from torch import Tensor
 
 from semiverse.data.headers import STACKS, read_header, upright
 from semiverse.data.images import color_codes, drawn_in_transparency, open_image, rgb_of
-from semiverse.files import DataProblem
+from semiverse.files import DataProblem, reading
 from semiverse.labels import IGNORE, Color
-from semiverse.problems import reading
 
 MODES = {
     "L": "8-bit grey values",

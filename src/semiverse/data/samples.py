@@ -12,9 +12,9 @@ from torch.utils.data import Dataset
 from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2 import functional as tv
 
+from semiverse.data.images import Resolution
 from semiverse.data.pairing import Record
 from semiverse.labels import IGNORE
-from semiverse.resolution import Resolution
 
 
 class Sample(NamedTuple):

@@ -8,8 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from semiverse.files import DataProblem
-from semiverse.problems import reading
+from semiverse.files import DataProblem, reading
 
 LITTER = ("thumbs.db", "desktop.ini")
 """Files that systems leave behind, beside hidden ones."""

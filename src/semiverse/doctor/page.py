@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from semiverse.doctor.findings import Findings
+from semiverse.files import Outputs
 from semiverse.inference.pictures import overlay
-from semiverse.outputs import Outputs
 from semiverse.reporting.examples import evenly, frequencies
 from semiverse.reporting.figures import draw, legend, picture_grid
 from semiverse.reporting.page import rendered

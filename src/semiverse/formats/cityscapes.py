@@ -8,9 +8,9 @@ from typing import NamedTuple
 from semiverse.data.dataset import SegmentationDataset
 from semiverse.data.pairing import Record, list_images, pair
 from semiverse.data.walking import walk
+from semiverse.files import reading
 from semiverse.formats.regions import Polygon, checked_points, checked_size
 from semiverse.labels import IGNORE, Color, LabelSpace
-from semiverse.problems import reading
 
 
 class Label(NamedTuple):

@@ -8,9 +8,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from semiverse.files import DataProblem, read_json, value_of
+from semiverse.files import DataProblem, read_json, reading, value_of
 from semiverse.formats.regions import Patch, checked_points, checked_size, whole_number
-from semiverse.problems import reading
 
 Empty = Literal["refuse", "skip"]
 WANTED = "COCO's 'images', 'annotations' and 'categories'"

@@ -9,9 +9,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-from semiverse.files import DataProblem, read_json, value_of
+from semiverse.files import DataProblem, read_json, reading, value_of
 from semiverse.formats.regions import REACH, Patch, checked_points, checked_size
-from semiverse.problems import reading
 
 LEAST_POINTS = {"polygon": 3, "rectangle": 2, "circle": 2, "line": 2, "linestrip": 2, "point": 1, "mask": 1}
 """Points that a shape needs, by its type."""

@@ -14,8 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from semiverse.files import DataProblem, MissingData
-from semiverse.problems import reading
+from semiverse.files import DataProblem, MissingData, reading
 
 
 def load_matlab(path: Path) -> dict[str, Any]:

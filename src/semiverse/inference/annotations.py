@@ -15,12 +15,12 @@ from xml.etree.ElementTree import Element, SubElement, indent, tostring
 import numpy as np
 from PIL import Image
 
+from semiverse.files import Outputs
 from semiverse.formats.label_studio import encode_brush
 from semiverse.formats.outlines import Region, regions_of
 from semiverse.inference.images import encoded
 from semiverse.inference.predictor import Segmentation
 from semiverse.labels import IGNORE, LabelSpace
-from semiverse.outputs import Outputs
 
 AnnotationFormat = Literal["labelme", "cvat", "cvat-masks", "coco", "label-studio", "label-studio-brush"]
 UNLABELED = "__ignore__"

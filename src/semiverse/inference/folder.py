@@ -11,15 +11,13 @@ from typing import Any, NamedTuple
 from torch import Tensor
 
 from semiverse.data.images import read_image
-from semiverse.files import DataProblem
+from semiverse.files import DataProblem, Outputs, out_of_memory
 from semiverse.inference.annotations import FORMATS, AnnotationFiles, AnnotationFormat
 from semiverse.inference.asking import Asked, Asking
 from semiverse.inference.images import Writing, in_batches, readable, result_files, result_names, within_memory
 from semiverse.inference.pictures import overlay as draw_overlay
 from semiverse.inference.predictor import Predictor, Question, Segmentation
 from semiverse.inference.video import VideoWriter, frame_rate, frames, is_video
-from semiverse.outputs import Outputs
-from semiverse.problems import out_of_memory
 from semiverse.progress import progress
 
 

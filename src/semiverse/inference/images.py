@@ -18,12 +18,11 @@ from torch import Tensor
 from semiverse.data.images import IMAGE_EXTENSIONS, OTHER_PICTURES
 from semiverse.data.pairing import list_images
 from semiverse.data.walking import walk
-from semiverse.files import DataProblem
+from semiverse.files import DataProblem, out_of_memory, reading
 from semiverse.inference.pictures import overlay as draw_overlay
 from semiverse.inference.predictor import Segmentation
 from semiverse.labels import IGNORE, LabelSpace
 from semiverse.models import SegmentationModel
-from semiverse.problems import out_of_memory, reading
 from semiverse.progress import progress
 
 log = logging.getLogger(__name__)

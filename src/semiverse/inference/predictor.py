@@ -10,12 +10,12 @@ from torch import Tensor
 from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2 import functional as tv
 
+from semiverse.data import Resolution
 from semiverse.inference.bands import Bands, argmax_of_mean
 from semiverse.inference.networks import FastNetworks, Precision
 from semiverse.inference.sources import Picture, as_image
 from semiverse.labels import IGNORE, LabelSpace
 from semiverse.models import LabelEmbeddings, SegmentationModel
-from semiverse.resolution import Resolution
 
 CONTEXT = 64
 """Pixels around a window that are seen but not kept; a multiple of every network's stride."""

@@ -1,7 +1,7 @@
 """Labels that a model is sure of: for which images, from which confidence on, and the dataset that they become."""
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,7 +10,7 @@ from PIL import Image
 from torch import Tensor
 
 from semiverse.configuration import describe
-from semiverse.data import SegmentationDataset
+from semiverse.data import Resolution, SegmentationDataset
 from semiverse.data.images import IMAGE_EXTENSIONS, read_image
 from semiverse.data.pairing import refuse_other_encoding
 from semiverse.datasets import Remapped
@@ -20,7 +20,6 @@ from semiverse.inference.predictor import Segmentation
 from semiverse.labels import IGNORE, LabelSpace
 from semiverse.mixture import DomainMixture
 from semiverse.mixture.domain import choose_unlabeled
-from semiverse.resolution import Resolution
 
 
 class Source(NamedTuple):
@@ -267,6 +266,21 @@ class PseudoLabelFolder:
             facts[title] = {"threshold": threshold, "predicted": predicted, "kept_share": share}
             facts[title]["pixels"] = int(self._written[i])
         return facts
+
+    def summary(self, configuration: str, problems: Mapping[str, str]) -> Iterator[str]:
+        """What was written, a line a class; how to train from it; what was left out."""
+        yield f"{'class':<25} {'threshold':>9} {'predicted':>11} {'kept':>7}"
+        for title, values in self.class_facts().items():
+            threshold = "-" if values["threshold"] is None else f"{values['threshold']:.6f}"
+            share = "-" if values["kept_share"] is None else f"{100 * values['kept_share']:.2f}"
+            yield f"{title:<25} {threshold:>9} {values['predicted']:>11} {share:>7}"
+        total = len(self.images) + len(self.left_out) + len(problems)
+        yield f"{len(self.images)} of {total} images written to {self.folder}; train from them with its dataset.yaml:"
+        yield configuration.rstrip()
+        for title, values in self.left_out.items():
+            yield f"left out: {title}: {100 * values['kept_share']:.2f} % of its pixels are kept"
+        for message in problems.values():
+            yield f"left out: {message}"
 
     def configuration(self, domain: str, resolution: Resolution) -> dict[str, Any]:
         """The values by which the dataset is trained on: a domain beside the one that its images are like."""

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 from semiverse import data
+from semiverse.data import Resolution
 from semiverse.data.held_out import HeldOut, hold_out, restored
 from semiverse.files import find_folder
 from semiverse.mixture.pseudolabels import PseudoLabels
-from semiverse.resolution import Resolution
 
 
 @dataclass

@@ -14,7 +14,18 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Subset
 
-from semiverse.data import ALL, Augmentation, Content, CropTransform, Record, ResizeTransform, Sample, Split, survey
+from semiverse.data import (
+    ALL,
+    Augmentation,
+    Content,
+    CropTransform,
+    Record,
+    ResizeTransform,
+    Resolution,
+    Sample,
+    Split,
+    survey,
+)
 from semiverse.data.held_out import HeldOut
 from semiverse.labels import LabelSpace
 from semiverse.mixture import batches
@@ -23,7 +34,6 @@ from semiverse.mixture.batches import Draws, Stream, TrainBatch
 from semiverse.mixture.domain import Domain, choose_labeled, choose_unlabeled
 from semiverse.mixture.loading import Loader
 from semiverse.mixture.rare_classes import RareClasses
-from semiverse.resolution import Resolution
 
 
 class DomainMixture:

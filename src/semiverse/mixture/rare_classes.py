@@ -4,8 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from semiverse.data import Content
-from semiverse.resolution import Resolution
+from semiverse.data import Content, Resolution
 
 ENOUGH = 3000 / 512**2
 """Share of a view that a class has to have in an image to be drawn there, as in DAFormer's public code."""

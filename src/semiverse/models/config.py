@@ -8,9 +8,9 @@ from typing import Any, Literal, NamedTuple, Self, cast, get_args, get_origin
 
 from torch import Tensor, nn, tensor
 
+from semiverse.data import Resolution
+from semiverse.files import check_number
 from semiverse.labels import LabelSpace
-from semiverse.problems import check_number
-from semiverse.resolution import Resolution
 
 
 class Convention(NamedTuple):

@@ -10,6 +10,7 @@ from typing import Self, cast
 import torch
 from torch import Tensor, nn
 
+from semiverse.data import Resolution
 from semiverse.downloads.hub import is_hub_name
 from semiverse.labels import IGNORE, LabelSpace
 from semiverse.models.batch_norm import select_group
@@ -20,7 +21,6 @@ from semiverse.models.latent_branch import LatentBranch
 from semiverse.models.network import Network, build_head
 from semiverse.models.published import load_head, load_weights
 from semiverse.models.saving import WEIGHTS, SavedModel, find_model, read_config, read_model, write_model
-from semiverse.resolution import Resolution
 from semiverse.upsampling import ScoreMap, Upsampling
 
 log = logging.getLogger(__name__)

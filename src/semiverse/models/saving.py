@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
+from semiverse.data import Resolution
 from semiverse.downloads.hub import fetch, is_hub_name
 from semiverse.files import previous_folder, replaced_folder
 from semiverse.labels import LabelSpace
 from semiverse.models.published import read_tensors
-from semiverse.resolution import Resolution
 
 CONFIG, LABELS, WEIGHTS, DOMAINS = "config.json", "labels.json", "model.safetensors", "domains.safetensors"
 NEEDED = (CONFIG, LABELS, WEIGHTS)

@@ -225,3 +225,11 @@ def _network(weights: str) -> dict[str, Any]:
 
 def _listed(names: Any) -> str:  # noqa: ANN401
     return ", ".join(map(repr, names))
+
+
+def listing() -> str:
+    """The shipped recipes, a line each."""
+    every = [load(name) for name in names()]
+    width = max(len(recipe.name) for recipe in every)
+    lines = [f"  {r.name:<{width}}  {r.title}{f' ({r.source})' * bool(r.source)}" for r in every]
+    return "\n".join(["recipes, for semiverse reproduce RECIPE:", *lines])

@@ -1,11 +1,14 @@
 """Running what is left of a table, cell by cell, until it is done or time is over."""
 
+import json
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from semiverse.configuration import dump_yaml
+from semiverse.configuration import describe, dump_yaml
 from semiverse.files import write_atomically
+from semiverse.models import SegmentationModel
 from semiverse.recipes.cells import Cell, Deadline, filled
 from semiverse.recipes.clusters import cluster_cell
 from semiverse.recipes.missing import missing
@@ -78,3 +81,14 @@ def _run(recipe: Recipe, cell: Cell, folder: Path, deadline: Deadline, device: s
         result = result_of_run(cell, Run(place))
     result.write(folder / "results")
     return result
+
+
+def keep_start(run: Run, values: Mapping[str, Any], seed: int) -> None:
+    """Make a run of no steps from arguments of ``train``: its model is the network as it starts, from given weights."""
+    data, config = values["data"], values["model"].resolved
+    described = describe({"data": data, "method": values["method"], "model": config})
+    described["data"] = described["data"]["init_args"]
+    run.claim(described | {"seed": seed})
+    run.note_environment(seed)
+    SegmentationModel(config, data.label_spaces, data.resolutions).save(run.model)
+    write_atomically(run.folder / "finished.json", json.dumps({"steps": 0, "seconds": 0.0}) + "\n")

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from semiverse.configuration import dump_yaml
+from semiverse.files import Outputs
 from semiverse.models.saving import find_model
-from semiverse.outputs import Outputs
 from semiverse.progress import progress
 from semiverse.reporting.comparisons import compare
 from semiverse.reporting.curves import curve_pictures, efficiency_pictures

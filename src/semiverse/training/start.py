@@ -1,6 +1,7 @@
 """How a training starts: a method with its model, data and length, and what the run notes, such as which labels."""
 
 import json
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -8,6 +9,7 @@ from lightning_fabric import seed_everything
 from lightning_fabric.loggers.tensorboard import TensorBoardLogger
 
 from semiverse.data import digest
+from semiverse.distributed import is_first_process
 from semiverse.files import write_atomically
 from semiverse.methods import Method, Optimizer
 from semiverse.methods.method import declared
@@ -20,6 +22,8 @@ from semiverse.training.loggers import finish_loggers
 from semiverse.training.loop import fit
 from semiverse.training.options import build_fabric, process_number, quiet, total_steps
 from semiverse.training.recorder import Recorder
+
+log = logging.getLogger(__name__)
 
 
 def build_method(
@@ -97,6 +101,14 @@ def refuse_other_labels(run: Run, data: DomainMixture) -> None:
                 "same, as a run must not change its labels: restore the files or the list "
                 f"({path} names the images), or choose another --out"
             )
+
+
+def divide(run: Run, data: DomainMixture) -> None:
+    """Hold images out as the run did when it began, or anew, and say of which domains that is."""
+    run.restore_held_out(data)
+    if is_first_process():
+        for name, line in data.divided().items():
+            log.info("domain %s: %s", name, line)
 
 
 def note_start(run: Run, method: Method, seed: int) -> None:

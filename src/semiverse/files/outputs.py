@@ -11,8 +11,8 @@ from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
 
-from semiverse.files import FULL_DISK, DataProblem, write_atomically
-from semiverse.problems import reading
+from semiverse.files.problems import DataProblem, reading
+from semiverse.files.writing import FULL_DISK, write_atomically
 
 
 class Outputs:

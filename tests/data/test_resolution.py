@@ -2,7 +2,7 @@
 
 import pytest
 
-from semiverse.resolution import Resolution
+from semiverse.data import Resolution
 
 
 def test_by_default_an_image_keeps_its_size():

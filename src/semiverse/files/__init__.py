@@ -1,0 +1,31 @@
+"""Files and folders: where they are, how they are read whole and written whole, and what is wrong with them."""
+
+from semiverse.files.outputs import Outputs, refuse_inside
+from semiverse.files.places import cache_folder, data_root, expand, find_folder
+from semiverse.files.problems import DataProblem, MissingData, as_problem, check_number, missing, out_of_memory, reading
+from semiverse.files.text import read_json, read_text, value_of
+from semiverse.files.writing import FULL_DISK, previous_folder, replaced_folder, write_atomically, write_cached
+
+__all__ = [
+    "FULL_DISK",
+    "DataProblem",
+    "MissingData",
+    "Outputs",
+    "as_problem",
+    "cache_folder",
+    "check_number",
+    "data_root",
+    "expand",
+    "find_folder",
+    "missing",
+    "out_of_memory",
+    "previous_folder",
+    "read_json",
+    "read_text",
+    "reading",
+    "refuse_inside",
+    "replaced_folder",
+    "value_of",
+    "write_atomically",
+    "write_cached",
+]
