@@ -257,7 +257,8 @@ import sys
 from pathlib import Path
 from semiverse import predict
 code = predict(Path({str(trained)!r}), [Path({str(photos)!r})], "rooms", out=Path({str(tmp_path / "out")!r}))
-unwanted = ("lightning_fabric", "pytorch_lightning", "jsonargparse", "docstring_parser", "av", "onnx")
+unwanted = ("lightning_fabric", "jsonargparse", "docstring_parser", "av", "onnx")
+unwanted += ("timm", "torchvision", "scipy", "skimage")  # seconds of imports
 found = [name for name in sys.modules if name.split(".")[0] in unwanted]
 sys.exit(f"imported {{found[:5]}}" if found else 0)
 """

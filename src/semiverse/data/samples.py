@@ -9,8 +9,6 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 from torch.utils.data import Dataset
-from torchvision.transforms.v2 import InterpolationMode
-from torchvision.transforms.v2 import functional as tv
 
 from semiverse.data.images import Resolution
 from semiverse.data.pairing import Record
@@ -196,9 +194,18 @@ class CropTransform:
 def resize(image: Tensor, mask: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
     """Image (3, H, W) by antialiased bilinear, mask (H, W) by nearest neighbour (pixel centres), to (height, width)."""
     if mask.shape != tuple(size):
-        image = tv.resize(image, list(size), InterpolationMode.BILINEAR, antialias=True)
-        mask = tv.resize(mask[None], list(size), InterpolationMode.NEAREST_EXACT)[0]
+        image, mask = resized(image, size), resized(mask[None], size, nearest=True)[0]
     return image, mask
+
+
+def resized(images: Tensor, size: tuple[int, int], nearest: bool = False) -> Tensor:
+    """Images (..., H, W) by antialiased bilinear, or by nearest neighbour (pixel centres), to (height, width)."""
+    from torchvision.transforms.v2 import InterpolationMode
+    from torchvision.transforms.v2.functional import resize as resize_images  # seconds: torch's compiler comes along
+
+    how = InterpolationMode.NEAREST_EXACT if nearest else InterpolationMode.BILINEAR
+    result: Tensor = resize_images(images, list(size), how, antialias=not nearest)
+    return result
 
 
 def crop(
@@ -221,6 +228,8 @@ def crop(
 
 def jitter(image: Tensor, strength: float, generator: torch.Generator) -> Tensor:
     """Random brightness, contrast and saturation, each a factor in 1 ± strength; (3, H, W) uint8 in and out."""
+    from torchvision.transforms.v2 import functional as tv
+
     for adjust in (tv.adjust_brightness, tv.adjust_contrast, tv.adjust_saturation):
         image = adjust(image, _uniform(generator, 1 - strength, 1 + strength))
     return image

@@ -4,8 +4,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.ndimage import binary_fill_holes
-from skimage.measure import approximate_polygon, find_contours, label, regionprops
 
 from semiverse.labels import IGNORE
 
@@ -50,6 +48,8 @@ class Region:
 
     def _traced(self, level: float, tolerance: float, middle: float) -> list[tuple[float, float]]:
         """The outer contour, by where the middle of the first pixel is."""
+        from skimage.measure import approximate_polygon, find_contours  # a second that masks alone do not need
+
         contour = max(find_contours(np.pad(self.filled.astype(float), 1), level), key=len)  # type: ignore[no-untyped-call]
         # The last point is the first.
         traced = approximate_polygon(contour, tolerance)[:-1] - 1 + middle  # type: ignore[no-untyped-call]
@@ -79,6 +79,9 @@ def regions_of(mask: np.ndarray, confidence: np.ndarray) -> Iterator[Region]:
         mask: (H, W) train ids or ``IGNORE``.
         confidence: (H, W) in [0, 1].
     """
+    from scipy.ndimage import binary_fill_holes
+    from skimage.measure import label, regionprops
+
     numbered = label(mask, background=-1, connectivity=1)  # type: ignore[no-untyped-call]
     total = np.bincount(numbered.ravel(), weights=confidence.ravel().astype(np.float64))
     found = []

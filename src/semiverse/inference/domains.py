@@ -2,8 +2,9 @@
 
 import torch
 from torch import Tensor
-from torchvision.transforms.v2 import functional as tv
 
+from semiverse.data import Resolution
+from semiverse.data.samples import resized
 from semiverse.inference.images import read_or_explain
 from semiverse.mixture import DomainMixture
 from semiverse.models import DomainStatistics, SegmentationModel
@@ -22,7 +23,7 @@ def pooled(model: SegmentationModel, image: Tensor) -> Tensor:
     """
     scale = min(1.0, SIDE / min(image.shape[1:]))
     if scale < 1:
-        image = tv.resize(image, [max(1, round(side * scale)) for side in image.shape[1:]], antialias=True)
+        image = resized(image, Resolution(scale).of(*image.shape[1:]))
     maps = model.encode(image[None].to(model.mean.device), next(iter(model.label_spaces)))
     cells = [one[0].flatten(1).float() for one in maps]
     parts = [part for one in cells for part in (one.mean(dim=1), one.std(dim=1, correction=0))]

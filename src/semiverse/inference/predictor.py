@@ -7,10 +7,9 @@ from typing import Literal, NamedTuple, cast
 
 import torch
 from torch import Tensor
-from torchvision.transforms.v2 import InterpolationMode
-from torchvision.transforms.v2 import functional as tv
 
 from semiverse.data import Resolution
+from semiverse.data.samples import resized
 from semiverse.inference.bands import Bands, argmax_of_mean
 from semiverse.inference.networks import FastNetworks, Precision
 from semiverse.inference.sources import Picture, as_image
@@ -232,9 +231,8 @@ class Predictor:
         own = (images.shape[2], images.shape[3])
         working, maps = self.model.resolutions[domain].of(*own) if self.resize else own, []
         for scale in self.scales:
-            size, seen = Resolution(scale).of(*working), images
-            if size != own:
-                seen = tv.resize(images, list(size), InterpolationMode.BILINEAR, antialias=True)
+            size = Resolution(scale).of(*working)
+            seen = images if size == own else resized(images, size)
             maps.append(self._bands(seen, domain, asked))
             if self.flip:
                 maps.append(self._bands(seen.flip(-1), domain, asked).mirrored())
