@@ -17,7 +17,8 @@ from semiverse.cli.main import main
 from semiverse.configuration import load_yaml
 from semiverse.data.images import read_image
 from semiverse.datasets import Folder, SyntheticRooms, SyntheticStreets
-from semiverse.inference.predictor import Committee, Predictor
+from semiverse.inference.committee import Committee
+from semiverse.inference.predictor import Predictor
 from semiverse.inference.pseudolabels import BINS, EDGES, ConfidenceHistogram, given_thresholds
 from semiverse.labels import IGNORE, LabelSpace
 from semiverse.mixture import Balance, Domain, DomainMixture

@@ -8,7 +8,8 @@ from torchvision.transforms.v2 import functional as tv
 
 from semiverse.data import Resolution
 from semiverse.inference import predictor as predictor_module
-from semiverse.inference.predictor import Committee, Predictor, Question
+from semiverse.inference.committee import Committee
+from semiverse.inference.predictor import Predictor, Question
 from semiverse.labels import IGNORE, LabelSpace
 from semiverse.models import ModelConfig, SegmentationModel
 from semiverse.upsampling import argmax_with_confidence

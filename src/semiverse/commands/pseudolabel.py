@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
+from semiverse.inference.committee import Committee
 from semiverse.inference.images import chosen_domain
 from semiverse.inference.labeling import Labeler, Labeling
-from semiverse.inference.predictor import Committee, Predictor
+from semiverse.inference.predictor import Predictor
 from semiverse.inference.pseudolabels import given_images, unlabeled_images
 from semiverse.mixture import DomainMixture
 from semiverse.models import SegmentationModel

@@ -15,8 +15,9 @@ from torch import Tensor
 from semiverse.configuration import describe, differences, dump_yaml
 from semiverse.distributed import is_first_process, wait_for_all
 from semiverse.files import read_json, write_atomically
+from semiverse.inference.committee import Committee
 from semiverse.inference.images import readable, within_memory
-from semiverse.inference.predictor import Committee, Predictor
+from semiverse.inference.predictor import Predictor
 from semiverse.inference.pseudolabels import (
     ConfidenceHistogram,
     PseudoLabelFolder,
