@@ -13,6 +13,8 @@ from semiverse.cli.main import main
 from semiverse.configuration import load_yaml, read_config
 from semiverse.configuration.build import arguments
 from semiverse.data import list_images
+from semiverse.data.cache import code_of
+from semiverse.data.images import read_image
 from semiverse.data.lists import write_lists
 from semiverse.data.pairing import Record
 from semiverse.datasets import Coco, Folder
@@ -226,6 +228,27 @@ def test_few_bits_in_sixteen_are_said(tmp_path, bits):
     dark = (halves((0, 1)).astype(np.uint16) * (2**bits - 1)).astype(np.uint16)
     Image.fromarray(dark).save(root / "images" / "a.png")
     assert any("nearly black" in remark for remark in checked(folder(root)).remarks)
+
+
+@pytest.mark.parametrize("bits", [10, 12, 14, 16])
+def test_the_brightest_value_of_few_bits_in_sixteen_can_be_said(tmp_path, monkeypatch, bits):
+    root, top = yard(tmp_path / "yard"), 2**bits - 1
+    values = np.tile(np.array([[0, top // 3, top, top]], dtype=np.uint16), (12, 4))
+    Image.fromarray(values).save(root / "images" / "a.png")
+    dataset = folder(root)
+    plain = code_of(dataset)
+    monkeypatch.setenv("SEMIVERSE_BRIGHTEST", str(top))
+    assert read_image(root / "images" / "a.png")[:, 0, :3].tolist() == [[0, 85, 255]] * 3
+    assert code_of(dataset) != plain  # what the cache holds was read otherwise
+    assert not any("nearly black" in remark for remark in checked(dataset).remarks)
+
+
+@pytest.mark.parametrize("given", ["0", "65536", "-1", "12 bits", "4095.0"])
+def test_a_brightest_value_that_is_none_is_told(tmp_path, monkeypatch, given):
+    Image.fromarray(np.full((4, 4), 100, dtype=np.uint16)).save(tmp_path / "a.png")
+    monkeypatch.setenv("SEMIVERSE_BRIGHTEST", given)
+    with pytest.raises(DataProblem, match=r"SEMIVERSE_BRIGHTEST is .* such as 4095"):
+        read_image(tmp_path / "a.png")
 
 
 @pytest.mark.parametrize("turned", [0, 30, 90])

@@ -57,8 +57,9 @@ def find_file(path: Path) -> os.stat_result | None:
 
 
 def code_of(dataset: SegmentationDataset) -> bytes:
-    """What stands for the way in which a dataset reads its files: version, classes, the code of its class."""
+    """What stands for the way in which a dataset reads its files: version, classes, the code of its class, settings."""
     parts = [__version__.encode(), json.dumps(describe(dataset.labels)).encode()]
+    parts += [given.encode() for given in [os.environ.get("SEMIVERSE_BRIGHTEST")] if given]
     for kind in type(dataset).__mro__:
         with suppress(TypeError, OSError):  # built in, or typed into a session
             parts.append(Path(inspect.getfile(kind)).read_bytes())

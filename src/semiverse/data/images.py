@@ -1,6 +1,7 @@
 """One photograph: read, what its file is beyond the picture in it, and the size at which a network sees it."""
 
 import math
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
@@ -119,9 +120,9 @@ def _explain(source: Path | BinaryIO, name: Path | str, error: Exception) -> Non
 def read_image(path: Path) -> Tensor:
     """A photograph as (3, H, W) uint8: upright (EXIF applied), grey repeated, alpha dropped, 16 bits scaled to 8.
 
-    Pillow reduces 16-bit colours itself, to their upper byte. In memory the three values of a pixel stay side by side,
-    as they were decoded: crops of such an image are resized twice as fast. Of a file with several pictures the first
-    counts.
+    Of 16 bits in grey, ``brightest()`` becomes 255; Pillow reduces 16-bit colours itself, to their upper byte. In
+    memory the three values of a pixel stay side by side, as they were decoded: crops of such an image are resized twice
+    as fast. Of a file with several pictures the first counts.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -129,6 +130,19 @@ def read_image(path: Path) -> Tensor:
     """
     image = open_image(path)
     return pixels_of(image, path)
+
+
+def brightest() -> int:
+    """The value of 16 bits that is white: what the user says (``$SEMIVERSE_BRIGHTEST``), or else 65535.
+
+    Raises:
+        ValueError: If it is no such number.
+    """
+    given = os.environ.get("SEMIVERSE_BRIGHTEST") or "65535"
+    if not given.isdecimal() or not 0 < int(given) < 2**16:
+        found = f"SEMIVERSE_BRIGHTEST is {given!r}"
+        raise DataProblem(found, "the largest value of your 16-bit images, 1 to 65535, such as 4095", "correct it")
+    return int(given)
 
 
 def pixels_of(image: Image.Image, name: Path | str) -> Tensor:
@@ -140,7 +154,7 @@ def pixels_of(image: Image.Image, name: Path | str) -> Tensor:
     with reading(name, "a complete image", "convert it", "its pixels cannot be used"):
         image = upright(image)
         if image.mode.startswith("I;16"):
-            image = Image.fromarray((np.asarray(image) / 257.0).round().astype(np.uint8))
+            image = Image.fromarray((np.asarray(image) * (255 / brightest())).clip(0, 255).round().astype(np.uint8))
         if image.mode in ("I", "F"):
             raise DataProblem(f"{name}: the image holds 32-bit values", "8 or 16 bits a channel", "convert it")
         pixels = np.array(image if image.mode == "RGB" else image.convert("RGB"))

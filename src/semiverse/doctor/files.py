@@ -195,9 +195,8 @@ def find_unusual_images(facts: Facts) -> Iterator[Finding]:
                 f"{len(dark)} images are nearly black: the brightest value of {path} is {value} of 255, as of 12 bits "
                 "stored in 16; expected values up to 255 (65535 of 16 bits)"
             )
-            yield Finding(
-                "dark", "remark", split, message, "multiply their values, as by 16, and save them", tuple(dark)
-            )
+            remedy = "set SEMIVERSE_BRIGHTEST to the largest value (4095, say) whenever they are read, or multiply them"
+            yield Finding("dark", "remark", split, message, remedy, tuple(dark))
         small = {path: c.size for path, c, _ in seen if c.size is not None and min(c.size) < SMALL}
         if small:
             path, (height, width) = next(iter(small.items()))
