@@ -207,14 +207,14 @@ def test_run_killed_before_any_file_takes_its_place_ends_like_the_whole_one(tmp_
 @pytest.mark.parametrize(("strategy", "method"), [("ddp", "universal"), ("fsdp", "Adversarial")])
 def test_killed_run_of_two_processes_ends_like_the_whole_one(strategy, method, tmp_path):
     trainers = {
-        "trainer": {"max_steps": 9, "accelerator": "cpu", "devices": 2, "strategy": strategy},
+        "trainer": {"max_steps": 6, "accelerator": "cpu", "devices": 2, "strategy": strategy},
         "networks_trainer": {"max_steps": 1, "accelerator": "cpu"},
     }
     changes = LENGTH | METHODS[method] | trainers
 
     assert command_in_children(train_words(tmp_path, changes, "whole"), 2, save_often) == [0, 0]
     words = train_words(tmp_path, changes)
-    assert command_in_children(words, 2, kill_at(method.title(), 6)) == [-signal.SIGKILL] * 2
+    assert command_in_children(words, 2, kill_at(method.title(), 5)) == [-signal.SIGKILL] * 2
     assert Run(tmp_path / "run").last.is_file() and not Run(tmp_path / "run").finished
     assert command_in_children(words, 2, save_often) == [0, 0]
     assert result(tmp_path / "run") == result(tmp_path / "whole")
