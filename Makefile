@@ -5,19 +5,21 @@ PYTHON ?= python3.11
 VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-# One process more than there are cores, as tests wait for processes of their own; four at most, as each holds torch.
-PARALLEL = --numprocesses $$($(BIN)/python -c "import os; print(min(4, (os.cpu_count() or 1) + 1))") --dist worksteal
+# So many processes more than there are cores; four at most, as each holds torch.
+parallel = --dist worksteal --numprocesses $$($(BIN)/python -c "import os; print(min(4, (os.cpu_count() or 1) + $(1)))")
 
 .PHONY: demo test fast-test setup format check docs benchmark clean
 
 demo: $(READY)
 	$(BIN)/semiverse demo --out runs/demo
 
+# Some of these tests wait for processes of their own.
 test: $(READY)
-	OMP_NUM_THREADS=1 $(BIN)/pytest $(PARALLEL)
+	OMP_NUM_THREADS=1 $(BIN)/pytest $(call parallel,1)
 
+# These do not, and each process takes many seconds to import and find them.
 fast-test: $(READY)
-	OMP_NUM_THREADS=1 $(BIN)/pytest $(PARALLEL) -m "not slow"
+	OMP_NUM_THREADS=1 $(BIN)/pytest $(call parallel,0) -m "not slow"
 
 setup: $(READY)
 

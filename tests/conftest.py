@@ -1,6 +1,8 @@
 """What every test needs."""
 
 import signal
+from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -21,10 +23,17 @@ def wide_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "120")
 
 
+@pytest.fixture(scope="session")
+def caches(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Places for the caches of all tests; to make thousands of folders would take longer than some of these tests."""
+    folder = tmp_path_factory.mktemp("caches")
+    return (folder / str(number) for number in count())
+
+
 @pytest.fixture(autouse=True)
-def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A cache of its own for every test, so that none finds what another left."""
-    folder = tmp_path_factory.mktemp("cache")
+def cache(caches: Iterator[Path], monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache of its own for every test, so that none finds what another left; made when something is kept."""
+    folder = next(caches)
     monkeypatch.setenv("SEMIVERSE_CACHE", str(folder))
     return folder
 

@@ -66,6 +66,7 @@ def test_row_sets_its_weights_and_nothing_else(base, row, monkeypatch):
     assert (values["data"]["init_args"]["batch_size"], values["data"]["init_args"]["crop"]) == (1, None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", OPEN.sizes)
 @pytest.mark.parametrize("column", OPEN.columns)
 def test_row_of_the_open_recipe_sets_its_weights_and_nothing_else(column, size, tmp_path, monkeypatch):

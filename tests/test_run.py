@@ -1,12 +1,10 @@
 """The run folder: whose it is, and files that are whole or absent."""
 
-import subprocess
-import sys
-
 import pytest
 
 from semiverse.files import write_atomically
 from semiverse.run import Run
+from tests.tiny import in_child, needs_fork
 
 
 def test_folder_belongs_to_the_configuration_that_trained_in_it(tmp_path):
@@ -75,15 +73,16 @@ def test_file_that_cannot_be_written_is_named_and_the_old_one_stays(tmp_path):
     assert path.read_text() == "old"
 
 
-def test_one_process_at_a_time_is_in_a_run_folder(tmp_path):
+@needs_fork
+def test_one_process_at_a_time_is_in_a_run_folder(tmp_path, capfd):
     run = Run(tmp_path / "run")
-    script = (
-        "import sys; from pathlib import Path; from semiverse.run import Run\n"
-        "with Run(Path(sys.argv[1])).alone(): print('in')"
-    )
-    words = [sys.executable, "-c", script, str(run.folder)]
+
+    def enter() -> None:
+        with Run(run.folder).alone():
+            print("in", flush=True)
+
     with run.alone():
-        other = subprocess.run(words, capture_output=True, text=True, check=False)
-    assert other.returncode == 1 and "another process is training in it" in other.stderr
-    assert subprocess.run(words, capture_output=True, text=True, check=True).stdout == "in\n"
+        assert in_child(enter) == 1
+    assert "another process is training in it" in capfd.readouterr().err
+    assert in_child(enter) == 0 and capfd.readouterr().out == "in\n"
     assert list(run.folder.iterdir()) == []

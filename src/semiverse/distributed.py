@@ -34,13 +34,19 @@ def launched() -> tuple[int, int]:
     return (int(rank), int(count)) if rank.isdecimal() and count.isdecimal() and int(count) > 1 else (0, 1)
 
 
-def mean_over_processes(value: Tensor) -> Tensor:
-    """The mean of a value that every process has, of any shape; the same for all of them, without gradient."""
+def sum_over_processes(value: Tensor) -> Tensor:
+    """The sum of a value that every process has, of any shape; the same for all of them, without gradient."""
     if process_count() == 1:
         return value.detach()
     total = value.detach().clone()
     all_reduce(total)
-    return total / process_count()
+    return total
+
+
+def mean_over_processes(value: Tensor) -> Tensor:
+    """The mean of a value that every process has, of any shape; the same for all of them, without gradient."""
+    count = process_count()
+    return value.detach() if count == 1 else sum_over_processes(value) / count
 
 
 def average_gradients(parameters: Iterable[nn.Parameter]) -> None:

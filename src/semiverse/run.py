@@ -29,7 +29,7 @@ NO_LOCKS = tuple(getattr(errno, name) for name in ("ENOSYS", "ENOLCK", "EOPNOTSU
 """What drives answer that know no file locks: NFS without its lock service, Lustre, some in user space."""
 BEYOND = "\0"
 """What stands where a row of a table is longer or shorter than its columns."""
-PACKAGES = ("semiverse", "torch", "torchvision", "timm", "lightning-fabric", "torchmetrics", "numpy", "pillow")
+PACKAGES = ("semiverse", "torch", "torchvision", "timm", "lightning-fabric", "numpy", "pillow")
 
 
 class Run:

@@ -10,11 +10,13 @@ import pytest
 import torch
 from PIL import Image
 
+from semiverse.cli.main import main
 from semiverse.downloads.hub import is_hub_name, split_name
 from semiverse.labels import LabelSpace
 from semiverse.models import ModelConfig, SegmentationModel
 from semiverse.reporting.card import model_card
 from tests.downloads.hub_stand_in import HubStandIn
+from tests.tiny import in_child, needs_fork
 
 SPACE = LabelSpace("two", ("ground", "thing"))
 CONFIG = ModelConfig("drn_d_22", width=0.125, pretrained=False)
@@ -37,9 +39,22 @@ def model(tmp_path_factory):
 
 def semiverse(hub, folder, *words, token="right"):
     """The command line in a process of its own, as the client reads the hub's address when it is imported."""
-    environment = os.environ | {"HF_ENDPOINT": hub.url, "HF_HOME": str(folder / "hf"), "HF_TOKEN": token}
-    command = [sys.executable, "-m", "semiverse", *map(str, words)]
-    return subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, timeout=120)
+    return alone(hub, folder, lambda: main([*map(str, words)]), HF_TOKEN=token)
+
+
+def alone(hub, folder, action, **environment):
+    """What an action in a process with a new client ends with and says."""
+
+    def prepared():
+        os.environ |= {"HF_ENDPOINT": hub.url, "HF_HOME": str(folder / "hf")} | environment
+        for name in [name for name in sys.modules if name.partition(".")[0] == "huggingface_hub"]:
+            del sys.modules[name]
+        os.chdir(folder)
+        sys.stderr = (folder / "said").open("w", buffering=1)
+        return action()
+
+    code = in_child(prepared)
+    return subprocess.CompletedProcess((), code, stderr=(folder / "said").read_text())
 
 
 @pytest.mark.parametrize("written", ["hf:me/model", "hf:/me/model", "hf://me/model"])
@@ -54,12 +69,14 @@ def test_other_names_are_refused(written):
         split_name(written)
 
 
+@needs_fork
 def test_a_path_is_never_asked_for_on_the_network(hub, tmp_path):
     hub.requests.clear()
     result = semiverse(hub, tmp_path, "predict", "me/model", "photo.jpg")
     assert result.returncode == 2 and "hf:owner/name" in result.stderr and not hub.requests
 
 
+@needs_fork
 @pytest.mark.slow
 def test_a_pushed_model_stands_wherever_a_run_is_expected(hub, model, tmp_path):
     pushed = semiverse(hub, tmp_path, "push", model, "hf:me/yard", "--private", "true")
@@ -76,13 +93,11 @@ def test_a_pushed_model_stands_wherever_a_run_is_expected(hub, model, tmp_path):
     assert (tmp_path / "local/photo.png").read_bytes() == (tmp_path / "hub/photo.png").read_bytes()
 
     hub.repositories.clear()  # the copy in the cache does when the hub cannot help
-    offline = subprocess.run(
-        [sys.executable, "-c", "from semiverse import SegmentationModel as M; M.from_pretrained('me/yard')"],
-        env=os.environ | {"HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path / "hf"), "HF_ENDPOINT": hub.url},
-    )
-    assert offline.returncode == 0
+    offline = alone(hub, tmp_path, lambda: SegmentationModel.from_pretrained("me/yard"), HF_HUB_OFFLINE="1")
+    assert offline.returncode == 0, offline.stderr
 
 
+@needs_fork
 @pytest.mark.slow
 def test_the_hub_refuses_in_one_line(hub, model, tmp_path):
     refused = semiverse(hub, tmp_path, "push", model, "hf:me/yard", token="wrong")

@@ -237,6 +237,7 @@ def test_two_processes_build_one_whole_cache_at_once(tmp_path):
     assert is_kept(reader, scenes.records("train")[29])
 
 
+@pytest.mark.slow
 def test_a_build_that_is_killed_leaves_only_whole_entries(tmp_path):
     scenes = write_scenes(tmp_path / "scenes", count=40, size=(240, 320))
     reader = CachedReader(scenes, HALF, tmp_path / "cache")

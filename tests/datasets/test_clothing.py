@@ -24,6 +24,7 @@ def test_the_lists_divide_500_annotated_photographs():
     assert all(int(name) <= 1004 for name in train + val)
 
 
+@pytest.mark.slow
 @pytest.mark.data
 def test_both_lists_show_the_same_53_classes():
     folder = data_folder() / "clothing-co-parsing"

@@ -79,6 +79,7 @@ def test_all_scenes_of_all_splits_differ(world):
     assert len(set(prints)) == 15
 
 
+@pytest.mark.slow
 def test_styles_share_the_label_space_but_look_different():
     images = {style: sample(SyntheticStreets(style), 15)[0].float() for style in STYLES}
     assert len({SyntheticStreets(style).labels for style in STYLES}) == 1

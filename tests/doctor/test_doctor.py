@@ -335,6 +335,7 @@ def real(folder: str) -> Path:
 
 
 @pytest.mark.data
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "domain",
     [

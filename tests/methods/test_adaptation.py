@@ -246,6 +246,7 @@ def test_the_adversary_reaches_head_and_trunk_of_its_level():
     assert last and all(found[name] is None for name in last)  # behind the auxiliary head's map
 
 
+@pytest.mark.slow
 def test_half_precision_trains():
     method = adaptation()
     with torch.autocast("cpu", torch.bfloat16):
@@ -461,6 +462,7 @@ def words(folder, source, target, out):
     return train_words(folder, values | {"trainer": {"max_steps": 2, "accelerator": "cpu"}}, out)
 
 
+@pytest.mark.slow
 def test_run_can_start_from_an_adapted_one_with_another_source(tmp_path):
     assert main(words(tmp_path, "game", "day", "first")) == 0
     first = tmp_path / "first"
@@ -479,6 +481,7 @@ def test_run_can_start_from_an_adapted_one_with_another_source(tmp_path):
     assert torch.equal(method.model.eval()(image, "rain"), loaded(image, "day"))
 
 
+@pytest.mark.slow
 def test_discriminators_learn_to_tell_the_sides_apart_and_every_loss_is_recorded():
     method = adaptation(discriminator_lr=1e-3)
     method.total_steps = 1000

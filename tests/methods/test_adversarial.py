@@ -102,6 +102,7 @@ def test_each_half_gives_gradients_to_its_own_parameters_and_leaves_the_others_a
     assert method.learning == [{False}] * 4 + [{True}] * 6 + [{False}] * 4 + [{True}] * 6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("still", [0, 1], ids=["model", "discriminators"])
 def test_a_learning_rate_of_zero_stops_one_side_and_does_not_touch_the_other(still):
     both, one = (adversarial(discriminator_lr=1e-3) for _ in range(2))
@@ -114,6 +115,7 @@ def test_a_learning_rate_of_zero_stops_one_side_and_does_not_touch_the_other(sti
     assert all(torch.equal(found[name], expected[name]) for name in learning)
 
 
+@pytest.mark.slow
 def test_discriminators_learn_the_loss_of_predictions_made_before_the_step():
     method = adversarial(larger(), kind=Watched)
     batch = full_batch(method)
@@ -311,6 +313,7 @@ def test_learning_rates_are_the_published_ones_and_heads_learn_ten_times_as_fast
         assert opponents.param_groups[0]["betas"] == (0.9, 0.99)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("config", [TINY, DEEPLAB], ids=["drn", "deeplab"])
 def test_a_step_in_half_precision_is_finite_and_its_losses_are_not_halved(config):
     method = adversarial(config=config, pseudo_from=0, threshold=0.0)

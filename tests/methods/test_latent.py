@@ -208,6 +208,7 @@ def test_validation_moves_no_statistics_and_counts_effective_latent_classes_of_s
 # Relations to other methods
 
 
+@pytest.mark.slow
 def test_without_the_latent_branch_it_is_adversarial_learning_without_pseudo_labels():
     data = mixture()
     method = latent(data, latent_weight=0.0, consistency_weight=0.0)
@@ -293,6 +294,7 @@ def test_twins_are_both_taught_judged_and_drawn_together():
     assert method.consistency_loss(same, same, images, "streets").item() == pytest.approx(0.0, abs=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("branch", ["latent", "groups", "classes", "twin"])
 def test_every_branch_takes_steps_that_move_all_that_learns(branch):
     data = mixture(names=("streets", "rooms", "dusk"))
@@ -316,6 +318,7 @@ def test_a_label_space_that_nobody_labels_is_left_alone():
     assert validated(method)["rooms/effective_latent_classes_0.1"] == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("branch", ["latent", "twin"])
 def test_a_step_in_half_precision_is_finite_and_its_losses_are_not_halved(branch):
     method = latent(branch=branch, consistency_from=0)

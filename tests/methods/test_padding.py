@@ -164,6 +164,7 @@ def test_adversary_and_pseudo_labels_are_those_of_pixels_inside(config):
     assert sum(shares) == pytest.approx(trusted.double().mean().item(), rel=1e-6)
 
 
+@pytest.mark.slow
 @configs
 def test_discriminators_learn_from_pixels_inside(config):
     method, batch = made(Adversarial, config)

@@ -102,6 +102,7 @@ def test_strides_and_dilations_are_those_of_the_caffe_network():
     assert network.maxpool.ceil_mode
 
 
+@pytest.mark.slow
 def test_outputs_equal_those_of_torchvisions_network_brought_to_the_published_form():
     from torchvision.models.resnet import Bottleneck, ResNet
 
@@ -261,6 +262,7 @@ def test_of_two_published_heads_the_one_on_the_last_stage_is_taken(tmp_path):
     assert torch.equal(other.conv2d_list[0].weight, auxiliary.conv2d_list[0].weight)
 
 
+@pytest.mark.slow
 def test_a_file_of_torchvision_loads_without_its_classifier_and_leaves_heads(tmp_path):
     trunk = randomized(DeepLabResNet101(TINY.width))
     torch.save(

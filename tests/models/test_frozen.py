@@ -72,6 +72,7 @@ def test_frozen_features_are_the_same_in_training_and_evaluation(name):
     assert torch.equal(*seen)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", [Supervised, Consistency])
 @pytest.mark.parametrize("config", [TINY, ModelConfig("resnet18", pretrained=False)], ids=["drn", "resnet"])
 @pytest.mark.parametrize("separate", [False, True])

@@ -51,8 +51,15 @@ def disturb(model: SegmentationModel) -> SegmentationModel:
         ("resnet18", "linear", 16, 1.0),
         *(("convnext_atto", decoder, 32, 1.0) for decoder in ("linear", "mlp", "fpn")),
         *(("test_vit", decoder, 16, 1.0) for decoder in ("linear", "aspp", "mlp", "fpn", "dpt")),
-        *((name, "dpt", 14, 1.0) for name in ("vit_small_patch14_dinov2", "vit_small_patch14_reg4_dinov2")),
-        *(("vit_small_patch16_dinov3", decoder, 16, 1.0) for decoder in ("linear", "dpt")),
+        *(
+            pytest.param(f"vit_small_patch{stride}_{name}", decoder, stride, 1.0, marks=pytest.mark.slow)
+            for name, decoder, stride in (
+                ("dinov2", "dpt", 14),
+                ("reg4_dinov2", "dpt", 14),
+                ("dinov3", "linear", 16),
+                ("dinov3", "dpt", 16),
+            )
+        ),
     ],
 )
 def test_contract_of_encoders_with_decoders(tmp_path, encoder, decoder, stride, width):

@@ -92,6 +92,7 @@ def test_images_of_every_size_go_through_a_model_and_back():
     assert tuple(model.features(images, "city").shape) == (1, 64, 12, 16)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_a_file_with_the_names_of_timm_is_taken_whole(name, tmp_path):
     trunk = build_encoder(name, 16 if name == DINOV3 else 14).trunk

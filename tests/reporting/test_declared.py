@@ -81,6 +81,7 @@ def test_number_that_is_not_declared_keeps_the_name_of_its_column(tmp_path: Path
     assert [axes.get_title() for axes in pictures["loss_thing"].figure.axes] == ["new"]
 
 
+@pytest.mark.slow
 def test_invented_method_is_measured_against_what_learns_from_less(tmp_path: Path) -> None:
     plain = make_run(tmp_path / "plain", {"street": 0.4})
     mine = invented(tmp_path / "mine", {"pull": 0.1, "teacher": {"start": None}})

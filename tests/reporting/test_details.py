@@ -293,6 +293,7 @@ def test_centroids_of_separate_encoders_are_not_compared(tmp_path: Path) -> None
 # The page.
 
 
+@pytest.mark.slow
 def test_report_shows_details_and_says_nothing_of_missing_ones(tmp_path: Path) -> None:
     run = write_run(tmp_path / "a", domains=["street"])
     write_features(run)
@@ -323,6 +324,7 @@ def test_names_that_differ_only_in_special_signs_are_files_of_their_own() -> Non
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_special_signs_in_names_reach_the_figures_as_they_are(tmp_path: Path) -> None:
     run = write_run(tmp_path / "$a_b$ <c>", domains=["street"])
     page = report([run], images=0)

@@ -220,6 +220,7 @@ def test_others_need_a_token(model, tmp_path):
         serve(tmp_path, host="0.0.0.0")
 
 
+@pytest.mark.slow
 def test_memory_stays_where_it_is(url):
     """Twenty warm requests, then as many again: the service keeps nothing of them."""
     import gc

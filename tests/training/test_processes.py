@@ -2,19 +2,22 @@
 
 import json
 import os
-import socket
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
+from semiverse.cli.main import main
+from semiverse.commands import train as training
 from semiverse.run import Run
 from tests.fakes.basic import draw, write_mask, write_photo
+from tests.tiny import command_in_child, command_in_children, free_port, in_children, needs_fork
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, needs_fork]
 
 CONFIG = """
 data:
@@ -52,30 +55,33 @@ def command(out: Path, method: str, devices: int, steps: int = 12, strategy: str
         .replace("HOW", strategy)
     )
     config.write_text(text.replace("max_steps: 12", f"max_steps: {steps}"))
-    return [sys.executable, "-m", "semiverse", "train", "--config", str(config), "--out", str(out)]
+    return ["train", "--config", str(config), "--out", str(out)]
 
 
-def run_to_end(words: list[str]) -> None:
-    done = subprocess.run(words, env=ENVIRONMENT, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr
+def run_alone(words: list[str]) -> None:
+    assert command_in_child(words) == 0
+
+
+def run_together(words: list[str]) -> None:
+    assert command_in_children(words, 2) == [0, 0]
 
 
 @pytest.mark.parametrize(
     ("method", "steps", "strategies"),
     [
-        (SUPERVISED, 12, ["ddp"]),
-        (UNIVERSAL.replace("theta", "centroids: 3, theta"), 12, ["ddp", "fsdp"]),
-        (UNIVERSAL.replace("theta", "update_from: pass, theta"), 12, ["fsdp"]),
+        (SUPERVISED, 8, ["ddp"]),
+        (UNIVERSAL.replace("theta", "centroids: 3, theta"), 8, ["ddp", "fsdp"]),
+        (UNIVERSAL.replace("theta", "update_from: pass, theta"), 8, ["fsdp"]),
         (ADVERSARIAL, 4, ["ddp", "fsdp"]),
         (LATENT.replace("BRANCH", "classes"), 4, ["ddp"]),
     ],
     ids=["supervised", "universal-with-three-rows", "universal-by-pass", "adversarial", "latent-with-classes"],
 )
 def test_two_processes_train_like_one(method, steps, strategies, tmp_path):
-    # in double precision: a dozen steps from random weights make differences of rounding thousands of times larger
-    run_to_end(command(tmp_path / "one", method, 1, steps))
+    # in double precision: eight steps from random weights make differences of rounding thousands of times larger
+    run_alone(command(tmp_path / "one", method, 1, steps))
     for strategy in strategies:
-        run_to_end(command(tmp_path / strategy, method, 2, steps, strategy))
+        run_together(command(tmp_path / strategy, method, 2, steps, strategy))
         assert_alike(tmp_path / "one", tmp_path / strategy, steps)
 
 
@@ -108,63 +114,60 @@ def test_two_processes_learn_pseudolabels_like_one(method, tmp_path):
         file = (tmp_path / f"by{devices}").with_suffix(".yaml")
         text = file.read_text().replace("labeled: 6", f"labeled: 6\n      pseudolabels: {tmp_path / 'pseudo'}")
         file.write_text(text.replace("batch_size: 2", "batch_size: 4"))  # boxes come from the same process
-        run_to_end(words)
+        (run_alone if devices == 1 else run_together)(words)
     one, two = (load_file(tmp_path / f"by{devices}" / "model" / "model.safetensors") for devices in (1, 2))
     assert all(torch.allclose(one[name], two[name], rtol=1e-5, atol=1e-7) for name in one)
     (one,), (two,) = (Run(tmp_path / f"by{devices}").read_metrics() for devices in (1, 2))
     assert float(one["streets/pseudolabeled"]) == pytest.approx(float(two["streets/pseudolabeled"]), rel=1e-6)
 
 
-def by_torchrun(rank: int, port: int) -> tuple[list[str], dict[str, str]]:
-    options = ["--nnodes=2", "--nproc-per-node=1", f"--node-rank={rank}", "--master-addr=localhost"]
-    return [sys.executable, "-m", "torch.distributed.run", *options, f"--master-port={port}"], {}
+def by_torchrun(words: list[str], port: int) -> list[int]:
+    """Exit codes of the launchers of two nodes, which start an interpreter each."""
+    nodes = []
+    for rank in (0, 1):
+        options = ["--nnodes=2", "--nproc-per-node=1", f"--node-rank={rank}", "--master-addr=localhost"]
+        launcher = [sys.executable, "-m", "torch.distributed.run", *options, f"--master-port={port}"]
+        nodes.append(subprocess.Popen([*launcher, "-m", "semiverse", *words], env=ENVIRONMENT))
+    return [node.wait(timeout=300) for node in nodes]
 
 
-def by_slurm(rank: int, port: int) -> tuple[list[str], dict[str, str]]:
-    step = {"SLURM_JOB_ID": "7", "SLURM_JOB_NAME": "train", "SLURM_NODELIST": "localhost", "MASTER_PORT": str(port)}
-    place = {"SLURM_NTASKS": "2", "SLURM_NTASKS_PER_NODE": "1", "SLURM_NNODES": "2", "SLURM_LOCALID": "0"}
-    return [sys.executable], step | place | {"SLURM_PROCID": str(rank), "SLURM_NODEID": str(rank)}
+def by_slurm(words: list[str], port: int) -> list[int]:
+    """Exit codes of two processes that know of each other what SLURM tells them."""
+
+    def node(rank: int) -> int:
+        os.environ |= {"SLURM_JOB_ID": "7", "SLURM_JOB_NAME": "train", "SLURM_NODELIST": "localhost"}
+        os.environ |= {"SLURM_NTASKS": "2", "SLURM_NTASKS_PER_NODE": "1", "SLURM_NNODES": "2", "SLURM_LOCALID": "0"}
+        os.environ |= {"SLURM_PROCID": str(rank), "SLURM_NODEID": str(rank), "MASTER_PORT": str(port)}
+        return main(words)
+
+    return in_children([partial(node, rank) for rank in (0, 1)])
 
 
 @pytest.mark.parametrize("launch", [by_torchrun, by_slurm])
 def test_two_nodes_train_like_one_process(launch, tmp_path):
-    run_to_end(command(tmp_path / "one", SUPERVISED, 1, steps=4))
+    run_alone(command(tmp_path / "one", SUPERVISED, 1, steps=4))
     words = command(tmp_path / "two", SUPERVISED, 1, steps=4, strategy="fsdp, num_nodes: 2")
-    with socket.socket() as probe:
-        probe.bind(("", 0))
-        port = probe.getsockname()[1]
-    nodes = []
-    for rank in (0, 1):
-        launcher, environment = launch(rank, port)
-        nodes.append(subprocess.Popen([*launcher, *words[1:]], env=ENVIRONMENT | environment, stderr=subprocess.PIPE))
-    said = [node.communicate(timeout=300)[1].decode() for node in nodes]
-    assert [node.returncode for node in nodes] == [0, 0], said
+    assert launch(words, free_port()) == [0, 0]
     first, second = (load_file(tmp_path / name / "model" / "model.safetensors") for name in ("one", "two"))
     assert all(torch.allclose(first[name], second[name], rtol=1e-5, atol=1e-7) for name in first)
     assert len(Run(tmp_path / "two").read_metrics()) == 1
 
 
-WITNESS = """
-import sys
-import torch
-from semiverse.cli.main import main
-from semiverse.commands import train as training
-
 class Witness(training.Recorder):
-    def finish(self):
+    """Keeps what each process ends with."""
+
+    def finish(self) -> None:
         super().finish()
         torch.save(self.method.state_dict(), self.run.folder / f"process{self.fabric.global_rank}.pt")
 
-training.Recorder = Witness
-sys.exit(main(sys.argv[1:]))
-"""
+
+def witness() -> None:
+    training.Recorder = Witness
 
 
 def test_two_processes_that_form_entropies_of_their_own_shares_end_with_the_same_weights(tmp_path):
-    script = tmp_path / "witness.py"  # a file, as the second process is started by calling it again
-    script.write_text(WITNESS)
     words = command(tmp_path / "run", LATENT.replace("BRANCH", "latent"), 2, steps=3)
-    run_to_end([sys.executable, str(script), *words[3:]])
+    assert command_in_children(words, 2, witness) == [0, 0]
     states = [torch.load(tmp_path / "run" / f"process{rank}.pt", weights_only=True) for rank in (0, 1)]
     assert states[0]["latent_branch.co_occurrence_streets"].sum() > 0
     different = {name for name in states[0] if not torch.equal(states[0][name], states[1][name])}
@@ -183,11 +186,10 @@ class Half(Adversarial):
 
 
 def test_a_loss_that_is_not_finite_on_one_process_stops_both_and_is_kept(tmp_path):
+    # in new interpreters, of which Fabric starts the second: as a user calls it
     (tmp_path / "half.py").write_text(HALF)
-    words, environment = (
-        command(tmp_path / "run", "{class_path: half.Half}", 2),
-        ENVIRONMENT | {"PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])},
-    )
+    words = [sys.executable, "-m", "semiverse", *command(tmp_path / "run", "{class_path: half.Half}", 2)]
+    environment = ENVIRONMENT | {"PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
     done = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 2
     assert done.stderr.count("the loss terms[0] is nan at step 1") == 2

@@ -3,8 +3,6 @@
 import json
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -20,6 +18,7 @@ from tests.tiny import (
     WORLD,
     at_step,
     command_in_child,
+    command_in_children,
     needs_fork,
     result,
     same,
@@ -204,36 +203,20 @@ def test_run_killed_before_any_file_takes_its_place_ends_like_the_whole_one(tmp_
     assert len(codes) > 10
 
 
-MORTAL = """
-import sys
-from semiverse.cli.main import main
-from tests.training.test_resume import kill_at
-
-kill_at(sys.argv[1], int(sys.argv[2]))()
-sys.exit(main(sys.argv[3:]))
-"""
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize(("strategy", "method"), [("ddp", "universal"), ("fsdp", "Adversarial")])
 def test_killed_run_of_two_processes_ends_like_the_whole_one(strategy, method, tmp_path):
-    script = tmp_path / "mortal.py"  # a file, as the second process is started by calling it again
-    script.write_text(MORTAL)
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
     trainers = {
-        "trainer": {"max_steps": 9, "accelerator": "cpu", "devices": 2, "strategy": strategy},
+        "trainer": {"max_steps": 6, "accelerator": "cpu", "devices": 2, "strategy": strategy},
         "networks_trainer": {"max_steps": 1, "accelerator": "cpu"},
     }
     changes = LENGTH | METHODS[method] | trainers
 
-    def code(step: int, out: str) -> int:
-        words = [sys.executable, str(script), method.title(), str(step), *train_words(tmp_path, changes, out)]
-        return subprocess.run(words, env=environment, capture_output=True).returncode
-
-    assert code(-1, "whole") == 0
-    assert code(6, "run") == -signal.SIGKILL
+    assert command_in_children(train_words(tmp_path, changes, "whole"), 2, save_often) == [0, 0]
+    words = train_words(tmp_path, changes)
+    assert command_in_children(words, 2, kill_at(method.title(), 5)) == [-signal.SIGKILL] * 2
     assert Run(tmp_path / "run").last.is_file() and not Run(tmp_path / "run").finished
-    assert code(-1, "run") == 0
+    assert command_in_children(words, 2, save_often) == [0, 0]
     assert result(tmp_path / "run") == result(tmp_path / "whole")
 
 

@@ -3,13 +3,14 @@
 Only :mod:`semiverse.configuration.build` uses the parser; it is imported where something is built.
 """
 
+import copy
 import inspect
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from difflib import get_close_matches
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 from warnings import warn
@@ -136,11 +137,17 @@ def load_yaml(text: str) -> Plain:
         ValueError: If a key stands twice, or the text is no YAML.
     """
     try:
-        return yaml.load(text, _UniqueKeyLoader)
+        return copy.deepcopy(_loaded(text))
     except (yaml.YAMLError, RecursionError, TypeError, OverflowError) as error:
         raise ValueError(
             f"not readable as YAML ({error}); expected keys and values: check indents and quotes"
         ) from error
+
+
+@lru_cache(maxsize=128)
+def _loaded(text: str) -> Plain:
+    """Values that nobody may change: the runs of a table share files, and reading is slow."""
+    return yaml.load(text, _UniqueKeyLoader)
 
 
 def dump_yaml(values: Plain) -> str:

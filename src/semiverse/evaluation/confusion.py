@@ -3,8 +3,9 @@
 from typing import Literal, NamedTuple
 
 import torch
-import torchmetrics
 from torch import Tensor
+
+from semiverse.distributed import sum_over_processes
 
 Variant = Literal["default", "zero-absent", "present-only"]
 
@@ -26,22 +27,21 @@ class Scores(NamedTuple):
     pixel_accuracy: float
 
 
-class ConfusionMatrix(torchmetrics.Metric):
+class ConfusionMatrix:
     """Counts of (true class, predicted class) over all labelled pixels; summed over processes.
 
     Args:
         num_classes: C, at most 255.
+        device: Where maps are counted.
+
+    Attributes:
+        matrix: (C, C + 1) int64, of this process; the last column counts predictions that are no class: misses of the
+            true class.
     """
 
-    is_differentiable = False
-    full_state_update = False
-    matrix: Tensor
-    """(C, C + 1) int64; the last column counts predictions that are no class: misses of the true class."""
-
-    def __init__(self, num_classes: int) -> None:
-        super().__init__()
+    def __init__(self, num_classes: int, device: torch.device | str = "cpu") -> None:
         self.num_classes = num_classes
-        self.add_state("matrix", torch.zeros(num_classes, num_classes + 1, dtype=torch.int64), dist_reduce_fx="sum")
+        self.matrix = torch.zeros(num_classes, num_classes + 1, dtype=torch.int64, device=device)
 
     def update(self, prediction: Tensor, mask: Tensor) -> None:
         """Count one batch.
@@ -57,8 +57,8 @@ class ConfusionMatrix(torchmetrics.Metric):
         self.matrix += confusion(prediction, mask, self.num_classes)
 
     def compute(self) -> Scores:
-        """Scores of everything counted so far."""
-        return scores(self.matrix)
+        """Scores of everything that all processes have counted so far; each of them has to ask."""
+        return scores(sum_over_processes(self.matrix))
 
 
 def confusion(prediction: Tensor, mask: Tensor, num_classes: int) -> Tensor:

@@ -189,7 +189,7 @@ def validate(fabric: Fabric, method: Method) -> dict[str, float]:
     columns = ["miou"] if model.label_embeddings is None else ["miou", "miou_by_embedding"]
     columns += [f"miou_by_{name}" for name in further]
     counted = {
-        f"{domain}/{column}": ConfusionMatrix(len(space)).to(fabric.device)
+        f"{domain}/{column}": ConfusionMatrix(len(space), fabric.device)
         for column in columns
         for domain, space in model.label_spaces.items()
         if domain in data.validated
