@@ -53,7 +53,6 @@ class Reader:
         worlds: Builds valid files in an empty folder.
         lines: Whether a message may have several lines: one for each mistake of a configuration.
         named: Whether a message has to name the file.
-        cost: How many inputs another reader takes in the time of one of this.
     """
 
     name: str
@@ -61,7 +60,9 @@ class Reader:
     worlds: Callable[[Path], Sequence[World]]
     lines: bool = False
     named: bool = True
-    cost: int = 1
+
+
+Tell = Callable[[int, str | None], object]
 
 
 class Hang(BaseException):
@@ -109,10 +110,10 @@ def _where(trace: Any) -> str:
     return " < ".join(f"{frame.filename.rpartition('/semiverse/')[2]}:{frame.lineno}" for frame in frames[-2:][::-1])
 
 
-def content_of(reader: Reader, worlds: Sequence[World], seeds: Sequence[bytes], seed: int, number: int) -> tuple[int, bytes]:
+def content_of(reader: Reader, seeds: Sequence[bytes], seed: int, number: int) -> tuple[int, bytes]:
     """The damaged file of this number, and which world it belongs to: always the same."""
     rng = Random(f"{seed}/{reader.name}/{number}")
-    place = rng.randrange(len(worlds))
+    place = rng.randrange(len(seeds))
     return place, mutate(rng, seeds[place], reader.kind, seeds)
 
 
@@ -125,7 +126,7 @@ def steady(path: Path) -> bytes:
     return content
 
 
-def attempt(reader: Reader, folder: Path, numbers: Iterator[int], seed: int, tell: Callable[[int, str | None], object]) -> None:
+def attempt(reader: Reader, folder: Path, numbers: Iterator[int], seed: int, tell: Tell) -> None:
     """Read inputs in this process; ``tell`` is called before (None) and after (the result, "" if good) each."""
     worlds = list(reader.worlds(folder))
     seeds = [steady(world.path) for world in worlds]
@@ -136,7 +137,7 @@ def attempt(reader: Reader, folder: Path, numbers: Iterator[int], seed: int, tel
     signal.signal(signal.SIGPROF, _hangs)
     for number in numbers:
         tell(number, None)
-        place, content = content_of(reader, worlds, seeds, seed, number)
+        place, content = content_of(reader, seeds, seed, number)
         world = worlds[place]
         world.path.write_bytes(content)
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -187,7 +188,11 @@ def run(reader: Reader, folder: Path, numbers: range, seed: int = 0) -> Iterator
             start = last + 1  # memory had grown: a fresh process
             continue
         number = struct.unpack("q", shared[:8])[0]
-        how = "hang in code without signals" if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL else status
+        how = (
+            "hang in code without signals"
+            if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
+            else status
+        )
         yield number, f"crash: the process ended ({how})"
         start = number + 1
 
@@ -248,12 +253,12 @@ def campaign(reader: Reader, folder: Path, state: Path, total: int, seed: int, s
     known = read_state(state)
     done = max((line["to"] for line in known if line["seed"] == seed), default=0)
     step(min(done, total))
-    started, first = time.process_time() + _children(), done
+    started, first = time.time(), done
     failures: list[tuple[int, str]] = []
 
     def keep(upto: int) -> None:
         nonlocal started, first
-        now = time.process_time() + _children()
+        now = time.time()
         line = {"target": reader.name, "seed": seed, "from": first, "to": upto, "seconds": round(now - started, 1)}
         with state.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line | {"failures": failures}) + "\n")
@@ -270,11 +275,6 @@ def campaign(reader: Reader, folder: Path, state: Path, total: int, seed: int, s
     if number + 1 > first:
         keep(number + 1)
     shutil.rmtree(folder, ignore_errors=True)
-
-
-def _children() -> float:
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
 
 
 def read_state(state: Path) -> list[dict[str, Any]]:

@@ -84,8 +84,7 @@ def pictures(kind: str) -> list[bytes]:
             return [written(colors, kind, **noted), written(grey, kind), written(colors, kind, progressive=True),
                     written(colors.convert("CMYK"), kind)]  # fmt: skip
         case "TIFF":
-            floats = Image.fromarray(np.ones(SIZE, dtype=np.float32))
-            found = [written(one, kind) for one in (colors, grey, clear, deep, floats, colors.convert("P"))]
+            found = [written(one, kind) for one in (colors, grey, clear, deep, colors.convert("P"))]
             packed = ("tiff_lzw", "tiff_adobe_deflate", "packbits", "jpeg")
             found += [written(colors, kind, compression=one) for one in packed]
             return [*found, written(colors, kind, **noted), written(grey.convert("1"), kind, compression="group4")]
@@ -150,8 +149,8 @@ def masks(coding: str, folder: Path) -> list[World]:
     grey = Image.fromarray(values)
     if coding == "ids":
         wide = np.resize(np.array([7, 300, 301, 65535]), SIZE)
-        stored = [("PNG", Image.fromarray(wide.astype(np.uint16))), ("TIFF", Image.fromarray(wide.astype(np.uint16))),
-                  ("TIFF", Image.fromarray(wide.astype(np.int32))), ("TIFF", Image.fromarray(wide.astype(np.float32)))]  # fmt: skip
+        kinds = (("PNG", np.uint16), ("TIFF", np.uint16), ("TIFF", np.int32), ("TIFF", np.float32))
+        stored = [(kind, Image.fromarray(wide.astype(number))) for kind, number in kinds]
     elif coding == "palette":
         indexed = Image.fromarray(values)
         indexed.putpalette([value for i in range(256) for value in (i, 255 - i, 7)])
@@ -160,7 +159,13 @@ def masks(coding: str, folder: Path) -> list[World]:
         colors = Image.fromarray(np.array([[0] * 3, [9] * 3, [255] * 3, [1, 2, 3]], dtype=np.uint8)[values % 4])
         stored = [("PNG", colors), ("TIFF", colors), ("BMP", colors), ("PPM", colors), ("PNG", colors.convert("RGBA"))]
     else:
-        stored = [("PNG", grey), ("TIFF", grey), ("PPM", grey), ("BMP", grey), ("PNG", Image.fromarray(values % 2 * 255).convert("1"))]
+        stored = [
+            ("PNG", grey),
+            ("TIFF", grey),
+            ("PPM", grey),
+            ("BMP", grey),
+            ("PNG", Image.fromarray(values % 2 * 255).convert("1")),
+        ]
         stored = stored if coding == "binary" else stored[:-1]
     worlds = []
     for number, (kind, picture) in enumerate(stored):
@@ -253,11 +258,19 @@ CONFIG = {
     "data": {
         "domains": {
             "streets": {
-                "dataset": {"class_path": "SyntheticStreets", "init_args": {"images": 2, "val_images": 1, "size": [16, 16]}},
+                "dataset": {
+                    "class_path": "SyntheticStreets",
+                    "init_args": {"images": 2, "val_images": 1, "size": [16, 16]},
+                },
                 "labeled": "1/2",
                 "resolution": {"scale": 0.5},
             },
-            "own": {"dataset": {"class_path": "Folder", "init_args": {"root": "x", "classes": ["a", "b"], "ids": {"a": 1, "b": 2}}}},
+            "own": {
+                "dataset": {
+                    "class_path": "Folder",
+                    "init_args": {"root": "x", "classes": ["a", "b"], "ids": {"a": 1, "b": 2}},
+                }
+            },
         },
         "batch_size": 2,
         "crop": [8, 8],
@@ -378,7 +391,10 @@ def read_checkpoint(run: Path) -> None:
 def model_files(name: str, folder: Path) -> list[World]:
     """A file of a model's folder; the network is built and filled where names and shapes can be believed."""
     torch.manual_seed(0)
-    spaces = {"yard": LabelSpace("yard", ("ground", "fence", "machine")), "street": LabelSpace("street", ("road", "sky"))}
+    spaces = {
+        "yard": LabelSpace("yard", ("ground", "fence", "machine")),
+        "street": LabelSpace("street", ("road", "sky")),
+    }
     model = SegmentationModel(ModelConfig("drn_d_22", width=1 / 32, pretrained=False), spaces)
     model.save(folder / "model")
     return [World(folder / "model" / name, partial(load_model, folder / "model", name))]
@@ -566,7 +582,14 @@ def tables(folder: Path) -> list[World]:
     path = folder / "table.json"
     table = {"name": "t", "caption": "c", "notes": [], "columns": [{"title": "row", "key": "row"}],
              "rows": [{"cells": [{"text": "x"}], "member": False}]}  # fmt: skip
-    values = {"title": "t", "efficiency": "", "columns": {"a": "A"}, "rows": {"b": "B"}, "table": table, "verdicts": ["v"]}
+    values = {
+        "title": "t",
+        "efficiency": "",
+        "columns": {"a": "A"},
+        "rows": {"b": "B"},
+        "table": table,
+        "verdicts": ["v"],
+    }
     path.write_text(json.dumps(values))
     return [World(path, lambda: _problems(read_published([folder], 0)[1]))]
 
@@ -680,12 +703,12 @@ def all_readers() -> list[Reader]:
     ):
         found.append(Reader(f"run {Path(name).name}", kind, partial(run_files, name, read)))
     found.append(Reader("run labeled.json on resuming", "json", partial(run_files, "labeled.json", read_labeled)))
-    found += [Reader(f"model {name}", "json" if name.endswith("json") else "safetensors", partial(model_files, name), cost=5)
-              for name in ("config.json", "labels.json", "model.safetensors")]  # fmt: skip
+    for name, kind in (("config.json", "json"), ("labels.json", "json"), ("model.safetensors", "safetensors")):
+        found.append(Reader(f"model {name}", kind, partial(model_files, name)))
     found += [
         Reader("list", "text", lists),
         Reader("yaml", "yaml", partial(configurations, read=read_config)),
-        Reader("configuration", "yaml", partial(configurations, read=parse_config), lines=True, named=False, cost=10),
+        Reader("configuration", "yaml", partial(configurations, read=parse_config), lines=True, named=False),
         Reader("json", "json", json_files),
         Reader("weights .pth", "zip", weight_files),
         Reader("label rows", "safetensors", row_files),
@@ -705,6 +728,3 @@ def all_readers() -> list[Reader]:
         Reader("check --fix", "png", doctored),
     ]
     return found
-
-
-

@@ -55,6 +55,8 @@ def read_header(path: Path) -> Header:
         allow_pixels()
         with Image.open(path) as image:
             size, mode, turned = (image.height, image.width), image.mode, orientation(image)
+            if isinstance(image, TiffImagePlugin.TiffImageFile):  # Pillow turns these itself, and says so beforehand
+                size = int(image.tag_v2[257]), int(image.tag_v2[256])
             return Header(image.format, mode, size, turned, count_pictures(image))
     except Exception:  # decoders raise anything on damaged files; reading the image itself says what is wrong
         return Header()

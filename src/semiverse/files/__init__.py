@@ -2,7 +2,16 @@
 
 from semiverse.files.outputs import Outputs, refuse_inside
 from semiverse.files.places import cache_folder, data_root, expand, find_folder
-from semiverse.files.problems import DataProblem, MissingData, as_problem, check_number, missing, out_of_memory, reading
+from semiverse.files.problems import (
+    DataProblem,
+    MissingData,
+    as_problem,
+    bearable,
+    check_number,
+    missing,
+    out_of_memory,
+    reading,
+)
 from semiverse.files.text import read_json, read_text, value_of
 from semiverse.files.writing import FULL_DISK, previous_folder, replaced_folder, write_atomically, write_cached
 
@@ -12,6 +21,7 @@ __all__ = [
     "MissingData",
     "Outputs",
     "as_problem",
+    "bearable",
     "cache_folder",
     "check_number",
     "data_root",

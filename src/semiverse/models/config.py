@@ -8,6 +8,7 @@ from typing import Any, Literal, NamedTuple, Self, cast, get_args, get_origin
 
 from torch import Tensor, nn, tensor
 
+from semiverse.configuration.records import record
 from semiverse.data import Resolution
 from semiverse.files import check_number
 from semiverse.labels import LabelSpace
@@ -211,13 +212,13 @@ class ModelConfig:
             ValueError: If entries are unknown.
         """
         names = {field.name for field in fields(cls)}
-        unknown = sorted(set(values) - names)
+        unknown = sorted(map(str, set(values) - names))
         if unknown:
             raise ValueError(
                 f"a saved configuration has the entries {', '.join(unknown)}; known are {', '.join(sorted(names))}: "
                 "use the version of this library that saved the model"
             )
-        return cls(**(AS_BEFORE | dict(values)))
+        return record(cls, AS_BEFORE | dict(values), "a saved configuration")
 
 
 def check_domains(label_spaces: Mapping[str, LabelSpace], resolutions: Mapping[str, Resolution]) -> None:
