@@ -4,12 +4,16 @@ import argparse
 import os
 import sys
 import tempfile
-import time
+import traceback
+from collections import defaultdict
 from pathlib import Path
+from typing import Any
 
+import torch
 from tqdm import tqdm
 
-from tests.faults import fuzz, readers
+from tests.faults import fuzz, kills, readers, targets
+from tests.faults.processes import Fault
 
 
 def make_run(folder: Path) -> Path:
@@ -30,45 +34,86 @@ def main() -> int:
     """Run what is asked for."""
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("runs/faults"), help="state, results and report")
-    parser.add_argument("--only", default="", help="targets whose name contains this, such as 'fuzz image'")
+    parser.add_argument("--only", default="", help="targets whose name contains one of these: 'fuzz image,kill train'")
     parser.add_argument("--number", type=int, default=10_000, help="inputs for each reader")
+    parser.add_argument("--moments", type=int, default=20, help="moments at which each command is killed")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--show", type=int, help="write and read the input of this number once, and say what happens")
+    parser.add_argument("--show", type=int, help="do the one of this number alone, and say what happens")
+    parser.add_argument("--report", action="store_true", help="only write the report of what was done")
     given = parser.parse_args()
-    os.nice(5 - os.nice(0) if os.nice(0) < 5 else 0)
     given.out.mkdir(parents=True, exist_ok=True)
+    if given.report:
+        return report(given.out)
+    os.nice(max(0, 5 - os.nice(0)))
+    torch.set_num_threads(1)
+    torch.zeros(1, requires_grad=True).sum().backward()  # before anything makes torch believe in further devices
     readers.RUN["run"] = make_run(given.out / "made").absolute()
-    fast = Path("/dev/shm") if Path("/dev/shm").is_dir() else None
-    chosen = [one for one in readers.all_readers() if given.only in f"fuzz {one.name}"]
-    if given.show is not None:
-        return show(chosen[0], given.seed, given.show)
-    for reader in chosen:
-        total = given.number
-        with tempfile.TemporaryDirectory(dir=fast) as place, tqdm(total=total, desc=reader.name, mininterval=5) as bar:
-            os.environ["SEMIVERSE_CACHE"] = f"{place}/cache"
-            os.environ["SEMIVERSE_PIXELS"] = "10000000"  # what takes memory and time as its size says is not what is looked for
-            state = given.out / f"fuzz_{reader.name.replace(' ', '_')}.jsonl"
+    chosen: list[tuple[str, Any]] = [(f"fuzz {one.name}", one) for one in readers.all_readers()]
+    chosen += [(f"{kind} {one.name}", one) for kind in ("kill", "disk") for one in targets.all_targets()]
+    wanted = given.only.split(",")
+    for name, one in [pair for word in wanted for pair in chosen if word in pair[0]]:
+        state = given.out / f"{name.replace(' ', '_')}.jsonl"
+        kind, total = name.split()[0], given.number // one.share if name.startswith("fuzz") else given.moments
+        with tempfile.TemporaryDirectory(dir=fast()) as place, tqdm(total=total, desc=name, mininterval=5) as bar:
             try:
-                fuzz.campaign(reader, Path(place) / "work", state, total, given.seed, bar.update)
-            except AssertionError as error:
-                print(f"{reader.name}: {error}", file=sys.stderr)
-    return 0
+                if given.show is not None:
+                    show(one, kind, Path(place), given.seed, given.show)
+                elif kind == "fuzz":
+                    prepare(place)
+                    fuzz.campaign(one, Path(place) / "work", state, total, given.seed, bar.update)
+                else:
+                    kills.campaign(one, kind, Path(place) / "t", state, total, given.seed, bar.update)
+            except AssertionError:
+                print(f"{name}: {traceback.format_exc()[-1500:]}", file=sys.stderr)
+    return report(given.out)
 
 
-def show(reader: fuzz.Reader, seed: int, number: int) -> int:
-    """Read one input, with the error as it is."""
-    with tempfile.TemporaryDirectory() as place:
-        os.environ["SEMIVERSE_CACHE"] = f"{place}/cache"
-        folder = Path(place) / "work"
-        folder.mkdir()
-        worlds = list(reader.worlds(folder))
-        at, content = fuzz.content_of(reader, [fuzz.steady(world.path) for world in worlds], seed, number)
-        print(f"{worlds[at].path.name}: {content[:3000]!r}"[:4000])
-        worlds[at].path.write_bytes(content)
-        start = time.process_time()
-        print("found:", fuzz.wrong(reader, worlds[at]), f"({time.process_time() - start:.2f} s)")
-        worlds[at].read()
-    return 0
+def fast() -> Path | None:
+    """A folder in memory, where there is one."""
+    return Path("/dev/shm") if Path("/dev/shm").is_dir() else None
+
+
+def prepare(place: str) -> None:
+    """A cache of its own; and images up to a size, as what takes time by its size is not what is looked for."""
+    os.environ["SEMIVERSE_CACHE"] = f"{place}/cache"
+    os.environ["SEMIVERSE_PIXELS"] = "10000000"
+
+
+def show(one: Any, kind: str, place: Path, seed: int, number: int) -> None:
+    """One input or one moment, with what is wrong as it is."""
+    if kind != "fuzz":
+        whole = kills.undisturbed(one, place / "t")
+        fault: Fault = kills.moment(kind, whole, kills.Random(f"{seed}/{one.name}/{kind}/{number}"))
+        print(fault, whole.ended, *kills.trial(one, place / "t", whole, fault), sep="\n")
+        return
+    prepare(str(place))
+    (place / "work").mkdir()
+    worlds = list(one.worlds(place / "work"))
+    at, content = fuzz.content_of(one, [fuzz.steady(world.path) for world in worlds], seed, number)
+    print(f"{worlds[at].path.name}: {content!r}"[:4000])
+    worlds[at].path.write_bytes(content)
+    print("found:", fuzz.wrong(one, worlds[at]))
+    worlds[at].read()
+
+
+def report(out: Path) -> int:
+    """Write what was tried and what failed, as Markdown; 1 if anything did."""
+    rows: dict[str, list[float]] = defaultdict(lambda: [0, 0, 0.0])
+    failures = []
+    for line in kills.lines_of(out):
+        name = line["target"] if "number" in line else f"fuzz {line['target']}"
+        row = rows[name]
+        row[0] += 1 if "number" in line else line["to"] - line["from"]
+        row[1] += bool(line["failures"]) if "number" in line else len(line["failures"])
+        row[2] += line["seconds"]
+        for one in line["failures"]:
+            number, told = (line["number"], one) if "number" in line else one
+            failures.append(f"- {name}, number {number}: `{told[:300]}`")
+    lines = ["# Faults", "", "| target | trials | failures | seconds |", "|---|---|---|---|"]
+    lines += [f"| {name} | {row[0]} | {row[1]} | {row[2]:.0f} |" for name, row in sorted(rows.items())]
+    (out / "report.md").write_text("\n".join([*lines, "", *failures[:500]]) + "\n", encoding="utf-8")
+    print(f"report: {out / 'report.md'}, {len(failures)} failures")
+    return int(bool(failures))
 
 
 if __name__ == "__main__":

@@ -53,6 +53,7 @@ class Reader:
         worlds: Builds valid files in an empty folder.
         lines: Whether a message may have several lines: one for each mistake of a configuration.
         named: Whether a message has to name the file.
+        share: One in so many inputs is given to it: where another reader gets such files too.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Reader:
     worlds: Callable[[Path], Sequence[World]]
     lines: bool = False
     named: bool = True
+    share: int = 1
 
 
 Tell = Callable[[int, str | None], object]

@@ -242,13 +242,11 @@ def read_dataset(fresh: SegmentationDataset, path: Path) -> None:
     dataset = again(fresh)
     records = dataset.subset("all")
     concerned = [record for record in records if path in (record.image, record.mask, *(record.mask or path).parents)]
-    for record in (concerned or records)[:3]:
+    for record in (concerned or records)[:1]:
         content = examine(dataset, record)
         if content.problem is not None:
             assert content.at != "reader", content.problem
             raise content.problem
-        image, mask = dataset.read(record)
-        check_mask(mask, len(dataset.labels), image.shape[1:])
 
 
 # Configurations, lists, runs, models
@@ -662,14 +660,14 @@ def doctored(folder: Path) -> list[World]:
 
     def read(path: Path) -> None:
         from semiverse.doctor.examine import examine_domain
-        from semiverse.doctor.fix import write_fixed
+        from semiverse.doctor.fix import copies_in, write_fixed
 
         data = DomainMixture({"d": Domain(yard_of(root), train="all", val="all")})
         found = examine_domain(data, "d", fresh=True)
         for problem in found.problems:
             assert "\n" not in problem, problem
         shutil.rmtree(place, ignore_errors=True)
-        write_fixed(data, {"d": found}, place)
+        write_fixed(data, {"d": found}, copies_in(place))
         for mask in place.rglob("masks/*.png"):
             check_mask(torch.from_numpy(np.asarray(Image.open(mask)).copy()), 2)
         if found.problems:
@@ -687,7 +685,9 @@ def all_readers() -> list[Reader]:
               for coding in CODINGS]  # fmt: skip
     kinds = {kind.__name__: kind for kind in WRITERS}
     for (name, ending), files in files_of_datasets().items():
-        found.append(Reader(f"dataset {name} {ending}", MUTATED[ending], partial(of_dataset, kinds[name], files)))
+        share = 10 if ending in (".png", ".jpg", ".txt") else 1
+        made = partial(of_dataset, kinds[name], files)
+        found.append(Reader(f"dataset {name} {ending}", MUTATED[ending], made, share=share))
     found += [Reader(f"init {ending}", MUTATED[ending], partial(inspected, ending), named=False) for ending in
               (".json", ".xml", ".txt", ".yaml")]  # fmt: skip
     for name, kind, read in (

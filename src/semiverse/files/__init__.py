@@ -13,7 +13,14 @@ from semiverse.files.problems import (
     reading,
 )
 from semiverse.files.text import read_json, read_text, value_of
-from semiverse.files.writing import FULL_DISK, previous_folder, replaced_folder, write_atomically, write_cached
+from semiverse.files.writing import (
+    FULL_DISK,
+    previous_folder,
+    replaced_folder,
+    work_beside,
+    write_atomically,
+    write_cached,
+)
 
 __all__ = [
     "FULL_DISK",
@@ -36,6 +43,7 @@ __all__ = [
     "refuse_inside",
     "replaced_folder",
     "value_of",
+    "work_beside",
     "write_atomically",
     "write_cached",
 ]
