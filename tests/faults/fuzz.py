@@ -65,6 +65,8 @@ class Reader:
 
 
 Tell = Callable[[int, str | None], object]
+Contents = Sequence[tuple[int, bytes]]
+"""Given inputs, instead of damaged ones: the number of a world, and what its file holds."""
 
 
 class Hang(BaseException):
@@ -128,7 +130,9 @@ def steady(path: Path) -> bytes:
     return content
 
 
-def attempt(reader: Reader, folder: Path, numbers: Iterator[int], seed: int, tell: Tell) -> None:
+def attempt(
+    reader: Reader, folder: Path, numbers: Iterator[int], seed: int, tell: Tell, contents: Contents = ()
+) -> None:
     """Read inputs in this process; ``tell`` is called before (None) and after (the result, "" if good) each."""
     worlds = list(reader.worlds(folder))
     seeds = [steady(world.path) for world in worlds]
@@ -139,7 +143,7 @@ def attempt(reader: Reader, folder: Path, numbers: Iterator[int], seed: int, tel
     signal.signal(signal.SIGPROF, _hangs)
     for number in numbers:
         tell(number, None)
-        place, content = content_of(reader, seeds, seed, number)
+        place, content = contents[number] if contents else content_of(reader, seeds, seed, number)
         world = worlds[place]
         world.path.write_bytes(content)
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -161,7 +165,9 @@ def _hangs(*_: object) -> None:
     raise Hang
 
 
-def run(reader: Reader, folder: Path, numbers: range, seed: int = 0) -> Iterator[tuple[int, str]]:
+def run(
+    reader: Reader, folder: Path, numbers: range, seed: int = 0, contents: Contents = ()
+) -> Iterator[tuple[int, str]]:
     """Read inputs in a process of its own, which is begun anew when one of them ended it; number and what was wrong.
 
     Yields:
@@ -174,7 +180,7 @@ def run(reader: Reader, folder: Path, numbers: range, seed: int = 0) -> Iterator
         child = os.fork()
         if child == 0:
             os.close(source)
-            _work(reader, folder, range(start, numbers.stop), seed, goal, shared)
+            _work(reader, folder, range(start, numbers.stop), seed, goal, shared, contents)
         os.close(goal)
         last = start - 1
         for number, found in _answers(source, child):
@@ -217,7 +223,9 @@ def _answers(source: int, child: int) -> Iterator[tuple[int, str]]:
             yield number, found
 
 
-def _work(reader: Reader, folder: Path, numbers: range, seed: int, goal: int, shared: mmap.mmap) -> None:
+def _work(
+    reader: Reader, folder: Path, numbers: range, seed: int, goal: int, shared: mmap.mmap, contents: Contents
+) -> None:
     """What the child does; it never returns."""
     import torch
 
@@ -241,7 +249,7 @@ def _work(reader: Reader, folder: Path, numbers: range, seed: int, goal: int, sh
                 grown.append(True)
 
         fresh = iter(number for number in numbers if not grown)
-        attempt(reader, folder, fresh, seed, tell)
+        attempt(reader, folder, fresh, seed, tell, contents)
         code = 0
     except BaseException:
         with suppress(BaseException):

@@ -50,7 +50,11 @@ def trial(target: Target, folder: Path, whole: Whole, fault: Fault) -> list[str]
     """What is wrong after a fault and a second call."""
     work, found = folder / "work", list[str]()
     fresh(folder / "prepared", work)
-    before = {path: path.read_bytes() for path in work.rglob("*") if path.is_file()}
+    before = {
+        path: path.read_bytes()
+        for path in work.rglob("*")
+        if path.is_file() and not path.name.startswith(".written_by_")
+    }
     first = run(target.words(work), work, fault, target.before)
     if fault.kind in ("kill", "stop"):
         if first.code >= 0 and first.code != target.code:

@@ -9,6 +9,7 @@ from typing import Any
 from xml.etree.ElementTree import ParseError, iterparse
 
 from semiverse.configuration import Plain
+from semiverse.configuration.records import fits
 from semiverse.discovery.found import HELD_OUT, Files, Found, Guess, chosen_splits, part_of, split_word, template_of
 from semiverse.discovery.names import find_names
 from semiverse.formats.cvat import read_cvat
@@ -52,7 +53,7 @@ def find_json(files: Files) -> Found | None:
     for path, content in contents.items():
         if isinstance(content, list) and content and isinstance(content[0], dict) and "data" in content[0]:
             return _label_studio(path, files)
-    shapes = {p: c for p, c in contents.items() if isinstance(c, dict) and isinstance(c.get("shapes"), list)}
+    shapes = {p: c for p, c in contents.items() if isinstance(c, dict) and fits(c.get("shapes"), list[dict[str, Any]])}
     return _labelme(shapes, files) if shapes else None
 
 
