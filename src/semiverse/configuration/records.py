@@ -7,6 +7,7 @@ would stop far away from the file.
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, fields, is_dataclass
 from functools import cache
+from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
@@ -52,7 +53,7 @@ def checked(value: Any, hint: Any, where: str) -> Any:  # noqa: ANN401  (of any 
 def fits(value: object, hint: Any) -> bool:  # noqa: ANN401  (a type hint has no type)
     """Whether a plain value has the type of a hint; whole numbers are floats too, truth values are no numbers.
 
-    Texts are no sequences. What has a class of its own is made from a mapping.
+    Texts are no sequences, but paths. What has a class of its own is made from a mapping.
     """
     origin, parts = get_origin(hint), get_args(hint)
     if origin in (Union, UnionType):
@@ -73,7 +74,7 @@ def fits(value: object, hint: Any) -> bool:  # noqa: ANN401  (a type hint has no
         return isinstance(value, list | tuple) and all(fits(item, parts[0]) for item in value)
     if _has_fields(hint):
         return isinstance(value, dict | hint)
-    return isinstance(value, hint)
+    return isinstance(value, str | Path if hint is Path else hint)
 
 
 def _made(value: object, hint: Any, where: str) -> Any:  # noqa: ANN401
