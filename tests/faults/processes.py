@@ -64,25 +64,28 @@ class Ended(NamedTuple):
 
 def run(words: Sequence[str], folder: Path, fault: Fault | None = None, before: Before = None) -> Ended:
     """Run a command in a child; only what it does to files below the folder counts."""
-    note, told = folder.parent / f"{folder.name}.events", folder.parent / f"{folder.name}.stderr"
-    note.write_text("0")
+    source, goal = os.pipe()  # files may not grow
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     child = os.fork()
     if child == 0:
-        _child(words, folder, fault, before, note, told)
+        os.close(source)
+        _child(words, folder, fault, before, goal)
+    os.close(goal)
+    with os.fdopen(source, "rb") as pipe:
+        told, _, events = pipe.read().decode("utf-8", "replace").partition("\0")
     _, status = os.waitpid(child, 0)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     seconds = after.ru_utime + after.ru_stime - used.ru_utime - used.ru_stime
-    code = os.waitstatus_to_exitcode(status)
-    return Ended(code, told.read_text(errors="replace") if told.is_file() else "", int(note.read_text()), seconds)
+    return Ended(os.waitstatus_to_exitcode(status), told, int(events or 0), seconds)
 
 
-def _child(words, folder, fault, before, note, told) -> None:
+def _child(words: Sequence[str], folder: Path, fault: Fault | None, before: Before, goal: int) -> None:
+    """What the child does; it never returns."""
     code = 70
     try:
         torch.set_num_threads(1)
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        os.dup2(os.open(told, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), 2)
+        os.dup2(goal, 2)
         KEPT.extend((sys.stdout, sys.stderr))  # which would close what they wrote to
         sys.stdout, sys.stderr = open(1, "w", closefd=False), open(2, "w", buffering=1, closefd=False)
         os.environ["SEMIVERSE_CACHE"] = str(folder / "cache")
@@ -90,8 +93,8 @@ def _child(words, folder, fault, before, note, told) -> None:
             before()
         watch = Watch(str(folder), fault)
         code = main(words)
-        watch.over = True  # what the test writes itself
-        note.write_text(str(watch.events))
+        sys.stderr.flush()
+        os.write(2, f"\0{watch.events}".encode())
     except BaseException:
         traceback.print_exc()
     finally:
@@ -109,7 +112,7 @@ class Watch:
     """
 
     def __init__(self, folder: str, fault: Fault | None) -> None:
-        self.folder, self.fault, self.events, self.over = folder, fault, 0, False
+        self.folder, self.fault, self.events = folder, fault, 0
         if fault is not None and fault.kind == "stop":
             signal.signal(signal.SIGPROF, signal.SIG_DFL)
             signal.setitimer(signal.ITIMER_PROF, max(fault.at, 1e-3))
@@ -127,7 +130,7 @@ class Watch:
 
     def seen(self, event: str, arguments: tuple[Any, ...]) -> None:
         """What Python says of what is done."""
-        if self.over or (event != "open" and event not in EVENTS):
+        if event != "open" and event not in EVENTS:
             return
         if event == "open" and not (isinstance(arguments[2], int) and arguments[2] & (os.O_WRONLY | os.O_RDWR)):
             return

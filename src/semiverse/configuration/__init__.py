@@ -16,7 +16,7 @@ from warnings import warn
 
 import yaml
 
-from semiverse.files import DataProblem, read_text, reading
+from semiverse.files import DataProblem, bearable, read_text, reading
 
 USER_ERRORS = (ValueError, OSError, FloatingPointError, ImportError)
 """What is the data's, the call's or the installation's fault; everything else is ours and keeps its traceback."""
@@ -141,8 +141,9 @@ def load_yaml(text: str) -> Plain:
         place = getattr(error, "problem_mark", None)
         reason = getattr(error, "problem", None) or str(error)
         where = f" in line {place.line + 1}, column {place.column + 1}" if place is not None else ""
-        raise DataProblem(
-            f"not readable as YAML ({reason}{where})", "keys and values", "check indents and quotes"
+        reason = bearable(f"{reason}{where}")
+        raise ValueError(
+            f"not readable as YAML ({reason}); expected keys and values: check indents and quotes"
         ) from error
 
 

@@ -136,7 +136,9 @@ def _spelled(value: Plain, hint: Any, where: str) -> Plain:  # noqa: ANN401
         name = value.get("class_path")
         kind = built.base if name is None else find_class(str(name), built)
         given = value if name is None else value.get("init_args")
-        if kind is None or not isinstance(given, dict):
+        if given is not None and not isinstance(given, dict):
+            raise ValueError(f"{where}.init_args is {str(given)[:60]!r}; expected names and values: correct it")
+        if kind is None or given is None:
             return value
         spelled = _spelled_options(given, built.options(kind), where if name is None else f"{where}.init_args")
         return spelled if name is None else value | {"init_args": spelled}

@@ -205,7 +205,7 @@ class ModelConfig:
         return CONVENTIONS.get(self.input, own) if self.normalize_images else UNIT
 
     @classmethod
-    def from_values(cls, values: Mapping[str, Any]) -> Self:
+    def from_values(cls, values: Mapping[str, Any], where: str = "a saved configuration") -> Self:
         """A configuration from the plain values that were saved; what an older version did not save is as it was then.
 
         Raises:
@@ -215,10 +215,10 @@ class ModelConfig:
         unknown = sorted(map(str, set(values) - names))
         if unknown:
             raise ValueError(
-                f"a saved configuration has the entries {', '.join(unknown)}; known are {', '.join(sorted(names))}: "
+                f"{where} has the entries {', '.join(unknown)}; known are {', '.join(sorted(names))}: "
                 "use the version of this library that saved the model"
             )
-        return record(cls, AS_BEFORE | dict(values), "a saved configuration")
+        return record(cls, AS_BEFORE | dict(values), where)
 
 
 def check_domains(label_spaces: Mapping[str, LabelSpace], resolutions: Mapping[str, Resolution]) -> None:

@@ -206,7 +206,7 @@ class SegmentationModel(nn.Module):
         place = find_model(folder)
         saved = read_model(place)
         with reading(place / CONFIG, *SAVED, "no network can be made from it"):
-            config = ModelConfig.from_values(saved.config)
+            config = ModelConfig.from_values(saved.config, str(place / CONFIG))
             # The weights are all in the folder: neither a download nor the file that training started from is needed.
             model = cls(replace(config, pretrained=False, weights=None), saved.label_spaces, saved.resolutions)
             model = model.to(saved.tensors["mean"].dtype) if "mean" in saved.tensors else model
@@ -246,7 +246,7 @@ class SegmentationModel(nn.Module):
                 log.info("head of %s: %s", name, load_head(head, weights))
             return
         folder = find_model(weights)
-        saved = ModelConfig.from_values(read_config(folder))
+        saved = ModelConfig.from_values(read_config(folder), str(folder / CONFIG))
         if saved.convention(own).bgr != self.config.convention(own).bgr:
             raise ValueError(
                 f"the model in {weights} has input {saved.input!r}, the new one {self.config.input!r}, with channels "
