@@ -146,8 +146,9 @@ class Watch:
         kind, reached = self.fault.kind, self.events == self.fault.at
         if kind == "kill" and reached:
             os.kill(os.getpid(), signal.SIGKILL)
-        lasting = kind == "EROFS" or (kind in ("ENOSPC", "EDQUOT") and event in MAKING)
-        if kind != "kill" and (reached or (lasting and self.events > self.fault.at)):
+        full = kind in ("ENOSPC", "EDQUOT")
+        lasting = (kind == "EROFS" or full) and self.events >= self.fault.at
+        if kind != "kill" and (lasting or reached) and (event in MAKING or not full):  # removing needs no space
             number = getattr(errno, kind)
             raise OSError(number, os.strerror(number))
 

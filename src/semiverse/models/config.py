@@ -10,7 +10,7 @@ from torch import Tensor, nn, tensor
 
 from semiverse.configuration.records import record
 from semiverse.data import Resolution
-from semiverse.files import check_number
+from semiverse.files import DataProblem, check_number
 from semiverse.labels import LabelSpace
 
 
@@ -214,10 +214,9 @@ class ModelConfig:
         names = {field.name for field in fields(cls)}
         unknown = sorted(map(str, set(values) - names))
         if unknown:
-            raise ValueError(
-                f"{where} has the entries {', '.join(unknown)}; known are {', '.join(sorted(names))}: "
-                "use the version of this library that saved the model"
-            )
+            found = f"{where} has the entries {', '.join(unknown)}"
+            remedy = "use the version of this library that saved the model"
+            raise DataProblem(found, f"some of {', '.join(sorted(names))}", remedy)
         return record(cls, AS_BEFORE | dict(values), where)
 
 
