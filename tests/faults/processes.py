@@ -158,7 +158,7 @@ def contents(folder: Path) -> dict[str, Any]:
     found = {}
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         name = path.relative_to(folder).as_posix()
-        if path.name.startswith(".written_by_") or (name.startswith("cache/") and path.suffix == ".part"):
+        if path.name.startswith(".written_by_") or name.startswith("cache/surveys/"):
             continue
         if path.name == "environment.json" or "tensorboard" in path.parts:
             continue

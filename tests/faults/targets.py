@@ -165,10 +165,10 @@ DISTURBED = (
     Target(
         "predict", photographs, "predict {run} {f}/photos --domain streets --out {f}/out --device cpu --overwrite true"
     ),
-    Target("pseudolabel", photographs, "pseudolabel {run} {f}/photos --domain streets --out {f}/out --device cpu"),
+    Target("pseudolabel", photographs, "pseudolabel {run} {f}/photos --domain streets --keep 0.5 --out {f}/out"),
     Target("cluster", photographs, "cluster {f}/photos --out {f}/out --device cpu --settings.iterations 2"),
     Target("check --fix", images_and_masks, "check --config {f}/c.yaml --fix {f}/out", code=1),
-    Target("download", archive, "download camvid --mirror {served} --root {f}/out", own_commit),
+    Target("download", archive, "download camvid --mirror {served} --root {f}/out", own_commit, 1),
     Target("cache", cached_images, TRAIN, save_often),
     Target("init", photographs_with_masks, "init {f}/yard --out {f}/mine.yaml --device cpu"),
     Target("split", cached_images, "split --config {f}/c.yaml --out {f}/lists --val 1"),

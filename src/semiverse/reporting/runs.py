@@ -145,13 +145,15 @@ def _read_declared(run: Run, class_path: str, problems: list[str]) -> Declared |
         if not values:
             module, _, name = class_path.rpartition(".")
             values = declared(getattr(import_module(module), name))
-        reads, records = (checked(values.get(name), dict[str, dict[str, Any]], name) for name in Declared._fields)
-        roles = {option: record(Role, role, f"reads: {option}") for option, role in reads.items()}
-        return Declared(roles, {name: record(Curve, curve, f"records: {name}") for name, curve in records.items()})
+        reads, records = (
+            checked(values.get(name), dict[str, dict[str, Any]], f"{run.method}: {name}") for name in Declared._fields
+        )
+        roles = {option: record(Role, role, f"{run.method}: {option}") for option, role in reads.items()}
+        return Declared(roles, {name: record(Curve, curve, f"{run.method}: {name}") for name, curve in records.items()})
     except Exception as error:
         problems.append(
-            f"{run.method}: what {class_path} learns from and records is not known ({bearable(str(error))}): there are "
-            "no verdicts on its runs, and their curves are called as in metrics.csv."
+            f"What {class_path} learns from and records is not known ({bearable(str(error))}): there are no verdicts "
+            "on its runs, and their curves are called as in metrics.csv."
         )
         return None
 
