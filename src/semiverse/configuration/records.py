@@ -14,6 +14,8 @@ from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get
 from semiverse.files import DataProblem
 
 Kind = TypeVar("Kind")
+LARGEST = 2**512
+"""Beyond, a whole number of hundreds of digits cannot be computed with as a float."""
 REMEDY = "restore the file, or have it written anew"
 
 
@@ -65,7 +67,9 @@ def fits(value: object, hint: Any) -> bool:  # noqa: ANN401  (a type hint has no
     if hint is None or hint is type(None):
         return value is None
     if hint is float or hint is int:
-        return isinstance(value, int | float if hint is float else int) and not isinstance(value, bool)
+        if isinstance(value, float):
+            return hint is float
+        return isinstance(value, int) and not isinstance(value, bool) and abs(value) < LARGEST
     if isinstance(origin, type) and issubclass(origin, Mapping):
         return isinstance(value, dict) and all(fits(k, parts[0]) and fits(v, parts[1]) for k, v in value.items())
     if origin is tuple and Ellipsis not in parts:
