@@ -46,7 +46,8 @@ def test_what_does_not_fit_is_told_with_its_place(values, told):
 @pytest.mark.parametrize(
     "value, hint, fitting",
     [
-        (1, float, True), (True, float, False), (10**400, float, False), ("x", list[str], False), (["x"], list[str], True),
+        (1, float, True), (True, float, False), (10**400, float, False),
+        ("x", list[str], False), (["x"], list[str], True),
         (None, int | None, True),
         ({"a": 1}, dict[str, int], True), ({"a": "1"}, dict[str, int], False), ([1, 2], tuple[int, int], True),
         ([1], tuple[int, int], False), ("x", Path, True), ({1: 2}, Any, True), (1.0, int, False),

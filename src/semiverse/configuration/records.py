@@ -67,9 +67,7 @@ def fits(value: object, hint: Any) -> bool:  # noqa: ANN401  (a type hint has no
     if hint is None or hint is type(None):
         return value is None
     if hint is float or hint is int:
-        if isinstance(value, float):
-            return hint is float
-        return isinstance(value, int) and not isinstance(value, bool) and abs(value) < LARGEST
+        return _is_number(value, hint)
     if isinstance(origin, type) and issubclass(origin, Mapping):
         return isinstance(value, dict) and all(fits(k, parts[0]) and fits(v, parts[1]) for k, v in value.items())
     if origin is tuple and Ellipsis not in parts:
@@ -91,6 +89,12 @@ def _made(value: object, hint: Any, where: str) -> Any:  # noqa: ANN401
             value = [_made(item, parts[0], f"{where}.{number}") for number, item in enumerate(value)]
         return tuple(value) if origin is tuple else value
     return value
+
+
+def _is_number(value: object, kind: type) -> bool:
+    if isinstance(value, float):
+        return kind is float
+    return isinstance(value, int) and not isinstance(value, bool) and abs(value) < LARGEST
 
 
 def _has_fields(hint: Any) -> bool:  # noqa: ANN401
