@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 # So many processes more than there are cores; four at most, as each holds torch.
 parallel = --dist worksteal --numprocesses $$($(BIN)/python -c "import os; print(min(4, (os.cpu_count() or 1) + $(1)))")
 
-.PHONY: demo test fast-test setup format check docs benchmark clean
+.PHONY: demo test fast-test faults setup format check docs benchmark clean
 
 demo: $(READY)
 	$(BIN)/semiverse demo --out runs/demo
@@ -20,6 +20,11 @@ test: $(READY)
 # These do not, and each process takes many seconds to import and find them.
 fast-test: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/pytest $(call parallel,0) -m "not slow"
+
+# Hours; goes on where it stopped. ONLY='kill train,fuzz image' NUMBER=10000 MOMENTS=20 SEED=0
+faults: $(READY)
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.faults --out runs/faults --only "$(ONLY)" --number $(or $(NUMBER),10000) \
+		--moments $(or $(MOMENTS),20) --seed $(or $(SEED),0)
 
 setup: $(READY)
 

@@ -70,7 +70,7 @@ def test_nothing_is_overwritten(tmp_path, capsys):
     out.write_text("my own\n")
     assert main(["init", str(tmp_path / "yard"), "--out", str(out)]) == 2
     assert out.read_text() == "my own\n"
-    assert "mine.yaml is there already; expected none" in capsys.readouterr().err
+    assert "mine.yaml, which semiverse init did not write" in capsys.readouterr().err
 
 
 def test_comments_say_what_was_guessed_and_how_sure_it_is(tmp_path):

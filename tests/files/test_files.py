@@ -1,11 +1,21 @@
 """Where a root is looked for, what is said of data that is wrong, and writing as a whole."""
 
+import os
 import pickle
 from pathlib import Path
 
 import pytest
 
-from semiverse.files import DataProblem, MissingData, find_folder, previous_folder, replaced_folder, write_cached
+from semiverse.files import (
+    DataProblem,
+    MissingData,
+    find_folder,
+    previous_folder,
+    read_json,
+    replaced_folder,
+    work_beside,
+    write_cached,
+)
 
 
 @pytest.fixture
@@ -83,3 +93,33 @@ def test_what_is_cached_replaces_and_leaves_nothing_beside(tmp_path):
     for content in (b"1", "2"):
         write_cached(tmp_path / "deep" / "a", content)
     assert [(path.name, path.read_text()) for path in (tmp_path / "deep").iterdir()] == [("a", "2")]
+
+
+def test_a_place_to_work_is_empty_and_gone_afterwards(tmp_path):
+    left = tmp_path / ".model.onnx.new" / "of a killed call"
+    left.mkdir(parents=True)
+    with work_beside(tmp_path / "model.onnx") as place:
+        assert not list(place.iterdir())
+        (place / "a").touch()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_killed_processes_left_in_a_cache_is_swept_after_a_day(tmp_path):
+    old, young = tmp_path / ".a.json.1.part", tmp_path / ".b.json.2.part"
+    for path in (old, young):
+        path.touch()
+    os.utime(old, (1e9, 1e9))
+    write_cached(tmp_path / "c.json", "{}")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".b.json.2.part", "c.json"]
+
+
+@pytest.mark.parametrize("text", ['{"a": 1, "a": 2}', '{"b": [{"a": 1, "a": 1}]}'])
+def test_a_key_of_json_that_stands_twice_is_refused(tmp_path, text):
+    (tmp_path / "a.json").write_text(text)
+    with pytest.raises(ValueError, match=r"a\.json: .*'a' stands twice"):
+        read_json(tmp_path / "a.json", "values")
+
+
+def test_messages_have_one_line_of_bearable_length():
+    told = str(DataProblem("x\n" + "9" * 10**6, "y", "z"))
+    assert "\n" not in told and len(told) < 1000

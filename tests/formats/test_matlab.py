@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 import torch
+from scipy.io import savemat
 
+from semiverse.files import DataProblem
 from semiverse.formats.matlab import (
     is_hdf5,
     load_matlab,
@@ -107,3 +109,17 @@ def test_ids_outside_the_table_are_refused_with_the_pixel(tmp_path):
     for value in (3, -1):
         with pytest.raises(ValueError, match=rf"mask value {value} at pixel \(x=1, y=0\).*expected 0 to 2"):
             train_ids(np.array([[0, value]]), table, tmp_path)
+
+
+def test_a_file_is_walked_through_before_it_is_read(tmp_path):
+    """Each place of a small file made extreme: it is read, or refused with its name; before, processes ended."""
+    path = tmp_path / "a.mat"
+    savemat(path, {"mask": np.eye(3, dtype=np.uint8), "cells": np.array([1, "x"], dtype=object)})
+    whole = path.read_bytes()
+    for place in range(124, len(whole), 3):
+        for value in (0, 25, 255):
+            path.write_bytes(whole[:place] + bytes([value]) + whole[place + 1 :])
+            try:
+                load_matlab(path)
+            except DataProblem as problem:
+                assert str(path) in str(problem)

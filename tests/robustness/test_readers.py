@@ -12,7 +12,7 @@ from PIL import Image
 
 from semiverse.cli.main import main
 from semiverse.data import SegmentationDataset, read_indices, survey
-from semiverse.data.headers import orientation
+from semiverse.data.headers import orientation, read_header
 from semiverse.data.images import open_image, read_image
 from semiverse.files import DataProblem, MissingData, out_of_memory, read_json, reading
 from semiverse.labels import LabelSpace
@@ -116,6 +116,15 @@ def test_every_orientation_is_undone_as_pillow_does(tmp_path, value):
     with Image.open(path) as stored:
         expected = np.asarray(ImageOps.exif_transpose(stored).convert("RGB"))
     assert np.array_equal(read_image(path).permute(1, 2, 0), expected)
+
+
+@pytest.mark.parametrize("kind", ["TIFF", "PNG", "JPEG"])
+def test_headers_know_how_an_image_will_lie(tmp_path, kind):
+    notes, path = Image.Exif(), tmp_path / "photo"
+    notes[0x112] = 6
+    Image.fromarray(photo()).save(path, kind, exif=notes)
+    header = read_header(path)
+    assert header.lying and header.size == (12, 16) and read_image(path).shape == (3, 16, 12)
 
 
 def test_notes_that_are_noise_leave_the_picture_upright(tmp_path):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from semiverse.doctor.examine import examine_domain
 from semiverse.doctor.findings import counted
-from semiverse.doctor.fix import write_fixed
+from semiverse.doctor.fix import copies_in, write_fixed
 from semiverse.doctor.page import described, page_names, write_page
 from semiverse.files import Outputs
 from semiverse.mixture import DomainMixture
@@ -18,25 +18,24 @@ def check(data: DomainMixture, out: Path | None = None, fix: Path | None = None,
     Args:
         data: The domains.
         out: Folder for check.json, for index.html, and for a picture of examples of each domain; None: only print.
-        fix: New folder for corrected copies of domains with problems, as far as these can be corrected safely; the
-            files that were read stay as they are. None: correct nothing.
+        fix: Folder for corrected copies of domains with problems, as far as these can be corrected safely; the files
+            that were read stay as they are, and only copies of an earlier call are replaced. None: correct nothing.
         fresh: Read every file again.
 
     Returns:
         0, or 1 if there are problems.
 
     Raises:
-        ValueError: If the folder for corrected copies is not empty, or that for the page holds files of somebody else.
+        ValueError: If the folder for corrected copies, or that for the page, holds files of somebody else.
         OSError: If a folder cannot be written.
     """
-    if fix is not None and fix.exists() and (not fix.is_dir() or any(fix.iterdir())):
-        raise ValueError(f"{fix} is not empty; expected a new folder, as nothing is overwritten: choose another --fix")
+    copies = None if fix is None else copies_in(fix)
     if out is not None:
         Outputs(out, "check").refuse_foreign(page_names(data.domains))
     found = {name: examine_domain(data, name, fresh) for name in data.domains}
     if out is not None:
         write_page(out, found)
-    fixed = [] if fix is None else write_fixed(data, found, fix)
+    fixed = [] if copies is None else write_fixed(data, found, copies)
     for name, findings in found.items():
         print("\n".join(described(name, findings)))
     problems = sum(len(findings.problems) for findings in found.values())

@@ -1,6 +1,5 @@
 """Write a model as a file that other runtimes compute."""
 
-import tempfile
 from pathlib import Path
 from typing import Literal
 
@@ -8,6 +7,7 @@ from semiverse.deployment.exporting import needs, write_onnx, write_program
 from semiverse.deployment.graph import Graph, Inside
 from semiverse.deployment.parity import Parity, compare, onnx_runtime, program_runtime
 from semiverse.deployment.quantization import quantize, score, training_images
+from semiverse.files import Outputs, work_beside
 from semiverse.inference.asking import Asking
 from semiverse.mixture import DomainMixture
 from semiverse.models import SegmentationModel
@@ -45,7 +45,7 @@ def export(
         argmax: Give masks instead of logits.
         int8: Also write <out>_int8.onnx, and say what that costs in mIoU on validation images.
         images: Validation images that int8 is measured on, at most.
-        overwrite: Replace files that are there already.
+        overwrite: Replace files that an earlier export wrote.
         data: Where the images for int8 are; on the command line, as the run's configuration says.
 
     Returns:
@@ -57,7 +57,8 @@ def export(
         ValueError: If options do not go together, a file is there already, or the network cannot be exported.
     """
     small = out.with_name(f"{out.stem}_int8.onnx")
-    _check_options(out, small, int8, overwrite, data)
+    outputs = Outputs(out.parent, "export")
+    _check_options([out, small], int8, overwrite, data, outputs)
     model = SegmentationModel.load(run)
     if via == "embedding" and model.label_embeddings is None:
         raise ValueError("the model has no label embeddings; expected one that Universal trained: export the decoder")
@@ -65,18 +66,19 @@ def export(
         raise ValueError("an exported file cannot tell domains apart; expected a domain, or all: name one")
     asking = Asking(model, domain, labels)
     graph = Graph(model, asking.possible, Inside(normalize, pad, argmax, via))
-    with tempfile.TemporaryDirectory(dir=out.parent if out.parent.is_dir() else None) as folder:
-        first = Path(folder) / f"model{out.suffix}"
+    with work_beside(out) as folder:
+        first = folder / f"model{out.suffix}"
         parity = _write_and_compare(graph, first)
         print(f"{out.name}: {parity}")
         if not parity.holds:
             print("not written: it does not compute what the model does; use another encoder or runtime")
             return 1
-        out.parent.mkdir(parents=True, exist_ok=True)
-        first.replace(out)
+        outputs.take(out.name, first)
     print(f"written: {out} ({out.stat().st_size / 1e6:.1f} MB), results {', '.join(graph.outputs)}")
     if int8 and data is not None:
-        quantize(out, training_images(graph, data), small)
+        with work_beside(small) as folder:
+            quantize(out, training_images(graph, data), folder / small.name)
+            outputs.take(small.name, folder / small.name)
         whole, less = (score(graph, onnx_runtime(file), data, images) for file in (out, small))
         change = 100 * (less - whole)
         print(f"written: {small} ({small.stat().st_size / 1e6:.1f} MB), int8")
@@ -92,8 +94,9 @@ def _write_and_compare(graph: Graph, path: Path) -> Parity:
     return compare(graph, onnx_runtime(path))
 
 
-def _check_options(out: Path, small: Path, int8: bool, overwrite: bool, data: DomainMixture | None) -> None:
+def _check_options(files: list[Path], int8: bool, overwrite: bool, data: DomainMixture | None, known: Outputs) -> None:
     """Refuse what is wrong before anything is computed."""
+    out = files[0]
     if out.suffix not in (".onnx", ".pt2"):
         raise ValueError(f"out is {out}; expected a name that ends in .onnx or .pt2: choose one")
     if out.suffix == ".onnx":
@@ -103,6 +106,7 @@ def _check_options(out: Path, small: Path, int8: bool, overwrite: bool, data: Do
         raise ValueError(
             f"int8 is asked for with {found}; expected an .onnx file and the run's data: change --out or run"
         )
-    taken = [file for file in (out, *([small] if int8 else [])) if file.exists()]
-    if taken and not overwrite:
-        raise ValueError(f"{taken[0]} exists already; expected a new file: choose another --out, or --overwrite true")
+    names = [file.name for file in files[: 1 + int8]]
+    known.refuse_foreign(names)
+    if not overwrite and known.there(names):
+        raise ValueError(f"{out} exists already; expected a new file: choose another --out, or --overwrite true")

@@ -6,7 +6,7 @@ from semiverse.commands.check import check
 from semiverse.configuration import load_yaml
 from semiverse.configuration.build import build
 from semiverse.discovery.configuration import configured, domain_names, look_at
-from semiverse.files import write_atomically
+from semiverse.files import Outputs
 from semiverse.inference.predictor import usable_device
 from semiverse.mixture import DomainMixture
 
@@ -21,25 +21,24 @@ def init(paths: list[Path], out: Path = Path("mine.yaml"), device: str = "auto")
 
     Args:
         paths: Folders; each becomes a domain.
-        out: The file to write; an existing one is not overwritten.
+        out: The file to write; one that is there is replaced only if an earlier call wrote it and nobody changed it.
         device: What will be trained on, which decides sizes and steps: cpu or cuda; auto: a GPU if there is one.
 
     Returns:
         0, or 1 if the check found problems.
 
     Raises:
-        FileExistsError: If the file is there already; nothing is written then.
         FileNotFoundError: If a folder is missing, or holds no image.
-        ValueError: If no folder has masks, or they cannot be understood.
+        ValueError: If no folder has masks, they cannot be understood, or the file is somebody else's.
     """
-    if out.exists():
-        raise FileExistsError(f"{out} is there already; expected none, as nothing is overwritten: choose another --out")
+    outputs = Outputs(out.parent, "init")
+    outputs.refuse_foreign([out.name])
     kind = "cuda" if usable_device(device).type == "cuda" else "cpu"
     folders = dict(zip(domain_names(paths), paths, strict=True))
     found = {name: look_at(folder) for name, folder in folders.items()}
     text = configured(folders, found, kind, out)
     data: DomainMixture = build(DomainMixture, load_yaml(text)["data"], "data")
-    write_atomically(out, text)
+    outputs.write(out.name, text)
     for name, one in found.items():
         print("\n".join([f"{name}: {one.kind} at {folders[name]}", *(f"  {guess}" for guess in one.guesses)]))
     print(f"written: {out}\n")

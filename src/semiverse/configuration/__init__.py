@@ -17,7 +17,7 @@ from warnings import warn
 
 import yaml
 
-from semiverse.files import read_text
+from semiverse.files import DataProblem, bearable, read_text, reading
 
 USER_ERRORS = (ValueError, OSError, FloatingPointError, ImportError)
 """What is the data's, the call's or the installation's fault; everything else is ours and keeps its traceback."""
@@ -139,8 +139,12 @@ def load_yaml(text: str) -> Plain:
     try:
         return copy.deepcopy(_loaded(text))
     except (yaml.YAMLError, RecursionError, TypeError, OverflowError) as error:
+        place = getattr(error, "problem_mark", None)
+        reason = getattr(error, "problem", None) or str(error)
+        where = f" in line {place.line + 1}, column {place.column + 1}" if place is not None else ""
+        reason = bearable(f"{reason}{where}")
         raise ValueError(
-            f"not readable as YAML ({error}); expected keys and values: check indents and quotes"
+            f"not readable as YAML ({reason}); expected keys and values: check indents and quotes"
         ) from error
 
 
@@ -167,10 +171,11 @@ def read_config(path: Path, silent: bool = False) -> dict[str, Plain]:
         hint = f"did you mean {path.with_name(near[0])}?" if near else "check the path"
         raise FileNotFoundError(f"{path}: no such file; expected a YAML file with options: {hint}")
     text = read_text(path, "options as YAML, in UTF-8")
-    try:
-        values = load_yaml(text)
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
+    with reading(path, "options as YAML", "check indents and quotes"):
+        try:
+            values = load_yaml(text)
+        except ValueError as error:
+            raise DataProblem(f"{path}: {error}") from error
     if not isinstance(values, dict):
         raise ValueError(
             f"{path}: found {type(values).__name__}; expected options as keys and values: see the examples"

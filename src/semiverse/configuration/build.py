@@ -110,7 +110,12 @@ def _instantiated(parser: ArgumentParser, values: Mapping[str, Plain], wrong: It
         parsed = parser.parse_object(copy.deepcopy(dict(values)))  # which changes what it is given
     except ArgumentError as error:
         raise ValueError("\n  ".join(wrong) or re.sub(r"\s*tip: .*", "", str(error))) from error
-    return parser.instantiate(parsed)
+    try:
+        return parser.instantiate(parsed)
+    except TypeError as error:
+        if "must be a mapping" not in str(error):  # of options in the place of which something else stands
+            raise
+        raise ValueError("\n  ".join(wrong) or f"init_args: {error}; expected names and values: correct it") from error
 
 
 def _spelled_options(values: Mapping[str, Plain], known: Mapping[str, Option], where: str = "") -> dict[str, Plain]:
@@ -136,7 +141,9 @@ def _spelled(value: Plain, hint: Any, where: str) -> Plain:  # noqa: ANN401
         name = value.get("class_path")
         kind = built.base if name is None else find_class(str(name), built)
         given = value if name is None else value.get("init_args")
-        if kind is None or not isinstance(given, dict):
+        if given is not None and not isinstance(given, dict):
+            raise ValueError(f"{where}.init_args is {str(given)[:60]!r}; expected names and values: correct it")
+        if kind is None or given is None:
             return value
         spelled = _spelled_options(given, built.options(kind), where if name is None else f"{where}.init_args")
         return spelled if name is None else value | {"init_args": spelled}
@@ -215,9 +222,11 @@ def _class_mistakes(value: Plain, hint: ClassHint, where: str) -> Iterator[str]:
     elif "class_path" in value:
         yield from (f"{where}.{name} stands beside class_path; expected only init_args there: move it into init_args"
                     for name in value if name not in ("class_path", "init_args"))  # fmt: skip
-        name = str(value["class_path"])
-        if kind := find_class(name, hint):
-            yield from _mistakes(value.get("init_args") or {}, hint.options(kind), f"{where}.init_args")
+        name, given = str(value["class_path"]), value.get("init_args") or {}
+        if not isinstance(given, dict):
+            yield f"{where}.init_args is {str(given)[:60]!r}; expected names and values: correct it"
+        elif kind := find_class(name, hint):
+            yield from _mistakes(given, hint.options(kind), f"{where}.init_args")
         else:
             expected = listed(hint.choices, name.split(".")[-1], "or give the import path of your own class")
             yield f"{where}: there is no {hint.base.__name__} {name!r}; expected one of {expected}"

@@ -8,7 +8,6 @@ import os
 import random
 import shutil
 import struct
-import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -150,13 +149,9 @@ class CachedReader:
             )
 
     def _make_room(self, size: int) -> None:
-        """Make sure of the folder and of free space, and remove what killed processes left half-written."""
+        """Make sure of the folder and of free space."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            for partial in self.folder.glob("*.part"):
-                with suppress(FileNotFoundError):  # another process has just finished it
-                    if time.time() - partial.stat().st_mtime > 24 * 3600:  # nobody writes for a day
-                        partial.unlink()
             free = shutil.disk_usage(self.folder).free
         except OSError as error:
             raise _NotWritten(error.strerror) from error

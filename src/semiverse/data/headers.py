@@ -55,6 +55,8 @@ def read_header(path: Path) -> Header:
         allow_pixels()
         with Image.open(path) as image:
             size, mode, turned = (image.height, image.width), image.mode, orientation(image)
+            if isinstance(image, TiffImagePlugin.TiffImageFile):  # Pillow turns these itself, and says so beforehand
+                size = int(image.tag_v2[257]), int(image.tag_v2[256])
             return Header(image.format, mode, size, turned, count_pictures(image))
     except Exception:  # decoders raise anything on damaged files; reading the image itself says what is wrong
         return Header()
@@ -81,13 +83,13 @@ def pictures_in(path: Path) -> int:
 
 def orientation(image: Image.Image) -> int:
     """How a photograph was held, 1..8; 1, upright, where nothing readable says so. No other note of it is looked at."""
+    value: object = None
+    with suppress(Exception):  # others may be damaged; a PNG may have them behind its pixels, which this reads
+        value = image.getexif().get(ORIENTATION)
     raw = image.info.get("exif")
     if isinstance(raw, bytes) and (found := _noted(raw.removeprefix(b"Exif\0\0"))) is not None:
         return found
-    with suppress(Exception):  # other notes may be damaged
-        value = image.getexif().get(ORIENTATION)
-        return value if isinstance(value, int) and value in TURNS else 1
-    return 1
+    return value if isinstance(value, int) and value in TURNS else 1
 
 
 def _noted(notes: bytes) -> int | None:

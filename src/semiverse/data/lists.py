@@ -7,7 +7,7 @@ from typing import Any
 
 from semiverse.data.division import group_names
 from semiverse.data.pairing import FACTS, Record, digest, refuse_other_encoding
-from semiverse.files import DataProblem, write_atomically
+from semiverse.files import DataProblem, Outputs
 from semiverse.labels import LabelSpace
 
 UNLISTED = "\t\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029"
@@ -62,11 +62,13 @@ def write_lists(folder: Path, lists: Mapping[str, Sequence[Record]], facts: Mapp
                 f"{record.image}: the name {record.id!r} begins or ends with a blank, or has a tab or line break in it"
             )
             raise DataProblem(found, "names that stand in a line of a list", "rename the file, and its mask")
+    outputs = Outputs(folder, "split")
     there = [file for file in (*lists, FACTS) if (folder / file).exists()]
-    if there:
+    # Lists of a call that was stopped before the last file, which says that all are there, are its own.
+    if there and (FACTS in there or outputs.foreign(there)):
         expected = f"none of {', '.join((*lists, FACTS))}, as lists are never overwritten: choose another --out"
         raise FileExistsError(f"{folder} holds {', '.join(there)}; expected {expected}")
     for file, records in lists.items():
         ids = "".join(f"{record.id}\n" for record in records)
-        write_atomically(folder / file, pairs_text(records, root) if "labeled" in file else ids)
-    write_atomically(folder / FACTS, json.dumps(facts, indent=1, ensure_ascii=False) + "\n")
+        outputs.write(file, pairs_text(records, root) if "labeled" in file else ids)
+    outputs.write(FACTS, json.dumps(facts, indent=1, ensure_ascii=False) + "\n")

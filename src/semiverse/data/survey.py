@@ -126,7 +126,7 @@ class _Cache:
         self.path: Path | None = None
         self._known: dict[str, Any] = {}
         with suppress(TypeError, ImportError, OSError, ValueError):  # cannot be described, or no cache that can be read
-            self._code = code_of(dataset)
+            self._code, self._classes = code_of(dataset), len(dataset.labels)
             self.path = cache_folder() / "surveys" / f"{owner_of(dataset, FORMAT)}.json"
             known = None if fresh else json.loads(self.path.read_text(encoding="utf-8"))
             self._known = known if isinstance(known, dict) else {}
@@ -141,9 +141,12 @@ class _Cache:
             headers = [part and Header(part[0], part[1], tuple(part[2]), *part[3:]) for part in (header, entry["mask"])]
             grey = np.frombuffer(bytes.fromhex(thumbnail), dtype=np.uint8).reshape(THUMBNAIL)
             pixels = None if entry["pixels"] is None else np.array(entry["pixels"], dtype=np.int64)
+            height, width = entry["size"]
+            if pixels is not None and (pixels.shape != (self._classes + 1,) or pixels.sum() != height * width):
+                return None
             image, mask = ImageFacts(headers[0], digest, grey, brightest), MaskFacts(headers[1]) if headers[1] else None
             return Content(record.id, tuple(entry["size"]), pixels, image=image, mask=mask)
-        except (LookupError, TypeError, ValueError):
+        except (LookupError, TypeError, ValueError, OverflowError):
             return None
 
     def keep(self, records: Sequence[Record], contents: Sequence[Content]) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from xml.etree.ElementTree import ParseError, iterparse
 
 from semiverse.configuration import Plain
+from semiverse.configuration.records import fits
 from semiverse.discovery.found import HELD_OUT, Files, Found, Guess, chosen_splits, part_of, split_word, template_of
 from semiverse.discovery.names import find_names
 from semiverse.formats.cvat import read_cvat
@@ -44,16 +45,21 @@ def _json_values(files: Files) -> dict[Path, Any]:
 def find_json(files: Files) -> Found | None:
     """COCO's, Label Studio's or Labelme's files."""
     contents = _json_values(files)
-    coco = {
-        p: c for p, c in contents.items() if isinstance(c, dict) and {"images", "annotations", "categories"} <= {*c}
-    }
+    coco = {p: c for p, c in contents.items() if isinstance(c, dict) and _is_coco(c)}
     if coco:
         return _coco(coco, files)
     for path, content in contents.items():
         if isinstance(content, list) and content and isinstance(content[0], dict) and "data" in content[0]:
             return _label_studio(path, files)
-    shapes = {p: c for p, c in contents.items() if isinstance(c, dict) and isinstance(c.get("shapes"), list)}
+    shapes = {p: c for p, c in contents.items() if isinstance(c, dict) and fits(c.get("shapes"), list[dict[str, Any]])}
     return _labelme(shapes, files) if shapes else None
+
+
+def _is_coco(content: Mapping[str, Any]) -> bool:
+    """Whether it has COCO's lists, and every image a file."""
+    lists = (content.get(name) for name in ("images", "annotations", "categories"))
+    named = all(fits(one, list[dict[str, Any]]) for one in lists)
+    return named and all(isinstance(image.get("file_name"), str) for image in content["images"])
 
 
 def _coco(found: Mapping[Path, dict[str, Any]], files: Files) -> Found | None:

@@ -13,25 +13,42 @@ from semiverse.data.headers import TURNS, read_header, upright
 from semiverse.data.images import open_image
 from semiverse.doctor.files import scaled
 from semiverse.doctor.findings import Decode, Findings
-from semiverse.files import write_atomically
+from semiverse.files import DataProblem, Outputs
 from semiverse.inference.images import encoded
 from semiverse.mixture import DomainMixture
 from semiverse.progress import progress
 
 
-def write_fixed(data: DomainMixture, found: Mapping[str, Findings], folder: Path) -> list[str]:
+def copies_in(folder: Path) -> Outputs:
+    """A folder for corrected copies, which holds nothing but those of earlier calls.
+
+    Raises:
+        ValueError: If it holds anything else.
+    """
+    copies = Outputs(folder, "check_fix")
+    there = (path for path in folder.rglob("*") if path.is_file() and path != copies.list)
+    copies.refuse_foreign(path.relative_to(folder).as_posix() for path in there if path.suffix != ".part")
+    return copies
+
+
+def write_fixed(data: DomainMixture, found: Mapping[str, Findings], copies: Outputs) -> list[str]:
     """Write a copy of each domain that has problems, in the layout of ``Folder``.
 
     Args:
         data: The domains.
         found: What was found in each.
-        folder: The new folder; each domain gets one in it.
+        copies: Of ``copies_in``; each domain gets a folder in it. What earlier calls wrote there is removed.
+
+    Raises:
+        ValueError: If a file that is read lies there.
 
     Returns:
         Lines that say what was done, what could not be done and why, and the YAML that names the new folders.
     """
     lines: list[str] = []
-    domains = {}
+    domains, folder = {}, copies.folder
+    _refuse_inputs(found, folder)
+    copies.remove(copies.names)
     for name, findings in found.items():
         if not findings.problems:
             continue
@@ -43,7 +60,7 @@ def write_fixed(data: DomainMixture, found: Mapping[str, Findings], folder: Path
         places = {train: ""} if val in (train, None) else {train: "train", str(val): "val"}
         for split, place in places.items():
             if split in findings.parts:
-                count, corrected, changed, left_out = _write_split(findings, split, goal / place)
+                count, corrected, changed, left_out = _write_split(findings, split, goal / place, copies)
                 written += count
                 lines.append(
                     f"{name} {split}: {count} images written to {goal}, {corrected} of them corrected, {changed} "
@@ -62,11 +79,21 @@ def write_fixed(data: DomainMixture, found: Mapping[str, Findings], folder: Path
     return lines or ["nothing to correct"]
 
 
-def _write_split(findings: Findings, split: str, folder: Path) -> tuple[int, int, int, list[str]]:
+def _refuse_inputs(found: Mapping[str, Findings], folder: Path) -> None:
+    """Make sure that nothing that is read lies in the folder for copies."""
+    records = (record for one in found.values() for part in one.parts.values() for record in part.records)
+    for path in (path for record in records for path in record[:2] if path is not None):
+        if path.resolve().is_relative_to(folder.resolve()):
+            read = f"{path} is read, and lies in the folder for copies"
+            raise DataProblem(read, "another folder", "choose another --fix")
+
+
+def _write_split(findings: Findings, split: str, folder: Path, copies: Outputs) -> tuple[int, int, int, list[str]]:
     """Images written, how many of them corrected, pixels whose class had to be guessed, and what was left out."""
     dataset, part, left_out = findings.dataset, findings.parts[split], list[str]()
     decoders: dict[Path | None, Decode] = {path: f.decode for f in findings.found if f.decode for path in f.files}
     written = corrected = changed = 0
+    place = folder.relative_to(copies.folder).as_posix()
     pairs = list(zip(part.records, part.contents, strict=True))
     for record, content in progress(pairs, f"writing {folder}", unit="images"):
         known = record.mask in decoders
@@ -82,11 +109,11 @@ def _write_split(findings: Findings, split: str, folder: Path) -> tuple[int, int
             continue
         header = read_header(record.image)
         if header.format is None or header.orientation > 1:  # no file of its own, or one that is turned on reading
-            _save(torch.permute(image, (1, 2, 0)).numpy(), folder / "images" / f"{record.id}.png")
+            copies.write(f"{place}/images/{record.id}.png", _png(torch.permute(image, (1, 2, 0)).numpy()))
         else:
-            write_atomically(folder / "images" / f"{record.id}{record.image.suffix}", record.image.read_bytes())
+            copies.write(f"{place}/images/{record.id}{record.image.suffix}", record.image.read_bytes())
         if mask is not None:
-            _save(mask, folder / "masks" / f"{record.id}.png")
+            copies.write(f"{place}/masks/{record.id}.png", _png(mask))
         written, changed = written + 1, changed + guessed
         corrected += known or content.at == "size"
     return written, corrected, changed, left_out
@@ -116,5 +143,5 @@ def _read_mask(
     raise ValueError(f"{content.problem}")
 
 
-def _save(pixels: np.ndarray, path: Path) -> None:
-    write_atomically(path, encoded(Image.fromarray(pixels), "PNG"))
+def _png(pixels: np.ndarray) -> bytes:
+    return encoded(Image.fromarray(pixels), "PNG")

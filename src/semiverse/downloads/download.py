@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from semiverse.downloads.archives import BLOCK, stated_commit, unpack
-from semiverse.files import expand, read_json
+from semiverse.files import FULL_DISK, expand, read_json
 from semiverse.progress import Progress
 
 if TYPE_CHECKING:
@@ -96,6 +96,10 @@ def install(
             target.rmdir()  # it is empty
         fresh.rename(target)
         shutil.rmtree(work, ignore_errors=True)
+    except OSError as error:
+        if isinstance(error, ConnectionError) or error.errno is None:  # which says what is wrong itself
+            raise
+        raise OSError(f"{target} cannot be written ({error.strerror}); {FULL_DISK}") from error
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
         with suppress(OSError):  # what the next call can go on with stays

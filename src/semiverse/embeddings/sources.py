@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import NamedTuple, cast
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor
 
 from semiverse.data import ResizeTransform, Split
 from semiverse.embeddings.estimate import Projection, StreamingPCA, label_embeddings
+from semiverse.files import reading
 from semiverse.mixture import DomainMixture
 from semiverse.models import LabelEmbeddings, SegmentationModel
+from semiverse.models.published import read_tensors
 from semiverse.progress import progress
 
 
@@ -83,12 +84,13 @@ class RowsFromFile(RowSource):
         Raises:
             ValueError: If the file does not fit the model.
         """
-        embeddings, rows = cast(LabelEmbeddings, model.label_embeddings), load_file(self.file)
+        embeddings, rows = cast(LabelEmbeddings, model.label_embeddings), read_tensors(self.file)
         missing = [space for space in embeddings.spaces if space not in rows]
         if missing:
             raise ValueError(f"{self.file} has no label embeddings for {', '.join(missing)}; it has {', '.join(rows)}")
         for space in embeddings.spaces:
-            embeddings.set_rows(space, rows[space], rows[space].flatten(1).abs().sum(1) > 0)
+            with reading(self.file, "a tensor (C, K, d) of finite numbers for each domain", "choose another file"):
+                embeddings.set_rows(space, rows[space], rows[space].flatten(1).abs().sum(1) > 0)
 
 
 class FeatureRows(RowSource):

@@ -2,9 +2,25 @@
 
 from semiverse.files.outputs import Outputs, refuse_inside
 from semiverse.files.places import cache_folder, data_root, expand, find_folder
-from semiverse.files.problems import DataProblem, MissingData, as_problem, check_number, missing, out_of_memory, reading
+from semiverse.files.problems import (
+    DataProblem,
+    MissingData,
+    as_problem,
+    bearable,
+    check_number,
+    missing,
+    out_of_memory,
+    reading,
+)
 from semiverse.files.text import read_json, read_text, value_of
-from semiverse.files.writing import FULL_DISK, previous_folder, replaced_folder, write_atomically, write_cached
+from semiverse.files.writing import (
+    FULL_DISK,
+    previous_folder,
+    replaced_folder,
+    work_beside,
+    write_atomically,
+    write_cached,
+)
 
 __all__ = [
     "FULL_DISK",
@@ -12,6 +28,7 @@ __all__ = [
     "MissingData",
     "Outputs",
     "as_problem",
+    "bearable",
     "cache_folder",
     "check_number",
     "data_root",
@@ -26,6 +43,7 @@ __all__ = [
     "refuse_inside",
     "replaced_folder",
     "value_of",
+    "work_beside",
     "write_atomically",
     "write_cached",
 ]

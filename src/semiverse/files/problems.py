@@ -21,8 +21,10 @@ class DataProblem(ValueError):
     """
 
     def __init__(self, found: str, expected: str = "", remedy: str = "", listing: Path | None = None) -> None:
-        super().__init__(found, expected, remedy, listing)
-        self.found, self.expected, self.remedy, self.listing = found, expected, remedy, listing
+        parts = [bearable(part) for part in (found, expected, remedy)]
+        super().__init__(*parts, listing)
+        self.found, self.expected, self.remedy = parts
+        self.listing = listing
 
     @property
     def finding(self) -> str:
@@ -31,6 +33,16 @@ class DataProblem(ValueError):
 
     def __str__(self) -> str:
         return f"{self.finding}: {self.remedy}" if self.remedy else self.finding
+
+
+LONGEST = 600
+"""Characters of a part of a message: a damaged file may hold a word of a million."""
+
+
+def bearable(text: str) -> str:
+    """A text in one line, its middle left out where it is very long."""
+    line = " ".join(text.split("\n")) if "\n" in text else text
+    return line if len(line) <= LONGEST else f"{line[: LONGEST - 100]} ... {line[-90:]}"
 
 
 LONG = 160

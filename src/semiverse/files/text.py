@@ -19,11 +19,21 @@ def read_json(path: Path, wanted: str) -> dict[str, Any]:
         ValueError: If it is no JSON, or another value.
     """
     with reading(path, wanted, "export or download it again", "not readable as JSON"):
-        content = json.loads(read_text(path, wanted))
+        content = json.loads(read_text(path, wanted), object_pairs_hook=_once)
     if not isinstance(content, dict):
         found = f"{path}: found a {type(content).__name__} in this JSON"
         raise DataProblem(found, f"an object with {wanted}", "is it another kind of file? Export it again")
     return content
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON; Python's reader would silently take the last of two values of a key."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"the key {twice[:60]!r} stands twice in an object")
+    return found
 
 
 def read_text(path: Path, wanted: str = "UTF-8 text") -> str:

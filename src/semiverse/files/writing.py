@@ -2,8 +2,10 @@
 
 import os
 import shutil
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from uuid import uuid4
 
@@ -43,6 +45,8 @@ def write_cached(path: Path, content: str | bytes | memoryview, durable: bool = 
         OSError: If it cannot be written; who keeps a cache goes on without it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    if not durable:
+        _sweep(path.parent)
     partial = path.with_name(f".{path.name}.part" if durable else f".{path.name}.{uuid4().hex}.part")
     try:
         with partial.open("wb") as file:
@@ -53,6 +57,15 @@ def write_cached(path: Path, content: str | bytes | memoryview, durable: bool = 
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+@cache
+def _sweep(folder: Path) -> None:
+    """Remove what killed processes left half-written in a folder of a cache; once in a process."""
+    for partial in folder.glob(".*.part"):
+        with suppress(OSError):  # another process has just finished it
+            if time.time() - partial.stat().st_mtime > 24 * 3600:  # nobody writes for a day
+                partial.unlink()
 
 
 @contextmanager
@@ -80,6 +93,27 @@ def replaced_folder(folder: Path) -> Iterator[Path]:
     finally:
         shutil.rmtree(new, ignore_errors=True)
     shutil.rmtree(old, ignore_errors=True)
+
+
+@contextmanager
+def work_beside(path: Path) -> Iterator[Path]:
+    """An empty folder beside a file that is going to be made, on the same drive; afterwards it is gone.
+
+    What a killed call left of it is removed.
+
+    Raises:
+        OSError: If it cannot be made.
+    """
+    folder = path.with_name(f".{path.name}.new")
+    shutil.rmtree(folder, ignore_errors=True)
+    try:
+        folder.mkdir(parents=True)
+    except OSError as error:
+        raise OSError(f"{path} cannot be written ({error.strerror}); {FULL_DISK}") from error
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def previous_folder(folder: Path) -> Path:

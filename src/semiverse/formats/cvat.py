@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from xml.etree.ElementTree import Element, ParseError, fromstring
+from xml.etree.ElementTree import Element, fromstring
 
 import numpy as np
 
-from semiverse.files import DataProblem, MissingData
+from semiverse.files import DataProblem, MissingData, reading
 from semiverse.formats.drawn import DrawnFile, DrawnImage, Outline, ellipse, rectangle
 from semiverse.formats.regions import checked_size
 
@@ -20,12 +20,15 @@ def read_cvat(path: Path) -> DrawnFile:
         FileNotFoundError: If there is no such file.
         ValueError: If it is no such file, or has tracks of a video.
     """
+    with reading(path, WANTED, "export it again"):
+        return _read(path)
+
+
+def _read(path: Path) -> DrawnFile:
     if not path.is_file():
         raise MissingData(f"{path}: no such file", WANTED, "correct the path")
-    try:
+    with reading(path, WANTED, "export it again", "not readable as XML"):
         root = fromstring(path.read_bytes())
-    except ParseError as error:
-        raise DataProblem(f"{path}: not readable as XML ({error})", WANTED, "export it again") from error
     if root.tag != "annotations":
         raise DataProblem(f"{path}: its outermost element is {root.tag!r}", WANTED, "is it another kind of file?")
     if root.find("track") is not None:
@@ -34,7 +37,8 @@ def read_cvat(path: Path) -> DrawnFile:
     images = {}
     for image in root.findall("image"):
         where = f"{path}: image {image.get('name')}"
-        size = (int(_number(image, "height", where)), int(_number(image, "width", where)))
+        height, width = _numbers(image, where, "height", "width")
+        size = checked_size(height, width, where)
         shapes = sorted(
             (shape for shape in image if shape.tag in SHAPES), key=lambda shape: int(shape.get("z_order", 0))
         )

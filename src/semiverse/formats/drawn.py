@@ -14,7 +14,7 @@ from semiverse.data.dataset import ALL, SegmentationDataset
 from semiverse.data.headers import read_header
 from semiverse.data.layout import SPLIT, split_folders
 from semiverse.data.pairing import Record, list_images, path_ends, unique_ends
-from semiverse.files import MissingData
+from semiverse.files import MissingData, reading
 from semiverse.formats.regions import (
     OtherRegions,
     Overlap,
@@ -45,17 +45,18 @@ class Outline:
     brushed: np.ndarray | None = None
     corner: tuple[int, int] = (0, 0)
 
-    def pixels(self, size: tuple[int, int]) -> np.ndarray:
+    def pixels(self, size: tuple[int, int], where: str = "a drawing") -> np.ndarray:
         """The pixels that it covers, (H, W) bool: brushed ones, or those whose middle lies inside.
 
         Args:
             size: (height, width) of the image; what lies outside is cut off.
+            where: What it is from, for the message.
 
         Raises:
             ValueError: If a point is not finite, or far from any image.
         """
         if self.brushed is None:
-            return fill_polygon(checked_points(self.points, f"a region called {self.label!r}"), size)
+            return fill_polygon(checked_points(self.points, f"{where}: a region called {self.label!r}"), size)
         covered = np.zeros(size, dtype=bool)
         (left, top), (height, width) = self.corner, self.brushed.shape
         rows, columns = slice(max(0, top), top + height), slice(max(0, left), left + width)
@@ -192,7 +193,7 @@ class DrawnDataset(SegmentationDataset):
         """Train ids, after ``mapping``; (H, W) uint8."""
         drawn = self.read_drawn(path)
         size = self.size_of(path) if drawn.size is None else checked_size(*drawn.size, str(path))
-        regions = ((outline.label, outline.pixels(size)) for outline in drawn.outlines)
+        regions = ((outline.label, outline.pixels(size, str(path))) for outline in drawn.outlines)
         return self._painter.paint(size, regions, str(path))
 
     def size_of(self, place: Path) -> tuple[int, int]:
@@ -233,7 +234,9 @@ class ManyInOneFile(DrawnDataset):
     @cached_property
     def content(self) -> DrawnFile:
         """What the file says; read once."""
-        return self.read_file(self.folder / self.annotations)
+        file = self.folder / self.annotations
+        with reading(file, "what was drawn in images", "export it again"):
+            return self.read_file(file)
 
     @property
     def drawn(self) -> dict[str, DrawnImage]:

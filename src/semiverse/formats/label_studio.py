@@ -9,9 +9,11 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import numpy as np
 
+from semiverse.configuration.records import checked
 from semiverse.data.images import IMAGE_EXTENSIONS
-from semiverse.files import DataProblem, MissingData, value_of
+from semiverse.files import DataProblem, MissingData, reading, value_of
 from semiverse.formats.drawn import DrawnFile, DrawnImage, Outline, ellipse, rectangle
+from semiverse.formats.regions import checked_size
 
 WANTED = "Label Studio's list of tasks, each with 'data' and 'annotations' (its export JSON, not JSON-MIN)"
 KINDS = ("polygonlabels", "rectanglelabels", "ellipselabels", "brushlabels")
@@ -27,18 +29,25 @@ def read_tasks(path: Path) -> DrawnFile:
         FileNotFoundError: If there is no such file.
         ValueError: If it is no such file.
     """
+    with reading(path, WANTED, "export it again"):
+        return _read(path)
+
+
+def _read(path: Path) -> DrawnFile:
     if not path.is_file():
         raise MissingData(f"{path}: no such file", WANTED, "correct the path")
-    try:
+    with reading(path, WANTED, "export it again", "not readable as JSON"):
         tasks = json.loads(path.read_bytes())
-    except ValueError as error:
-        raise DataProblem(f"{path}: not readable as JSON ({error})", WANTED, "export it again") from error
     if not isinstance(tasks, list) or not tasks:
         raise DataProblem(f"{path}: found a {type(tasks).__name__}, or no task", WANTED, "export it as JSON")
     images: dict[str, DrawnImage] = {}
     for number, task in enumerate(tasks):
         where = f"{path}: task {number}"
-        given = [one for one in value_of(task, "annotations", list, where) if not one.get("was_cancelled")]
+        given = [
+            checked(one, dict[str, Any], f"{where}: an annotation")
+            for one in value_of(task, "annotations", list, where)
+        ]
+        given = [one for one in given if not one.get("was_cancelled")]
         if given:
             results = value_of(given[-1], "result", list, where)
             images[image_name(value_of(task, "data", dict, where), where)] = _drawn(results, where)
@@ -65,9 +74,9 @@ def image_name(data: Mapping[str, Any], where: str) -> str:
 def _drawn(results: Sequence[Mapping[str, Any]], where: str) -> DrawnImage:
     outlines, size = [], None
     for result in results:
-        kind = result.get("type")
+        kind = checked(result, dict[str, Any], f"{where}: a result").get("type")
         if kind in KINDS:
-            size = value_of(result, "original_height", int, where), value_of(result, "original_width", int, where)
+            size = checked_size(result.get("original_height"), result.get("original_width"), where)
             value = value_of(result, "value", dict, where)
             labels = value_of(value, kind, list, where)
             if labels:
@@ -79,13 +88,12 @@ def _outline(label: str, kind: str, value: Mapping[str, Any], size: tuple[int, i
     """A result, whose numbers are per cent of the image."""
     down, across = size[0] / 100, size[1] / 100
     if kind == "brushlabels":
-        alpha = decode_brush(value_of(value, "rle", list, where), where)
-        if len(alpha) != 4 * size[0] * size[1]:
-            found = f"{where} has a brushed region of {len(alpha)} values"
-            raise DataProblem(found, f"{4 * size[0] * size[1]}, four a pixel of {size[1]}x{size[0]}", "export it again")
+        coded = checked(value_of(value, "rle", list, where), list[int], f"{where}: a brushed region")
+        alpha = decode_brush(coded, where, 4 * size[0] * size[1])
         return Outline(label, brushed=alpha.reshape(*size, 4)[..., 3] > 0)
     if kind == "polygonlabels":
-        return Outline(label, [(x * across, y * down) for x, y in value_of(value, "points", list, where)])
+        points = checked(value_of(value, "points", list, where), list[tuple[float, float]], f"{where}: a polygon")
+        return Outline(label, [(float(x) * across, float(y) * down) for x, y in points])
     number = (int, float)
     x, y = value_of(value, "x", number, where) * across, value_of(value, "y", number, where) * down
     turn = float(value.get("rotation") or 0)
@@ -96,15 +104,20 @@ def _outline(label: str, kind: str, value: Mapping[str, Any], size: tuple[int, i
     return Outline(label, rectangle(x, y, x + wide, y + high, turn))
 
 
-def decode_brush(coded: Sequence[int], where: str) -> np.ndarray:
+def decode_brush(coded: Sequence[int], where: str, count: int | None = None) -> np.ndarray:
     """Values of brushed pixels, red, green, blue and alpha of each, uint8.
 
     After 32 bits with their number, 5 with the width of a value and four times 4 with widths of lengths (each less one)
     come runs: a bit that says whether one value is repeated, two that choose a width, the length less one, and the
     value or the values.
 
+    Args:
+        coded: Bytes.
+        where: What they are from, for the message.
+        count: How many values there have to be; None: as many as the code says.
+
     Raises:
-        ValueError: If the code ends too early.
+        ValueError: If the code ends too early, or is of another number of values.
     """
     bits = "".join(f"{int(byte) & 255:08b}" for byte in coded)
     place = 0
@@ -118,13 +131,17 @@ def decode_brush(coded: Sequence[int], where: str) -> np.ndarray:
 
     total, width = take(32), take(5) + 1
     widths = [take(4) + 1 for _ in range(4)]
+    if count not in (None, total):
+        found = f"{where} has a brushed region of {total} values"
+        raise DataProblem(found, f"{count}, four a pixel", "export it again")
     values: list[np.ndarray] = []
     done = 0
     while done < total:
         repeated, length = take(1), take(widths[take(2)]) + 1
-        values += [np.full(length, take(width))] if repeated else [np.array([take(width) for _ in range(length)])]
+        read = np.array([take(width) for _ in range(1 if repeated else length)]).astype(np.uint8)
+        values.append(np.repeat(read, length) if repeated else read)
         done += length
-    return np.concatenate(values).astype(np.uint8)[:total] if values else np.zeros(0, dtype=np.uint8)
+    return np.concatenate(values)[:total] if values else np.zeros(0, dtype=np.uint8)
 
 
 def encode_brush(pixels: np.ndarray) -> list[int]:

@@ -4,6 +4,7 @@ Every reader raises FileNotFoundError if there is no such file; ValueError if it
 or lacks what is asked for; and ImportError if a package is missing.
 """
 
+import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
@@ -15,6 +16,7 @@ import torch
 from torch import Tensor
 
 from semiverse.files import DataProblem, MissingData, reading
+from semiverse.formats.matlab5 import unpacked
 
 
 def load_matlab(path: Path) -> dict[str, Any]:
@@ -124,14 +126,8 @@ def train_ids(values: np.ndarray, table: np.ndarray, path: Path) -> Tensor:
 
 def _load_v5(path: Path, **options: bool) -> dict[str, Any]:
     read = _package("scipy.io", path).loadmat
-    try:
-        return dict(read(path, **(options or {"simplify_cells": True})))
-    except Exception as error:  # scipy's parser meets damage with whatever error comes first
-        raise _damaged(path, error) from error
-
-
-def _damaged(path: Path, error: Exception) -> ValueError:
-    return DataProblem(f"{path}: cannot be read ({error})", "a complete MATLAB file", "copy or download it again")
+    with reading(path, "a complete MATLAB file", "copy or download it again"):
+        return dict(read(io.BytesIO(unpacked(path.read_bytes())), **(options or {"simplify_cells": True})))
 
 
 def _lacking(path: Path, name: str) -> ValueError:

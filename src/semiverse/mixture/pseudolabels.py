@@ -1,10 +1,9 @@
 """Pseudo-labels made once, as further labelled images of a domain."""
 
-import json
 from pathlib import Path
 
 from semiverse.data import ALL, Record, SegmentationDataset, list_images, pair
-from semiverse.files import DataProblem
+from semiverse.files import DataProblem, read_json, value_of
 from semiverse.labels import LabelSpace
 
 
@@ -30,9 +29,12 @@ class PseudoLabels(SegmentationDataset):
             ValueError: If its masks are of other classes.
         """
         facts = self.folder / "pseudolabels.json"
-        classes = tuple(json.loads(facts.read_text(encoding="utf-8"))["classes"]) if facts.is_file() else None
+        classes = None
+        if facts.is_file():
+            named = value_of(read_json(facts, "what pseudo-labels are of"), "classes", (list, dict), str(facts))
+            classes = tuple(map(str, named))
         if classes not in (None, self.labels.classes):
-            found = f"{self.folder}: pseudo-labels of the classes {', '.join(classes or ())}"
+            found = f"{facts}: pseudo-labels of the classes {', '.join(classes or ())}"
             remedy = "name another folder, or label the images with a model of this domain"
             raise DataProblem(found, f"{', '.join(self.labels.classes)}, as in the domain", remedy)
         masks = self.folder / "masks"

@@ -8,8 +8,9 @@ from typing import Any, Literal, NamedTuple, Self, cast, get_args, get_origin
 
 from torch import Tensor, nn, tensor
 
+from semiverse.configuration.records import record
 from semiverse.data import Resolution
-from semiverse.files import check_number
+from semiverse.files import DataProblem, check_number
 from semiverse.labels import LabelSpace
 
 
@@ -204,20 +205,19 @@ class ModelConfig:
         return CONVENTIONS.get(self.input, own) if self.normalize_images else UNIT
 
     @classmethod
-    def from_values(cls, values: Mapping[str, Any]) -> Self:
+    def from_values(cls, values: Mapping[str, Any], where: str = "a saved configuration") -> Self:
         """A configuration from the plain values that were saved; what an older version did not save is as it was then.
 
         Raises:
             ValueError: If entries are unknown.
         """
         names = {field.name for field in fields(cls)}
-        unknown = sorted(set(values) - names)
+        unknown = sorted(map(str, set(values) - names))
         if unknown:
-            raise ValueError(
-                f"a saved configuration has the entries {', '.join(unknown)}; known are {', '.join(sorted(names))}: "
-                "use the version of this library that saved the model"
-            )
-        return cls(**(AS_BEFORE | dict(values)))
+            found = f"{where} has the entries {', '.join(unknown)}"
+            remedy = "use the version of this library that saved the model"
+            raise DataProblem(found, f"some of {', '.join(sorted(names))}", remedy)
+        return record(cls, AS_BEFORE | dict(values), where)
 
 
 def check_domains(label_spaces: Mapping[str, LabelSpace], resolutions: Mapping[str, Resolution]) -> None:

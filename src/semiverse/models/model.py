@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from semiverse.data import Resolution
 from semiverse.downloads.hub import is_hub_name
+from semiverse.files import reading
 from semiverse.labels import IGNORE, LabelSpace
 from semiverse.models.batch_norm import select_group
 from semiverse.models.config import Convention, ModelConfig, check_domains
@@ -20,7 +21,18 @@ from semiverse.models.label_embeddings import LabelEmbeddings
 from semiverse.models.latent_branch import LatentBranch
 from semiverse.models.network import Network, build_head
 from semiverse.models.published import load_head, load_weights
-from semiverse.models.saving import WEIGHTS, SavedModel, find_model, read_config, read_model, write_model
+from semiverse.models.saving import (
+    CONFIG,
+    DOMAINS,
+    LABELS,
+    SAVED,
+    WEIGHTS,
+    SavedModel,
+    find_model,
+    read_config,
+    read_model,
+    write_model,
+)
 from semiverse.upsampling import ScoreMap, Upsampling
 
 log = logging.getLogger(__name__)
@@ -191,25 +203,24 @@ class SegmentationModel(nn.Module):
             FileNotFoundError: If there is no saved model.
             ValueError: If the model is damaged.
         """
-        saved = read_model(folder)
-        config = ModelConfig.from_values(saved.config)
-        # The weights are all in the folder: neither a download nor the file that training started from is needed.
-        model = cls(replace(config, pretrained=False, weights=None), saved.label_spaces, saved.resolutions)
-        model = model.to(saved.tensors["mean"].dtype) if "mean" in saved.tensors else model
-        model.config = config
-        if saved.label_embeddings is not None:
-            model.add_label_embeddings(**saved.label_embeddings)
-        if saved.latent_branch is not None:
-            model.add_latent_branch(saved.latent_branch)
+        place = find_model(folder)
+        saved = read_model(place)
+        with reading(place / CONFIG, *SAVED, "no network can be made from it"):
+            config = ModelConfig.from_values(saved.config, str(place / CONFIG))
+            # The weights are all in the folder: neither a download nor the file that training started from is needed.
+            model = cls(replace(config, pretrained=False, weights=None), saved.label_spaces, saved.resolutions)
+            model = model.to(saved.tensors["mean"].dtype) if "mean" in saved.tensors else model
+            model.config = config
+        with reading(place / LABELS, *SAVED, "it is damaged"):
+            if saved.label_embeddings is not None:
+                model.add_label_embeddings(**saved.label_embeddings)
+            if saved.latent_branch is not None:
+                model.add_latent_branch(saved.latent_branch)
         if saved.domains is not None:
-            model.domain_statistics = DomainStatistics.read(saved.domains)
-        try:
+            with reading(place / DOMAINS, *SAVED, "it is damaged"):
+                model.domain_statistics = DomainStatistics.read(saved.domains)
+        with reading(place / WEIGHTS, *SAVED, f"the weights are not those of {CONFIG} and {LABELS} beside it"):
             model.load_state_dict(dict(saved.tensors))
-        except RuntimeError as error:
-            raise ValueError(
-                f"the weights in {folder} are not those of its configuration ({error}); expected what save() wrote: "
-                "save the model again"
-            ) from error
         return model.to(device).eval()
 
     @classmethod
@@ -235,7 +246,7 @@ class SegmentationModel(nn.Module):
                 log.info("head of %s: %s", name, load_head(head, weights))
             return
         folder = find_model(weights)
-        saved = ModelConfig.from_values(read_config(folder))
+        saved = ModelConfig.from_values(read_config(folder), str(folder / CONFIG))
         if saved.convention(own).bgr != self.config.convention(own).bgr:
             raise ValueError(
                 f"the model in {weights} has input {saved.input!r}, the new one {self.config.input!r}, with channels "

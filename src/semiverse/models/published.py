@@ -1,7 +1,6 @@
 """Reading published weights into networks of this library."""
 
 import io
-import pickle
 import re
 import sys
 from collections.abc import Sequence
@@ -11,6 +10,8 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+
+from semiverse.files import reading
 
 PREFIXES = ("module.", "Scale.")
 HEADS = ("layer6.", "layer5.", "seg.")
@@ -134,22 +135,16 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         FileNotFoundError: If there is no such file.
         ValueError: If the file is damaged or holds anything but tensors.
     """
-    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"there is no weights file {path}; expected .pth or .safetensors: check the path")
-    try:
+    found = "it is damaged or holds more than tensors, which could run code and is refused"
+    with reading(path, "named tensors", "save the state dictionary alone, or as .safetensors", found):
         if path.suffix == ".safetensors":
             return dict(load_file(path))
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
-        reason = str(error).split("\n")[0]
-        raise ValueError(
-            f"{path} is damaged or holds more than tensors, which could run code and is refused ({reason}); expected "
-            "named tensors: save the state dictionary alone, or as .safetensors"
-        ) from error
     if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
         content = content["state_dict"]
     tensors = {k: v for k, v in content.items() if isinstance(v, Tensor)} if isinstance(content, dict) else {}

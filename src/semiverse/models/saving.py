@@ -9,14 +9,17 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
+from semiverse.configuration.records import checked, record
 from semiverse.data import Resolution
 from semiverse.downloads.hub import fetch, is_hub_name
-from semiverse.files import previous_folder, replaced_folder
+from semiverse.files import previous_folder, read_json, reading, replaced_folder
 from semiverse.labels import LabelSpace
 from semiverse.models.published import read_tensors
 
 CONFIG, LABELS, WEIGHTS, DOMAINS = "config.json", "labels.json", "model.safetensors", "domains.safetensors"
 NEEDED = (CONFIG, LABELS, WEIGHTS)
+SAVED = ("what save() wrote", "save the model again, or copy it again from where it is whole")
+"""What the files of a model are, and what to do where they are not."""
 
 
 class SavedModel(NamedTuple):
@@ -90,18 +93,17 @@ def read_model(folder: Path) -> SavedModel:
     config = read_config(folder)
     if not (folder / LABELS).is_file():
         raise _incomplete(folder, LABELS)
-    try:
-        labels = json.loads((folder / LABELS).read_text(encoding="utf-8"))
+    with reading(folder / LABELS, *SAVED, "it is damaged"):
+        labels = read_json(folder / LABELS, SAVED[0])
         domains = labels["domains"]
-        spaces = {name: _label_space(facts) for name, facts in domains.items()}
-        resolutions = {name: _resolution(facts["resolution"]) for name, facts in domains.items()}
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ValueError(
-            f"{LABELS} in {folder} is damaged ({error!r}); expected what save() wrote: save the model again"
-        ) from error
-    added = labels.get("label_embeddings"), labels.get("latent_branch")
+        spaces = {name: _label_space(facts, f"{folder / LABELS}: {name}") for name, facts in domains.items()}
+        resolutions = {
+            name: _resolution(facts["resolution"], f"{folder / LABELS}: {name}") for name, facts in domains.items()
+        }
+        hints = {"label_embeddings": dict[str, Any] | None, "latent_branch": dict[str, int] | None}
+        rows, latent = (checked(labels.get(name), hint, f"{folder / LABELS}: {name}") for name, hint in hints.items())
     seen = read_tensors(folder / DOMAINS) if (folder / DOMAINS).is_file() else None
-    return SavedModel(config, spaces, resolutions, *added, read_tensors(folder / WEIGHTS), seen)
+    return SavedModel(config, spaces, resolutions, rows, latent, read_tensors(folder / WEIGHTS), seen)
 
 
 def read_config(folder: Path) -> dict[str, Any]:
@@ -116,12 +118,8 @@ def read_config(folder: Path) -> dict[str, Any]:
     """
     if not (folder / CONFIG).is_file():
         raise _incomplete(folder, CONFIG)
-    try:
-        return dict(json.loads((folder / CONFIG).read_text(encoding="utf-8")))
-    except (ValueError, TypeError) as error:
-        raise ValueError(
-            f"{CONFIG} in {folder} is damaged ({error!r}); expected what save() wrote: save the model again"
-        ) from error
+    with reading(folder / CONFIG, *SAVED, "it is damaged"):
+        return read_json(folder / CONFIG, SAVED[0])
 
 
 def find_model(folder: Path) -> Path:
@@ -161,10 +159,10 @@ def _incomplete(folder: Path, name: str) -> FileNotFoundError:
     return FileNotFoundError(f"the model in {folder} has no {name}; expected what save() wrote: save it again")
 
 
-def _label_space(facts: Mapping[str, Any]) -> LabelSpace:
-    return LabelSpace(facts["label_space"], facts["classes"], facts["palette"])
+def _label_space(facts: Mapping[str, Any], where: str) -> LabelSpace:
+    values = {"name": facts["label_space"], "classes": facts["classes"], "palette": facts["palette"]}
+    return record(LabelSpace, values, where)
 
 
-def _resolution(facts: Mapping[str, Any]) -> Resolution:
-    size = facts["size"]
-    return Resolution(facts["scale"], None if size is None else tuple(size))
+def _resolution(facts: Mapping[str, Any], where: str) -> Resolution:
+    return record(Resolution, {name: facts[name] for name in ("scale", "size")}, where)

@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, get_args, get_type_hints
 
 from semiverse.configuration import merged, modernized, read_config
+from semiverse.configuration.records import checked
 from semiverse.models.saving import find_model
 from semiverse.models.saving import read_config as network_of
 
@@ -206,7 +207,11 @@ def _read(values: Mapping[str, Any], kind: type, given: set[str]) -> dict[str, A
         raise ValueError(f"found the key {unknown[0]!r}; expected some of {_listed(known)}: {hint}")
     read = dict(values)
     for key in {"rows", "columns"} & set(read):
-        read[key] = {title: Part(**_read(part or {}, Part, set())) for title, part in read[key].items()}
+        parts = checked(read[key], dict[str, dict[str, Any] | None], key)
+        read[key] = {title: Part(**_read(part or {}, Part, set())) for title, part in parts.items()}
+    hints = get_type_hints(kind)
+    for key, value in read.items():
+        checked(value, hints[key], key)
     for key in {"seeds", "files", "scores", "reasons"} & set(read):
         read[key] = tuple(read[key])
     if "compare" in read:

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from semiverse.configuration import differences, rewritten
-from semiverse.files import write_atomically
+from semiverse.configuration.records import checked, record
+from semiverse.files import read_json, reading, write_atomically
 from semiverse.recipes.cells import Cell
 from semiverse.run import Run
 
@@ -55,13 +56,9 @@ def read_results(folders: Iterable[Path]) -> list[CellResult]:
             )
         inside = folder / "results" if (folder / "results").is_dir() else folder
         for path in sorted(inside.rglob("seed*.json")):
-            try:
-                found.append(CellResult(**json.loads(path.read_text(encoding="utf-8"))))
-            except (ValueError, TypeError) as error:
-                raise ValueError(
-                    f"{path} is no result ({error}); expected what semiverse reproduce wrote: remove the file and "
-                    "repeat the call"
-                ) from error
+            wanted = "what semiverse reproduce wrote"
+            with reading(path, wanted, "remove the file and repeat the call", "it is no result"):
+                found.append(record(CellResult, read_json(path, wanted), str(path)))
     return found
 
 
@@ -89,34 +86,36 @@ def result_of(cell: Cell, results: Sequence[CellResult]) -> CellResult | None:
 
 def result_of_run(cell: Cell, run: Run) -> CellResult:
     """What a trained and evaluated run came to."""
-    finished = json.loads((run.folder / "finished.json").read_text(encoding="utf-8"))
+    finished = run.read_json(run.folder / "finished.json")
     named: dict[str, float | None] = {}
     named |= {key: float(value) for key, value in (run.read_metrics() or [{}])[-1].items() if "miou" not in key}
-    for domain, result in _evaluated(run.folder).items():
+    for domain, result in _evaluated(run).items():
         values = {f"iou/{title}": value for title, value in result["iou"].items()}
         values |= {key: result.get(key) for key in ("miou", "pixel_accuracy", "image_miou", "boundary_miou")}
         values["calibration_error"] = (result.get("calibration") or {}).get("error")
         named |= {f"{domain}/{key}": value for key, value in values.items()}
     scores = {name: value for name, value in named.items() if value is not None}
-    labels = [json.loads(path.read_text(encoding="utf-8")) for path in run.folder.glob("labels/*/pseudolabels.json")]
+    labels = [run.read_json(path) for path in run.folder.glob("labels/*/pseudolabels.json")]
     seconds = finished.get("seconds")
     seconds = None if seconds is None else seconds + sum(one["seconds"] for one in labels)
     return CellResult(cell.column, cell.row, cell.seed, cell.config, scores, seconds, environment(run.folder))
 
 
-def _evaluated(folder: Path) -> dict[str, dict[str, Any]]:
+def _evaluated(run: Run) -> dict[str, dict[str, Any]]:
     """What ``evaluation.json`` says of each domain, and ``evaluation_NAME.json`` as ``DOMAIN@NAME``."""
     found = {}
-    for path in sorted(folder.glob("evaluation*.json")):
+    for path in sorted(run.folder.glob("evaluation*.json")):
         name = path.stem.removeprefix("evaluation").removeprefix("_")
-        for domain, result in json.loads(path.read_text(encoding="utf-8"))["domains"].items():
+        with run.part(path):
+            domains = checked(run.read_json(path)["domains"], dict[str, dict[str, Any]], "domains")
+        for domain, result in domains.items():
             found[f"{domain}@{name}" if name else domain] = result
     return found
 
 
 def environment(folder: Path) -> dict[str, Any]:
     """Hardware, versions and revision of a run."""
-    facts = json.loads((folder / "environment.json").read_text(encoding="utf-8"))
+    facts = read_json(folder / "environment.json", "what a run was made with")
     return {key: value for key, value in facts.items() if key not in ("command", "seed")}
 
 

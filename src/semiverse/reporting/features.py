@@ -1,6 +1,5 @@
 """Encoder features that an evaluation with details leaves in a run folder."""
 
-import zipfile
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import cycle, product
@@ -18,11 +17,12 @@ from matplotlib.patches import Patch
 from scipy.cluster.hierarchy import leaves_list, linkage
 from scipy.spatial.distance import squareform
 
+from semiverse.files import reading
 from semiverse.labels import distinct_colors
 from semiverse.models import SegmentationModel
 from semiverse.models.label_embeddings import LabelEmbeddings
 from semiverse.reporting.figures import MOST_NUMBERS, STYLE, heat_map, line_color, selected, two_digits
-from semiverse.reporting.runs import read_if_there
+from semiverse.reporting.runs import EVALUATION, read_if_there
 
 
 class NamedClass(NamedTuple):
@@ -92,16 +92,14 @@ def read_features(folder: Path) -> Features | None:
     path = folder / "features.npz"
     if not path.is_file():
         return None
-    try:
+    with reading(path, "what an evaluation wrote", "evaluate the run again", "it is damaged"):
         with np.load(path, allow_pickle=False) as stored:
-            values, domains, titles = (stored[name] for name in ("features", "domains", "classes"))
+            values, domains, titles = (np.asarray(stored[name]) for name in ("features", "domains", "classes"))
         pixels = [NamedClass(str(d), str(t)) for d, t in zip(domains, titles, strict=True)]
         values = values.reshape(len(pixels), -1).astype(np.float64)
-    except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{path} is damaged ({error}) and was left out; evaluate the run again") from error
     finite = np.isfinite(values).all(axis=1)
     pixels = [pixel for pixel, usable in zip(pixels, finite, strict=True) if usable]
-    found = read_if_there(folder / "evaluation.json", [])
+    found = read_if_there(folder / "evaluation.json", [], EVALUATION)
     across, same_name = found.get("centroid_similarity", {}), found.get("same_name_similarity")
     return Features(values[finite], pixels, across, same_name) if pixels else None
 

@@ -1,6 +1,5 @@
 """Tables of publications: what ``semiverse reproduce`` left of one, as a table, verdicts and figures of the page."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import mean
@@ -10,10 +9,12 @@ from matplotlib import rc_context
 from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 
+from semiverse.configuration.records import REMEDY, checked, record
 from semiverse.data.images import read_image
+from semiverse.files import DataProblem, read_json, value_of
 from semiverse.reporting.figures import STYLE, Picture, line_color, line_style, picture_grid
 from semiverse.reporting.runs import TABLE
-from semiverse.reporting.tables import Column, Entry, Row, Table
+from semiverse.reporting.tables import Table
 
 
 class Published(NamedTuple):
@@ -38,25 +39,44 @@ def read_published(places: Sequence[Path], images: int) -> tuple[list[Published]
         if not (folder / TABLE).is_file():
             continue
         try:
-            values = json.loads((folder / TABLE).read_text(encoding="utf-8"))
+            values = _checked(read_json(folder / TABLE, "a table"), folder / TABLE)
             pictures, missing = cluster_pictures(folder, images)
             lines = [efficiency_picture(values)] if values["efficiency"] else []
             names = {name: title for part in ("columns", "rows") for name, title in values[part].items() if name}
-            table = _table(values["table"])
+            table = record(Table, values["table"], f"{folder / TABLE}: table")
             found.append(Published(values["title"], table, values["verdicts"], lines + pictures, names))
             problems += missing
-        except (ValueError, TypeError, KeyError) as error:
+        except ValueError as error:
             problems.append(
-                f"{folder / TABLE} is damaged or of an earlier version ({error!r}) and was left out: the same call of "
-                "semiverse reproduce with --minutes 0 writes it anew."
+                f"{error}. It was left out, as damaged or of an earlier version: the same call of semiverse reproduce "
+                "with --minutes 0 writes it anew."
             )
     return found, problems
 
 
-def _table(values: Mapping[str, Any]) -> Table:
-    rows = [Row([Entry(**cell) for cell in row["cells"]], row["member"]) for row in values["rows"]]
-    columns = [Column(**column) for column in values["columns"]]
-    return Table(values["name"], values["caption"], columns, rows, values["notes"])
+NUMBER = {"column": str, "row": str, "score": str, "unit": str, "mean": float | None, "published": float | None}
+"""What a table says of each of its numbers."""
+PARTS = {"title": str, "efficiency": str, "columns": dict[str, str], "rows": dict[str, str], "verdicts": list[str]}
+"""What it says of itself."""
+
+
+def _checked(values: dict[str, Any], path: Path) -> dict[str, Any]:
+    """What a file of a table says, each part of which has its type.
+
+    Raises:
+        ValueError: If it has not.
+    """
+    hints: dict[str, Any] = PARTS | {"table": dict[str, Any]}
+    if values.get("efficiency"):
+        hints |= {"scores": dict[str, str], "numbers": list[dict[str, Any]]}
+    for name, hint in hints.items():
+        checked(values.get(name), hint, f"{path}: {name}")
+    for i, number in enumerate(values["numbers"] if "numbers" in hints else ()):
+        for name, hint in (NUMBER | {"seeds": dict[str, float]}).items():
+            checked(number.get(name), hint, f"{path}: number {i}: {name}")
+        if number["column"] not in values["columns"] or number["score"] not in values["scores"]:
+            raise DataProblem(f"{path}: number {i} is of no column or no score", "those that it lists", REMEDY)
+    return values
 
 
 def efficiency_picture(values: Mapping[str, Any]) -> Picture:
@@ -101,9 +121,15 @@ def cluster_pictures(folder: Path, count: int) -> tuple[list[Picture], list[str]
     problems: list[str] = []
     for index in sorted((folder / "runs").rglob("clusters.json")) if count else ():
         rows, captions = [], []
-        for title, facts in [*json.loads(index.read_text(encoding="utf-8"))["images"].items()][:count]:
+        try:
+            known = value_of(read_json(index, "clusters"), "images", dict, str(index))
+        except ValueError as error:
+            problems.append(str(error))
+            continue
+        for title, facts in [*known.items()][:count]:
             try:
-                shown = [read_image(path) for path in (Path(facts["file"]), index.parent / f"{title}_overlay.jpg")]
+                file = Path(value_of(facts, "file", str, f"{index}: {title}"))
+                shown = [read_image(path) for path in (file, index.parent / f"{title}_overlay.jpg")]
             except (OSError, ValueError) as error:
                 problems.append(f"No clusters of {title}: {error}")
                 continue

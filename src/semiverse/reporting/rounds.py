@@ -1,11 +1,13 @@
 """Rounds of self-training: what each run came to, and what it gained on the one before, as a table."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from semiverse.configuration.records import checked, record
+from semiverse.files import DataProblem, read_json, value_of
 from semiverse.reporting.tables import MISSING, Column, Entry, Row, Table, word
+from semiverse.run import Run
 
 ROUNDS = "rounds.json"
 """What ``semiverse selftrain`` leaves of its rounds, for programs."""
@@ -37,16 +39,23 @@ def read_round(title: str, run: Path, evaluation: Path) -> Round:
     """What the files of a run and its evaluation say.
 
     Raises:
-        OSError: If one is missing.
+        FileNotFoundError: If one is missing.
+        ValueError: If one is damaged.
     """
-    scores = json.loads(evaluation.read_text(encoding="utf-8"))["domains"]
-    finished = run / "finished.json"
-    seconds = json.loads(finished.read_text(encoding="utf-8")).get("seconds") if finished.is_file() else None
-    labels = sorted((run / "labels").glob("*/pseudolabels.json"))
-    facts = {path.parent.name: json.loads(path.read_text(encoding="utf-8")) for path in labels}
-    kept = {name: _mean([one["kept_share"] for one in known["images"].values()]) for name, known in facts.items()}
-    spent = sum(known["seconds"] for known in facts.values())
-    mious = {domain: result["miou"] for domain, result in scores.items()}
+    found = Run(run)
+    with found.part(evaluation):
+        scores = checked(found.read_json(evaluation)["domains"], dict[str, dict[str, Any]], "domains")
+        mious = checked({domain: result["miou"] for domain, result in scores.items()}, dict[str, float | None], "miou")
+    finished, seconds = run / "finished.json", None
+    if finished.is_file():
+        with found.part(finished):
+            seconds = checked(found.read_json(finished).get("seconds"), float | None, "seconds")
+    kept, spent = dict[str, float](), 0.0
+    for path in sorted((run / "labels").glob("*/pseudolabels.json")):
+        with found.part(path):
+            known = found.read_json(path)
+            kept[path.parent.name] = _mean([float(one["kept_share"]) for one in known["images"].values()])
+            spent += float(known["seconds"])
     return Round(title, str(run), mious, seconds, round(spent, 1), kept)
 
 
@@ -71,13 +80,27 @@ def tables_of_rounds(places: Sequence[Path]) -> tuple[list[Table], list[str]]:
         if not path.is_file():
             continue
         try:
-            known = json.loads(path.read_text(encoding="utf-8"))["rounds"]
-            found.append(rounds_table([Round(**{name: one[name] for name in Round._fields}) for one in known]))
-        except (ValueError, TypeError, KeyError, IndexError) as error:
-            problems.append(
-                f"{path} is damaged ({error!r}) and was left out: the same call of semiverse selftrain writes it anew."
-            )
+            found.append(rounds_table(_read_rounds(path)))
+        except ValueError as error:
+            problems.append(f"{error}. It was left out: the same call of semiverse selftrain writes it anew.")
     return found, problems
+
+
+def _read_rounds(path: Path) -> list[Round]:
+    """What a file of rounds says.
+
+    Raises:
+        ValueError: If it is damaged.
+    """
+    known = value_of(read_json(path, "rounds of self-training"), "rounds", list, str(path))
+    known = [
+        {name: one[name] for name in Round._fields if name in one}
+        for one in checked(known, list[dict[str, Any]], f"{path}: rounds")
+    ]
+    rounds = [record(Round, one, f"{path}: round {number}") for number, one in enumerate(known)]
+    if not rounds or any(one.mious.keys() != rounds[0].mious.keys() for one in rounds):
+        raise DataProblem(f"{path} has no rounds, or rounds of several sets of domains", "one set", "write it anew")
+    return rounds
 
 
 def rounds_table(rounds: Sequence[Round]) -> Table:

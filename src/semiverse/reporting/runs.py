@@ -8,9 +8,11 @@ from importlib import import_module
 from itertools import takewhile
 from math import isnan
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from semiverse.files import read_json
+from semiverse.configuration.records import checked, record
+from semiverse.files import bearable, read_json
 from semiverse.methods.method import Curve, Role, declared
 from semiverse.run import Run
 
@@ -32,6 +34,10 @@ class Protocol(NamedTuple):
     via: str
     variant: str
     full_resolution: bool
+
+
+PROTOCOL = {"via": "decoder", "variant": "default", "full_resolution": False}
+"""What evaluations of earlier versions did not say."""
 
 
 class Score(NamedTuple):
@@ -56,14 +62,31 @@ class Score(NamedTuple):
     seen_as: Mapping[str, Mapping[str, Mapping[str, int]]] | None = None
 
 
-def read_if_there(path: Path, problems: list[str]) -> dict[str, Any]:
-    """Values of a file; empty if there is none or it is damaged, which is noted."""
+FINISHED = {"steps": int, "seconds": float | None, "best_sum_miou": float | None, "best_step": int | None}
+"""What ``finished.json`` says."""
+ENVIRONMENT = {"command": str, "accelerators": list[str], "versions": dict[str, str | None]}
+"""What ``environment.json`` says, other than texts and numbers."""
+EVALUATION = {"domains": dict[str, dict[str, Any]], "same_name_similarity": float | None} | {
+    "centroid_similarity": dict[str, dict[str, float]]
+}
+"""What ``evaluation.json`` says of all domains together."""
+
+
+def read_if_there(path: Path, problems: list[str], hints: Mapping[str, Any] = MappingProxyType({})) -> dict[str, Any]:
+    """Values of a file; empty if there is none or it is damaged, which is noted.
+
+    Args:
+        path: The file.
+        problems: Takes what is wrong with it.
+        hints: Types of values that it may have.
+    """
     if not path.is_file():
         return {}
     try:
-        return read_json(path, "what a run keeps")
+        values = read_json(path, "what a run keeps")
+        return {name: checked(value, hints.get(name, Any), f"{path}: {name}") for name, value in values.items()}
     except ValueError as error:
-        problems.append(f"{path} is no JSON ({error}) and was left out")
+        problems.append(f"{error}. It was left out.")
         return {}
 
 
@@ -74,15 +97,15 @@ def _read_scores(
     found: dict[Protocol, Score] = {}
     # Those of evaluation.json come last, so that they count.
     for path in sorted(folder.glob("evaluation*.json"), reverse=True):
-        for domain, result in read_if_there(path, problems).get("domains", {}).items():
-            protocol = Protocol(
-                domain,
-                result.get("split") or validation_split(config, domain),
-                result.get("via", "decoder"),
-                result.get("variant", "default"),
-                result.get("full_resolution", False),
-            )
-            found[protocol] = Score(**{name: result[name] for name in Score._fields if name in result})
+        for domain, result in read_if_there(path, problems, EVALUATION).get("domains", {}).items():
+            where = f"{path}: {domain}"
+            given = {"domain": domain, "split": validation_split(config, domain)} | PROTOCOL
+            given |= {name: result[name] for name in Protocol._fields if result.get(name)}
+            try:
+                score = record(Score, {name: result[name] for name in Score._fields if name in result}, where)
+                found[record(Protocol, given, where)] = score
+            except ValueError as error:
+                problems.append(f"{error}. It was left out.")
     known = {protocol.domain for protocol in found}
     for column, value in rows[-1].items() if rows else ():
         domain, _, name = column.partition("/")
@@ -122,12 +145,15 @@ def _read_declared(run: Run, class_path: str, problems: list[str]) -> Declared |
         if not values:
             module, _, name = class_path.rpartition(".")
             values = declared(getattr(import_module(module), name))
-        reads = {option: Role(**role) for option, role in values["reads"].items()}
-        return Declared(reads, {name: Curve(**curve) for name, curve in values["records"].items()})
+        reads, records = (
+            checked(values.get(name), dict[str, dict[str, Any]], f"{run.method}: {name}") for name in Declared._fields
+        )
+        roles = {option: record(Role, role, f"{run.method}: {option}") for option, role in reads.items()}
+        return Declared(roles, {name: record(Curve, curve, f"{run.method}: {name}") for name, curve in records.items()})
     except Exception as error:
         problems.append(
-            f"What {class_path} learns from and records is not known ({error}): there are no verdicts on its runs, and "
-            "their curves are called as in metrics.csv."
+            f"What {class_path} learns from and records is not known ({bearable(str(error))}): there are no verdicts "
+            "on its runs, and their curves are called as in metrics.csv."
         )
         return None
 
@@ -281,12 +307,22 @@ def read_run(folder: Path, name: str) -> RunFacts:
     except ValueError as error:
         problems.append(f"{error}; curves are left out")
     scores = _read_scores(folder, config, rows, problems)
-    labeled, environment, finished = (
-        read_if_there(folder / f"{part}.json", problems) for part in ("labeled", "environment", "finished")
-    )
-    labeled = {domain: facts["ids"] if "ids" in facts else facts for domain, facts in labeled.items()}  # once a list
+    environment = read_if_there(folder / "environment.json", problems, ENVIRONMENT)
+    finished = read_if_there(folder / "finished.json", problems, FINISHED)
+    ids = dict.fromkeys(config["data"]["domains"], list[str] | dict[str, Any])  # once a list
+    labeled = _ids(read_if_there(folder / "labeled.json", problems, ids), folder / "labeled.json", problems)
     method = _read_declared(run, config["method"]["class_path"], problems)
     return RunFacts(run, name, config, labeled, rows, scores, environment, finished, method, tuple(problems))
+
+
+def _ids(labeled: Mapping[str, Any], path: Path, problems: list[str]) -> dict[str, list[str]]:
+    """Images that keep their labels, by domain."""
+    found = {name: facts.get("ids") if isinstance(facts, dict) else facts for name, facts in labeled.items()}
+    try:
+        return dict(checked(found, dict[str, list[str]], str(path)))
+    except ValueError as error:
+        problems.append(f"{error}. It was left out.")
+        return {}
 
 
 def settings(runs: Sequence[RunFacts]) -> list[Setting]:
