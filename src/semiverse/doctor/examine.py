@@ -5,15 +5,18 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from semiverse.data import Record, SegmentationDataset, list_images, survey
+from semiverse.configuration import describe
+from semiverse.data import ALL, Record, SegmentationDataset, list_images, survey
 from semiverse.data.records import drawn, is_large
 from semiverse.datasets import Coco, Folder
+from semiverse.distributed import launched
 from semiverse.doctor.duplicates import find_duplicates
 from semiverse.doctor.encodings import find_encodings
 from semiverse.doctor.files import find_pairs, find_sizes, find_unreadable, find_unused, find_unusual_images
 from semiverse.doctor.findings import Coding, Facts, Finding, Findings, FolderFiles, Part, counted, list_folder, told
 from semiverse.doctor.frequencies import find_frequencies
-from semiverse.files import DataProblem, as_problem, find_folder
+from semiverse.files import DataProblem, as_problem, cache_folder, find_folder
+from semiverse.inference.journal import Journal
 from semiverse.mixture import Domain, DomainMixture
 from semiverse.mixture.domain import choose_labeled, choose_unlabeled
 
@@ -28,6 +31,43 @@ def diagnose(facts: Facts) -> list[Finding]:
     misread = {path for finding in found if finding.decode is not None for path in finding.files}
     doubtful = ("one-class", "unseen-class", "rare-class", "empty-mask", "mostly-ignored", "all-ignored")
     return [finding for finding in found if not misread or finding.kind not in doubtful]
+
+
+def read_share(data: DomainMixture, fresh: bool = False) -> bool:
+    """Read this process's share of all images of several that ``torchrun`` started, for the first one to know of them.
+
+    What was read lies in the cache, which has to be on a drive that all nodes share; the first process waits.
+
+    Args:
+        data: The domains.
+        fresh: Read also files that have not changed since an earlier check.
+
+    Returns:
+        Whether this is the first process, or the only one: it goes on to examine everything.
+
+    Raises:
+        ValueError: If nothing is seen of other processes for half an hour.
+    """
+    rank, processes = launched()
+    if processes == 1:
+        return True
+    call = {"data": describe(data), "fresh": fresh}
+    journal = Journal(cache_folder() / "surveys" / "shares", "check", call, fresh=True)
+    journal.start()
+    try:
+        for name, domain in data.domains.items():
+            with suppress(OSError, ValueError):  # what cannot be listed is told by the first process
+                splits = dict.fromkeys((domain.train, domain.val or domain.train))
+                parts = [domain.dataset.subset(ALL if domain.divides_itself else split) for split in splits]
+                for records in [*parts, choose_unlabeled(name, domain, [])]:
+                    survey(domain.dataset, records[rank::processes], f"{name}, share {rank}", fresh=fresh)
+        journal.note(f"/read {rank}", {})
+        if rank == 0:
+            journal.wait_for([f"/read {number}" for number in range(processes)])
+            journal.remove()
+    finally:
+        journal.close()
+    return rank == 0
 
 
 SAMPLE = 1_000
