@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import tarfile
 from array import array
 from bisect import bisect_left
@@ -155,6 +156,11 @@ class Members(Columns):
     def masked(self) -> np.ndarray:
         """None has a mask."""
         return np.zeros(len(self), dtype=bool)
+
+    @property
+    def root(self) -> Path:
+        """What all files lie in; none of their images is in them twice."""
+        return Path(os.path.commonpath([Path(file) for file in self.files]))
 
     def find(self, path: Path) -> int | None:
         """Number of an image; None where it is not among them."""
