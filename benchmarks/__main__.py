@@ -22,6 +22,7 @@ NAMES = (
     "clustering",
     "service",
     "predict",
+    "scale",
 )
 
 

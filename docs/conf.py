@@ -23,7 +23,7 @@ INCLUDED = {"start": "README.md", "contributing": "CONTRIBUTING.md", "changelog"
 CONTENTS = {
     "Guides": ["Start <start>", "guides/your_own_images", "guides/check_your_data", "guides/few_labels", "datasets"],
     "Methods": ["methods/universal"],
-    "Measured": ["results", "reproduce", "performance", "reliability"],
+    "Measured": ["results", "reproduce", "performance", "reliability", "scale"],
     "Project": ["design", "contributing", "changelog"],
     "Reference": ["reference/semiverse"],
 }

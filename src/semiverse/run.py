@@ -20,6 +20,7 @@ import torch
 from filelock import BaseFileLock, FileLock, SoftFileLock, Timeout
 
 from semiverse.configuration import Plain, describe, differences, dump_yaml, load_yaml, modernized
+from semiverse.data.records import is_large
 from semiverse.files import FULL_DISK, DataProblem, Outputs, read_text, reading, write_atomically
 from semiverse.mixture import DomainMixture
 
@@ -228,6 +229,7 @@ class Run:
         facts = {
             name: {"dataset": describe(data.domains[name].dataset)} | held_out.facts
             for name, held_out in data.held_out().items()
+            if held_out.val or not is_large(held_out.train)  # of many images without masks there is nothing to restore
         }
         if facts:
             write_atomically(self.held_out, json.dumps(facts, indent=1, ensure_ascii=False) + "\n")

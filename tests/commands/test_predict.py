@@ -12,6 +12,7 @@ from PIL import Image
 
 from semiverse.cli.main import main
 from semiverse.inference.domains import recognize
+from semiverse.inference.folder import FolderPrediction
 from semiverse.inference.images import find_images
 from semiverse.inference.predictor import Predictor
 from semiverse.inference.sources import as_image
@@ -157,13 +158,46 @@ def test_batches_and_threads_change_nothing(options, trained, tmp_path):
         assert (mask == predictor(folder / f"{number}.png", "rooms").mask.numpy()).mean() > 0.999
 
 
-def test_two_processes_do_a_share_each(trained, photos, tmp_path, monkeypatch):
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_two_processes_do_a_share_each_and_the_last_writes_one_list(order, trained, photos, tmp_path, monkeypatch):
+    (photos / "z.png").write_bytes(b"no image")
+    call = words(trained, photos, "--domain", "auto")
+    assert main([*call, "--out", str(tmp_path / "one")]) == 1
     monkeypatch.setenv("WORLD_SIZE", "2")
-    for rank, done in ((0, ["a", "more/c"]), (1, ["b"])):
+    for rank in order:
+        assert not (tmp_path / "out" / "predictions.json").exists()
         monkeypatch.setenv("RANK", str(rank))
-        assert main(words(trained, photos, "--domain", "rooms", "--out", tmp_path / "out")) == 0
-        assert list(json.loads((tmp_path / "out" / f"predictions_{rank}.json").read_text())["images"]) == done
-    assert {"a.png", "b.png", "more/c.png"} < contents(tmp_path / "out").keys()
+        assert main([*call, "--out", str(tmp_path / "out")]) == rank  # the file that cannot be read is the second one's
+    assert contents(tmp_path / "out") == contents(tmp_path / "one")
+    assert main([*call, "--out", str(tmp_path / "out")]) == 2
+
+
+def test_a_call_that_was_killed_goes_on_where_it_was(trained, photos, tmp_path, monkeypatch, capsys):
+    call, out = words(trained, photos, "--domain", "rooms", "--batch", "1"), tmp_path / "out"
+    assert main([*call, "--out", str(tmp_path / "whole")]) == 0
+    call = [*call, "--out", str(out)]
+    write, seen, segment = FolderPrediction._write, [], Predictor.segment
+
+    def killed(self, name, *rest):
+        write(self, name, *rest)
+        if name.name != "a":
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(FolderPrediction, "_write", killed)
+    assert main(call) == 130
+    assert (out / "a.png").exists() and not (out / "predictions.json").exists()
+    monkeypatch.setattr(FolderPrediction, "_write", write)
+    monkeypatch.setattr(
+        Predictor, "segment", lambda self, images, *rest: seen.extend(images) or segment(self, images, *rest)
+    )
+    assert main([*call, "--scales", "[1, 2]"]) == 2 and not seen  # another call
+    assert "already holds" in capsys.readouterr().err
+    assert main(call) == 0
+    assert len(seen) == 2 and "2 of 2 masks" in (said := capsys.readouterr().out) and ", 1 before" in said
+    assert contents(out) == contents(tmp_path / "whole")
+    assert main(call) == 2  # it is finished now
+    seen.clear()
+    assert main([*call, "--overwrite", "true"]) == 0 and len(seen) == 3
 
 
 @pytest.mark.parametrize("options", [[], ["--window", "[64, 64]"]], ids=str)

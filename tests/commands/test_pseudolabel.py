@@ -1,6 +1,7 @@
 """Pseudo-labels as a dataset: what is kept, how it is written, and that it can be trained on."""
 
 import json
+import os
 import re
 import shlex
 import subprocess
@@ -19,7 +20,7 @@ from semiverse.data.images import read_image
 from semiverse.datasets import Folder, SyntheticRooms, SyntheticStreets
 from semiverse.inference.committee import Committee
 from semiverse.inference.predictor import Predictor
-from semiverse.inference.pseudolabels import BINS, EDGES, ConfidenceHistogram, given_thresholds
+from semiverse.inference.pseudolabels import BINS, EDGES, ConfidenceHistogram, PseudoLabelFolder, given_thresholds
 from semiverse.labels import IGNORE, LabelSpace
 from semiverse.mixture import Balance, Domain, DomainMixture
 from semiverse.models import SegmentationModel
@@ -206,6 +207,51 @@ def test_nothing_is_overwritten(trained, photos, tmp_path, capsys):
     assert main(call) == 2
     assert "is not empty" in capsys.readouterr().err
     assert contents(tmp_path) == before
+
+
+def facts_of(out):
+    facts = json.loads((out / "pseudolabels.json").read_text())
+    return {name: value for name, value in facts.items() if name not in ("seconds", "command")}
+
+
+@pytest.mark.parametrize("how", [("--keep", "0.5"), ("--threshold", "0.2", "--link")], ids=["keep", "threshold"])
+def test_two_processes_label_as_one_does(how, trained, photos, tmp_path):
+    (photos / "aa.png").write_bytes(b"")
+    call = words(trained, photos, "--domain", "rooms", *how)
+    assert main([*call, "--out", str(tmp_path / "one")]) == 1
+    environment = os.environ | {"WORLD_SIZE": "2", "OMP_NUM_THREADS": "1"}
+    code = "import sys; from semiverse.cli.main import main; sys.exit(main(sys.argv[1:]))"
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-c", code, *call, "--out", str(tmp_path / "two")], env=environment | {"RANK": rank}
+        )
+        for rank in "01"
+    ]
+    assert sorted(process.wait() for process in started) in ([0, 1], [1, 1])  # who merges, tells all
+    one, two = contents(tmp_path / "one"), contents(tmp_path / "two")
+    assert one.keys() == two.keys() and facts_of(tmp_path / "one") == facts_of(tmp_path / "two")
+    assert all(two[name] == one[name] for name in one if name.endswith((".png", ".jpg", ".bmp")))
+
+
+def test_a_call_that_was_killed_labels_the_rest(trained, photos, tmp_path, monkeypatch, capsys):
+    call, out = words(trained, photos, "--domain", "rooms", "--keep", "0.5"), tmp_path / "out"
+    assert main([*call, "--out", str(tmp_path / "whole")]) == 0
+    add, added = PseudoLabelFolder.add, []
+
+    def killed(self, source, *rest):
+        if source.name == "more/a":
+            raise KeyboardInterrupt
+        return add(self, source, *rest)
+
+    monkeypatch.setattr(PseudoLabelFolder, "add", killed)
+    assert main([*call, "--out", str(out)]) == 130 and not (out / "pseudolabels.json").exists()
+    monkeypatch.setattr(
+        PseudoLabelFolder, "add", lambda self, one, *rest: added.append(one.name) or add(self, one, *rest)
+    )
+    assert main([*call[:-3], "0.6", *call[-2:], "--out", str(out)]) == 2 and "is not empty" in capsys.readouterr().err
+    assert main([*call, "--out", str(out)]) == 0
+    assert added == ["more/a", "more/t"] and facts_of(out) == facts_of(tmp_path / "whole")
+    assert contents(out).keys() == contents(tmp_path / "whole").keys()
 
 
 def test_bad_files_are_left_out_and_the_others_are_done(trained, photos, tmp_path, capsys):

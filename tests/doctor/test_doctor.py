@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -11,9 +12,11 @@ import pytest
 import torch
 from PIL import Image
 
+from semiverse.commands.check import check
 from semiverse.data import Content, Record, survey
 from semiverse.data.alike import difference_hash, resemble
 from semiverse.data.images import Header, ImageFacts, MaskFacts, thumbnail
+from semiverse.data.survey import _Cache
 from semiverse.datasets import CamVid, Folder, LabelMeFacade
 from semiverse.doctor.encodings import by_nearest_color, by_threshold, by_values, guess_values
 from semiverse.doctor.examine import diagnose, examine_domain
@@ -238,6 +241,10 @@ def entries(cache: Path) -> list[Path]:
     return sorted((cache / "surveys").glob("*")) if (cache / "surveys").is_dir() else []
 
 
+def lines(path: Path) -> list:
+    return [json.loads(line) for line in path.read_text().splitlines() if line]
+
+
 def same(one: list[Content], other: list[Content]) -> bool:
     return all(
         (a.id, a.size, a.image.digest, a.image.header, a.mask.header)
@@ -293,6 +300,38 @@ def test_a_file_that_was_just_written_is_not_remembered(counting, cache):
     assert Counting.reads == 4
 
 
+def test_processes_read_a_share_each_and_the_first_tells_of_all(counting, cache, monkeypatch, capsys):
+    data = DomainMixture({"roads": Domain(counting)}, workers=0)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("MASTER_PORT", "1")
+    for rank in "10":
+        monkeypatch.setenv("RANK", rank)
+        assert check(data) == 0
+    said, images = capsys.readouterr().out, sum(len(counting.subset(split)) for split in ("train", "val"))
+    assert f"{images} images in 1 domain: no problems" in said and said.count("the first process says") == 1
+    assert Counting.reads == images
+    assert not list((cache / "surveys" / "shares").iterdir())
+
+
+def test_what_was_read_before_a_check_is_killed_is_remembered(counting, monkeypatch):
+    monkeypatch.setattr(sys.modules["semiverse.data.survey"], "TOGETHER", 1)
+    records, kept = counting.subset("train"), []
+
+    def killed(self, *parts):
+        if kept:
+            raise KeyboardInterrupt
+        kept.append(keep(self, *parts))
+
+    keep = _Cache.keep
+    monkeypatch.setattr(_Cache, "keep", killed)
+    with pytest.raises(KeyboardInterrupt):
+        survey(counting, records, "train")
+    monkeypatch.setattr(_Cache, "keep", keep)
+    Counting.reads = 0
+    survey(counting, records, "train")
+    assert Counting.reads == len(records) - 1
+
+
 @pytest.mark.parametrize("spoilt", ["no json", "[]", "null", json.dumps({"a": 3})])
 def test_an_unreadable_cache_is_as_good_as_none(spoilt, counting, cache):
     records = counting.subset("train")
@@ -305,9 +344,9 @@ def test_an_unreadable_cache_is_as_good_as_none(spoilt, counting, cache):
 def test_entries_with_wrong_values_are_read_again(counting, cache):
     records = counting.subset("train")
     first = survey(counting, records, "train")
-    known = json.loads(entries(cache)[0].read_text())
-    next(iter(known.values()))["image"] = ["nonsense"]
-    entries(cache)[0].write_text(json.dumps(known))
+    known = lines(entries(cache)[0])
+    known[0][1]["image"] = ["nonsense"]
+    entries(cache)[0].write_text("".join(json.dumps(line) + "\n" for line in known))
     assert same(first, survey(counting, records, "train"))
     assert Counting.reads == 4
 

@@ -1,5 +1,6 @@
 """Tiny stand-ins for datasets: one writer each that builds the owner's folder layout, and one dataset without files."""
 
+import tarfile
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -10,7 +11,7 @@ import torch
 from PIL import Image
 
 from semiverse.data import Record, SegmentationDataset
-from semiverse.datasets import CamVid, Folder, ImageFolder, LabelMeFacade, Remapped
+from semiverse.datasets import CamVid, Folder, ImageFolder, Images, LabelMeFacade, Remapped
 from semiverse.labels import IGNORE, LabelSpace
 
 SIZE = (12, 16)
@@ -162,6 +163,20 @@ def write_image_folder(root: Path) -> Fake:
     return Fake(ImageFolder(root, LabelSpace("three", THREE)), {"all": {"a": None, "deep/b": None}})
 
 
+def write_shard(root: Path) -> Fake:
+    write_image_folder(root / "unpacked")
+    with tarfile.open(root / "photos.tar", "w") as archive:
+        for path in sorted((root / "unpacked").rglob("*.*"), reverse=True):
+            archive.add(path, path.relative_to(root / "unpacked").as_posix())
+    labels = LabelSpace("three", THREE)
+    return Fake(Images(str(root / "photos.tar"), labels), {"all": {"a": None, "deep/b": None}})
+
+
+def write_image_url(root: Path) -> Fake:
+    fake = write_image_folder(root)
+    return Fake(Images(f"file://{root}", fake.dataset.labels), fake.masks)
+
+
 def write_remapped(root: Path) -> Fake:
     """CamVid in three classes, the last of which it does not have."""
     camvid = write_camvid(root)
@@ -191,6 +206,7 @@ WRITERS: dict[type[SegmentationDataset], dict[str, Callable[[Path], Fake]]] = {
         "none": write_unmasked_folder,
     },
     ImageFolder: {"images": write_image_folder},
+    Images: {"tar": write_shard, "url": write_image_url},
     Remapped: {"camvid": write_remapped},
 }
 

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from semiverse.doctor.examine import examine_domain
+from semiverse.distributed import launched
+from semiverse.doctor.examine import examine_domain, read_share
 from semiverse.doctor.findings import counted
 from semiverse.doctor.fix import copies_in, write_fixed
 from semiverse.doctor.page import described, page_names, write_page
@@ -13,7 +14,8 @@ from semiverse.mixture import DomainMixture
 def check(data: DomainMixture, out: Path | None = None, fix: Path | None = None, fresh: bool = False) -> int:
     """Read every image and mask that a training would use: print what is there, and everything that is wrong.
 
-    Files that were found in order before and have not changed since are not read again ($SEMIVERSE_CACHE).
+    Files that were found in order before and have not changed since are not read again ($SEMIVERSE_CACHE). Under
+    torchrun each process reads its share, and the first one says what was found.
 
     Args:
         data: The domains.
@@ -32,7 +34,10 @@ def check(data: DomainMixture, out: Path | None = None, fix: Path | None = None,
     copies = None if fix is None else copies_in(fix)
     if out is not None:
         Outputs(out, "check").refuse_foreign(page_names(data.domains))
-    found = {name: examine_domain(data, name, fresh) for name in data.domains}
+    if not read_share(data, fresh):
+        print("this share is read: the first process says what was found")
+        return 0
+    found = {name: examine_domain(data, name, fresh and launched()[1] == 1) for name in data.domains}
     if out is not None:
         write_page(out, found)
     fixed = [] if copies is None else write_fixed(data, found, copies)

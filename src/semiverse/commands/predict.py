@@ -1,23 +1,17 @@
 """Segment images, folders of images, and videos."""
 
-from collections import Counter
 from pathlib import Path
 from typing import Any, Literal
 
-from semiverse.data.headers import pictures_in
-from semiverse.distributed import launched
-from semiverse.files import Outputs, read_json, refuse_inside
-from semiverse.inference.annotations import FORMATS, AnnotationFormat
+from semiverse.files import Outputs, refuse_inside
+from semiverse.inference.annotations import AnnotationFormat
 from semiverse.inference.asking import Asking
-from semiverse.inference.folder import FolderPrediction, Wanted
-from semiverse.inference.images import find_images, result_names
+from semiverse.inference.folder import FolderPrediction, Wanted, known_results
+from semiverse.inference.images import find_images
 from semiverse.inference.networks import Precision
 from semiverse.inference.predictor import Predictor
-from semiverse.inference.video import is_video
 from semiverse.models import SegmentationModel
-
-INDEX = "predictions.json"
-"""What lies beside the masks and says which images they are of."""
+from semiverse.models.saving import state_of
 
 
 def predict(
@@ -45,7 +39,8 @@ def predict(
 
     Sub-folders are kept. A file that cannot be read, and one that memory does not suffice for, is listed at the end and
     the others are done. A video becomes a folder of masks and a video with the masks laid over it. Only results of
-    earlier calls are ever replaced. Under torchrun each process does its share.
+    earlier calls are ever replaced. The same call goes on where it was killed. Under torchrun each process does its
+    share, and the last one writes the list.
 
     Args:
         run: A run folder, or the model folder in it.
@@ -82,72 +77,24 @@ def predict(
         ValueError: If the domain or a class is unknown, two images have one name, results exist already, files that
             are no results would be replaced, or several processes would write one file of annotations.
     """
+    call = {name: value for name, value in locals().items() if name not in ("out", "device", "workers", "batch")}
     model = SegmentationModel.load(run)
     asking = Asking(model, domain, labels)
-    rank, processes = launched()
     problems: dict[str, str] = {}
     refuse_inside(out, images)
     found = find_images(images, problems, out)
-    every = sorted(found.items()) if processes > 1 else list(found.items())
-    files = every[rank::processes]
-    index = INDEX if processes == 1 else f"predictions_{rank}.json"
-    outputs = Outputs(out, "predict", found.values(), _known(out, index))
+    outputs = Outputs(out, "predict", found.values(), known_results(out))
     views: dict[str, Any] = {"scales": scales, "flip": flip, "precision": precision, "margin": margin}
     predictor = Predictor(model, via, window, device=device, **views)
     for question in asking.possible if classes else ():
         for title in classes or ():
             model.label_spaces[question.labels].id_of(title)
-    wanted = Wanted(outputs, classes, overlay, confidence, annotations)
-    prediction = FolderPrediction(predictor, asking, wanted, batch, workers)
-    prediction.problems |= problems if rank == 0 else {}
-    if processes > 1 and annotations is not None and not FORMATS[annotations].per_image:
-        raise ValueError(
-            f"{processes} processes would write one file of annotations; expected one process: choose --annotations "
-            "labelme, or call it without torchrun"
-        )
-    _refuse_results(outputs, prediction.names(files), index, overwrite)
-    prediction.segment_images([one for one in files if not is_video(one[1])])
-    for stem, path in files:
-        if is_video(path):
-            prediction.segment_video(stem, path)
-    for path in (path for _, path in files if not is_video(path)):
-        if (pages := pictures_in(path)) > 1:
-            prediction.problems[str(path)] = f"{path}: the first of {pages} pictures was used alone"
     spaces = {question.labels: list(model.label_spaces[question.labels].classes) for question in asking.possible}
     asked = {"domain": domain or asking.domains[0], "labels": labels or domain or asking.domains[0], "via": via}
     facts = {"run": str(run), **asked, "classes": next(iter(spaces.values())) if len(spaces) == 1 else spaces}
     facts |= {} if classes is None else {"shown": classes}
-    prediction.write(facts, index)
-    print(f"{len(prediction.done)} of {len(files)} masks written to {out}")
-    for stem, likely in prediction.domains.items():
-        print(f"{stem}: like {likely['domain']} ({likely['confidence']:.2f})")
-    for message in prediction.problems.values():
-        print(f"left out: {message}")
+    wanted = Wanted(outputs, classes, overlay, confidence, annotations)
+    prediction = FolderPrediction(predictor, asking, wanted, batch, workers)
+    for line in prediction.segment(found, problems, facts, call | {"weights": state_of(run)}):
+        print(line)
     return 1 if prediction.problems else 0
-
-
-def _refuse_results(outputs: Outputs, names: list[str], index: str, overwrite: bool) -> None:
-    """Make sure that nothing but earlier results is replaced, and those only if asked."""
-    if twice := [name for name, count in Counter(names).items() if count > 1]:
-        raise ValueError(
-            f"two results would be called {min(twice)}; expected different names, as one would replace the other: "
-            "rename an image"
-        )
-    beside = ("_overlay.jpg", "_confidence.png")
-    taken = outputs.there(name for name in names if not name.endswith(beside))
-    if taken and not overwrite:
-        raise ValueError(
-            f"{outputs.folder} already holds {len(taken)} results, first: {taken[0]}; expected none: choose another "
-            "--out, or --overwrite true"
-        )
-    outputs.refuse_foreign([*names, index])
-
-
-def _known(out: Path, index: str) -> list[str]:
-    """What a call of an earlier version wrote, which kept no list beside ``predictions.json``."""
-    if not (out / index).is_file():
-        return []
-    stems = read_json(out / index, "what predict wrote").get("images")
-    if not isinstance(stems, dict):
-        return []
-    return [index, *(name for stem in stems for name in result_names(str(stem), overlay=True, confidence=True))]

@@ -6,11 +6,13 @@ from typing import Literal
 
 from semiverse.inference.committee import Committee
 from semiverse.inference.images import chosen_domain
+from semiverse.inference.journal import Journal, refuse_foreign
 from semiverse.inference.labeling import Labeler, Labeling
 from semiverse.inference.predictor import Predictor
 from semiverse.inference.pseudolabels import given_images, unlabeled_images
 from semiverse.mixture import DomainMixture
 from semiverse.models import SegmentationModel
+from semiverse.models.saving import state_of
 from semiverse.run import Run
 
 
@@ -38,7 +40,8 @@ def pseudolabel(
 
     Writes images, masks (class ids; 255, no label, where the model is less sure than the threshold of the class),
     dataset.yaml (what a training needs to know about them) and pseudolabels.json (what was kept of each class and each
-    image). A file that cannot be read is listed at the end and the others are done. Nothing is overwritten.
+    image). A file that cannot be read is listed at the end and the others are done. Nothing is overwritten. The same
+    call goes on where it was killed. Under torchrun each process does its share, and the last one writes the two files.
 
     Give a threshold, or the share to keep. With a share the images are segmented twice, first to find a threshold for
     each class: the one above which that share of the pixels predicted as the class lies, over all images, so that rare
@@ -77,7 +80,8 @@ def pseudolabel(
         ValueError: If options do not go together, two images have one name, the folder is not empty, or nothing is
             kept.
     """
-    _check_options(out, threshold, keep)
+    call = {name: value for name, value in locals().items() if name not in ("out", "device", "workers", "data")}
+    _check_options(threshold, keep)
     models = [SegmentationModel.load(one) for one in (run, *also)]
     domain = chosen_domain(models[0], domain)
     if data is not None:
@@ -88,15 +92,15 @@ def pseudolabel(
     labeler = Labeler(Committee(predictors, domain, labels, how.lowering(data, labels or domain)), how, named, workers)
     left_out: dict[str, str] = {}
     sources = unlabeled_images(data, domain) if images is None else given_images(images, left_out, out)
-    folder, configuration, problems = labeler.label(sources, out, [run, *also], left_out)
-    print("\n".join(folder.summary(configuration, problems)))
+    journal = Journal(out, "pseudolabel", call | {"weights": [state_of(one) for one in (run, *also)]})
+    refuse_foreign(journal)
+    folder, configuration, problems = labeler.label(sources, [run, *also], journal, left_out)
+    print("\n".join(folder.summary(configuration, problems) if configuration else [f"{out}: the last process merges"]))
     return 1 if problems else 0
 
 
-def _check_options(out: Path, threshold: float | Mapping[str, float] | None, keep: float | None) -> None:
+def _check_options(threshold: float | Mapping[str, float] | None, keep: float | None) -> None:
     """Refuse what is wrong before any image is read."""
     if (threshold is None) == (keep is None):
         found = "neither threshold nor keep is given" if keep is None else "threshold and keep are both given"
         raise ValueError(f"{found}; expected one of them: choose --threshold 0.9, say, or --keep 0.5")
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise ValueError(f"{out} is not empty; expected a new folder, as nothing is overwritten: choose another --out")

@@ -4,8 +4,9 @@ from semiverse.data.cache import CachedReader
 from semiverse.data.dataset import ALL, SegmentationDataset
 from semiverse.data.division import Budget, budget_size, check_pattern, drawing_rule, in_labeling_order, share_of
 from semiverse.data.images import Resolution
+from semiverse.data.index import image_records, list_images
 from semiverse.data.masks import read_colors, read_indices
-from semiverse.data.pairing import Record, digest, list_images, pair, refuse_changed, select
+from semiverse.data.pairing import Record, digest, pair, refuse_changed, select
 from semiverse.data.samples import Augmentation, CropTransform, Reader, ResizeTransform, Sample, Split
 from semiverse.data.survey import Content, survey
 
@@ -27,6 +28,7 @@ __all__ = [
     "check_pattern",
     "digest",
     "drawing_rule",
+    "image_records",
     "in_labeling_order",
     "list_images",
     "pair",

@@ -13,6 +13,7 @@ from semiverse.data.headers import read_header
 from semiverse.data.images import read_image
 from semiverse.data.masks import look_up, read_indices
 from semiverse.data.pairing import Record, refuse_changed, select
+from semiverse.data.records import Records, is_large, joined
 from semiverse.files import DataProblem, MissingData, as_problem, expand, find_folder, reading
 from semiverse.labels import IGNORE, LabelSpace, merge, transfer_table
 
@@ -76,7 +77,7 @@ class SegmentationDataset(ABC):
             FileNotFoundError: If files of it are missing.
         """
 
-    def subset(self, split: str) -> list[Record]:
+    def subset(self, split: str) -> Sequence[Record]:
         """Records of one of the owner's splits, of a named list, of a list file (``.txt``), or of ``all``.
 
         Raises:
@@ -86,7 +87,7 @@ class SegmentationDataset(ABC):
         with reading(Path(self.root), "the files as their owner arranged them", "check or download them again"):
             return self._subset(split)
 
-    def _subset(self, split: str) -> list[Record]:
+    def _subset(self, split: str) -> Sequence[Record]:
         if split in self.lists or split.endswith(".txt"):
             list_file = self.lists.get(split, Path(split))
             records = self._listed_anywhere(list_file)
@@ -94,9 +95,10 @@ class SegmentationDataset(ABC):
             return records
         known = self.split_names()
         if split in known:
-            return list(self.records(split))
+            return _given(self.records(split))
         if split == ALL:
-            return [record for name in known for record in self.records(name)]
+            parts = [self.records(name) for name in known]
+            return joined(parts) if is_large(*parts) else [record for part in parts for record in part]
         named = ", ".join(dict.fromkeys([*known, *self.lists, ALL]))
         found = f"{type(self).__name__} has no split {split!r}"
         raise DataProblem(found, f"one of {named}, or a list file (.txt)", "name one of them")
@@ -178,6 +180,11 @@ class SegmentationDataset(ABC):
             other = f"its image {record.image} is {image.shape[2]}x{image.shape[1]}"
             raise DataProblem(f"{found}, {other}", "equal sizes", remedy)
         return image, mask
+
+
+def _given(records: Sequence[Record]) -> Sequence[Record]:
+    """Records as they are if they are in columns, or else a new list."""
+    return records if isinstance(records, Records) else list(records)
 
 
 class Relabeling:

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from semiverse.data.pairing import Record
+from semiverse.data.records import Records, masked
 from semiverse.data.survey import Content
 from semiverse.files import DataProblem
 
@@ -106,7 +107,7 @@ def labeling_order(count: int, seed: int, classes: Shown = None, groups: Sequenc
     return [index for i in order for index in _covering_first(units[i], classes)]
 
 
-def in_labeling_order(records: Sequence[Record], seed: int, classes: Shown, groups: str | None) -> list[Record]:
+def in_labeling_order(records: Sequence[Record], seed: int, classes: Shown, groups: str | None) -> Sequence[Record]:
     """Records in the order in which they receive labels; a budget of k images is the first k, so budgets are nested.
 
     The order is a seeded permutation. With ``classes``, images that show a class for the first time come first, the
@@ -126,7 +127,8 @@ def in_labeling_order(records: Sequence[Record], seed: int, classes: Shown, grou
         ValueError: If an id has no group.
     """
     names = None if groups is None else group_names([record.id for record in records], groups)
-    return [records[index] for index in labeling_order(len(records), seed, classes, names)]
+    order = labeling_order(len(records), seed, classes, names)
+    return records.take(np.array(order)) if isinstance(records, Records) else [records[index] for index in order]
 
 
 def drawing_rule(groups: str | None, cover_classes: bool) -> str:
@@ -207,7 +209,7 @@ class Division:
         labeled = f"Labels go to images {drawing_rule(self.groups, self.cover_classes)}."
         return labeled if self.val is None else divided + labeled
 
-    def draw(self, records: Sequence[Record], shown: Mapping[Path, frozenset[int]]) -> dict[str, list[Record]]:
+    def draw(self, records: Sequence[Record], shown: Mapping[Path, frozenset[int]]) -> dict[str, Sequence[Record]]:
         """Lists by the names of their files: ``train.txt`` and ``val.txt``, ``labeled_1_8.txt`` and the rest of it.
 
         Args:
@@ -217,7 +219,7 @@ class Division:
         Raises:
             ValueError: If a list would be empty, a budget is too large, or an id has no group.
         """
-        train, lists = list(records), {}
+        train, lists = records, dict[str, Sequence[Record]]()
         if self.val is not None:
             classes = [shown[record.image] for record in records] if self.cover_classes else None
             train, held_out = divide(records, self.val, self.seed, self.groups, classes)
@@ -263,7 +265,7 @@ def divide(
     seed: int = 0,
     groups: str | Sequence[str] | None = None,
     classes: Shown = None,
-) -> tuple[list[Record], list[Record]]:
+) -> tuple[Sequence[Record], Sequence[Record]]:
     """Images for training and for validation; none is in both, and no group either.
 
     Validation receives int(f * N) of the N images with masks, for a share f, drawn by the seed; images without mask are
@@ -285,7 +287,8 @@ def divide(
     if groups is not None:
         names = group_names([record.id for record in records], groups) if isinstance(groups, str) else groups
         units = _units_of(names, range(len(records)))
-    sizes = [sum(records[index].mask is not None for index in unit) for unit in units]
+    has_mask = masked(records).tolist()
+    sizes = [sum(has_mask[index] for index in unit) for unit in units]
     target = int(share_of(val_share, "val") * sum(sizes)) if isinstance(val_share, float | str) else val_share
     if sum(size > 0 for size in sizes) < 2 or not 0 < target < sum(sizes):
         grouped = "" if groups is None else f" in {len(units)} groups"
@@ -307,4 +310,7 @@ def divide(
             count = grown
     taken = taken or [min((unit for unit in order if sizes[unit]), key=lambda unit: sizes[unit])]
     val = {index for unit in taken for index in units[unit]}
+    if isinstance(records, Records):
+        chosen = np.isin(np.arange(len(records)), list(val))
+        return records.take(np.flatnonzero(~chosen)), records.take(np.flatnonzero(chosen))
     return [r for i, r in enumerate(records) if i not in val], [r for i, r in enumerate(records) if i in val]

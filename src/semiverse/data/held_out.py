@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from semiverse.data.alike import Resemblance
 from semiverse.data.division import divide, group_names
 from semiverse.data.pairing import Record, digest
+from semiverse.data.records import is_large, with_masks
 from semiverse.data.survey import Content
 from semiverse.files import MissingData
 
@@ -32,8 +33,8 @@ class HeldOut(NamedTuple):
         rule: How they were drawn, in words.
     """
 
-    train: list[Record]
-    val: list[Record]
+    train: Sequence[Record]
+    val: Sequence[Record]
     rule: str
 
     @property
@@ -48,18 +49,29 @@ class HeldOut(NamedTuple):
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What a run keeps about it."""
+        """What a run keeps about it; of more than 50,000 images no ids, but digests alone."""
         parts = {"train": self.train, "val": self.val}
+        digests = {name: digest(record.id for record in records) for name, records in parts.items()}
+        if is_large(self.train, self.val):
+            return {"rule": self.rule, "sha256": digests}
         ids = {name: [record.id for record in records] for name, records in parts.items()}
-        return {"rule": self.rule, "sha256": {name: digest(listed) for name, listed in ids.items()}, **ids}
+        return {"rule": self.rule, "sha256": digests, **ids}
 
 
-def restored(facts: Mapping[str, Any], records: Sequence[Record]) -> HeldOut:
+def restored(facts: Mapping[str, Any], records: Sequence[Record], groups: str | None = None) -> HeldOut:
     """The division that a run kept; images that came since belong to neither side.
+
+    One of more than 50,000 images is drawn again, and no image may have come or gone.
 
     Raises:
         FileNotFoundError: If images of it are gone.
     """
+    if "train" not in facts:
+        again = hold_out(records, (), groups)
+        if again.facts["sha256"] != facts["sha256"]:
+            found = f"the {len(records)} images are not those that were divided, or not in that order"
+            raise MissingData(found, "the images that the run began with", "restore them, or train into another --out")
+        return again
     known = {record.id: record for record in records}
     ids = [name for part in ("train", "val") for name in facts[part]]
     gone = [name for name in ids if name not in known]
@@ -76,25 +88,27 @@ def hold_out(records: Sequence[Record], contents: Sequence[Content], groups: str
     Whole groups are drawn, and images that show nearly the same stay on one side; training first receives images of
     every class, then validation.
 
+    Of more than 50,000 images neither classes nor resemblance are asked for: nothing of them has to be read.
+
     Args:
         records: All images.
-        contents: What each holds.
+        contents: What each holds; empty for so many.
         groups: Regular expression that finds the group of an image in its id; None: it is looked for in the ids.
 
     Raises:
         ValueError: If ``groups`` finds no group in an id.
     """
-    masked = sum(record.mask is not None for record in records)
+    masked, large = len(with_masks(records)), is_large(records)
     if masked < 2:
-        return HeldOut(list(records), [], f"{masked or 'none'} has a mask")
+        return HeldOut(records, [], f"{masked or 'none'} has a mask")
     ids = [record.id for record in records]
     pattern = groups or find_groups(ids)
     names = [str(i) for i in range(len(ids))] if pattern is None else group_names(ids, pattern)
-    units, linked = names, _tied(names, contents)
+    units, linked = names, names if large else _tied(names, contents)
     rules = ["drawn with one seed"] if pattern is None else [f"whole groups ({pattern} in the id)"]
     if linked != names and max(Counter(linked).values()) <= LARGEST * len(linked):
         units, rules = linked, [*rules, "images that look alike on one side"]
-    classes = [content.classes for content in contents]
+    classes = None if large else [content.classes for content in contents]
     if sum(1 for count in _masked(units, records).values() if count) < 2:
         units, rules = [str(i) for i in range(len(ids))], ["drawn with one seed, as all of one group"]
     train, val = divide(records, max(1, round(SHARE * masked)), SEED, units, classes)

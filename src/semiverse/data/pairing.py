@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from semiverse.data.images import IMAGE_EXTENSIONS
-from semiverse.data.walking import walk
 from semiverse.files import DataProblem, MissingData, read_text
 
 Item = TypeVar("Item")
@@ -28,53 +27,6 @@ class Record(NamedTuple):
     def id(self) -> str:
         """What lists and results call this image: its name in the dataset, or else its file name without extension."""
         return self.name or self.image.stem
-
-
-def list_images(
-    folder: Path, suffix: str = "", without: str | None = None, problems: list[DataProblem] | None = None
-) -> dict[str, Path]:
-    """Image files below a folder, by their path in it without extension, in sorted order; hidden ones are left out.
-
-    Links are followed. Names are composed (Unicode's NFC), as Macs store accents apart from their letters: an image and
-    its mask belong together however each was copied.
-
-    Args:
-        folder: The folder.
-        suffix: End of the name before the extension, such as ``_mask``: it is removed, other files are left out.
-        without: Files whose names end in this are left out: masks among images; None: none.
-        problems: Takes what cannot be looked into; None: that is an error.
-
-    Raises:
-        FileNotFoundError: If the folder is missing or holds no image.
-        ValueError: If two files differ only in their extension, a folder may not be opened, or a name is no UTF-8.
-    """
-    if not folder.is_dir():
-        raise MissingData(f"{folder}: no such folder", "images in it", "check the dataset's root")
-    found, files = walk(folder), dict[str, Path]()
-    if problems is not None:
-        problems += found.problems
-    elif found.problems:
-        raise found.problems[0]
-    for title, path in found.files:
-        name = composed(title)
-        other = without is not None and name.endswith(without)
-        if other or path.suffix.lower() not in IMAGE_EXTENSIONS or not name.endswith(suffix):
-            continue
-        name = name.removesuffix(suffix)
-        if problems is None:
-            refuse_other_encoding(path)
-        if name in files:
-            differ = "in how accents are stored" if path.suffix == files[name].suffix else "in their extension"
-            both = f"{files[name].name} and {path.name} differ only {differ}"
-            raise DataProblem(f"{folder}: {both}", "one image of a name", "remove or rename one")
-        files[name] = path
-    if not files:
-        if problems:
-            raise problems[0]
-        message = f"{folder}: no image found{f' whose name ends in {suffix}' if suffix else ''}"
-        remedy = f"check the root{' and the suffix' if suffix else ''}"
-        raise MissingData(message, f"files ending in {', '.join(IMAGE_EXTENSIONS)}", remedy)
-    return files
 
 
 def composed(name: str) -> str:
@@ -97,13 +49,14 @@ def refuse_other_encoding(path: Path) -> None:
         raise DataProblem(found, "names that lists can hold", remedy) from error
 
 
-def pair(images: Mapping[str, Path], masks: Mapping[str, Path], where: Path) -> list[Record]:
+def pair(images: Mapping[str, Path], masks: Mapping[str, Path], where: Path, among: int | None = None) -> list[Record]:
     """Images with the masks of the same name, in the order of the images.
 
     Args:
         images: Image files by name.
         masks: Mask files by name.
         where: The folder that the masks are expected in, for the message.
+        among: Number of images that these are some of, for the message; None: they are all.
 
     Raises:
         FileNotFoundError: If images have no mask; it says how many and names the first.
@@ -113,7 +66,7 @@ def pair(images: Mapping[str, Path], masks: Mapping[str, Path], where: Path) -> 
         similar = {name.lower(): path for name, path in masks.items()}
         twins = [similar[name.lower()] for name in images if name not in masks and name.lower() in similar]
         hint = f" ({twins[0].name} differs in capital letters: rename it)" if twins else ""
-        found = f"no mask for {len(missing)} of {len(images)} images, first: {missing[0]}"
+        found = f"no mask for {len(missing)} of {among or len(images)} images, first: {missing[0]}"
         remedy = "add the masks, or list the image as unlabelled"
         raise MissingData(found, f"the same file name under {where}{hint}", remedy)
     return [Record(path, masks[name], name) for name, path in images.items()]
@@ -199,7 +152,10 @@ def path_ends(text: str) -> Iterator[str]:
 
 def digest(ids: Iterable[str]) -> str:
     """SHA-256 over ids in their order, a line each: what ``sha256sum`` says of a file with one id a line."""
-    return hashlib.sha256("".join(f"{name}\n" for name in ids).encode()).hexdigest()
+    found = hashlib.sha256()
+    for name in ids:
+        found.update(f"{name}\n".encode())
+    return found.hexdigest()
 
 
 def refuse_changed(list_file: Path, ids: Sequence[str]) -> None:

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import astuple, dataclass
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,7 +19,8 @@ from semiverse.data.dataset import SegmentationDataset
 from semiverse.data.headers import Header, read_header
 from semiverse.data.images import THUMBNAIL, ImageFacts, MaskFacts, examine_raw, note_image
 from semiverse.data.pairing import Record
-from semiverse.files import DataProblem, as_problem, cache_folder, write_cached
+from semiverse.distributed import launched
+from semiverse.files import DataProblem, as_problem, cache_folder
 from semiverse.labels import IGNORE
 from semiverse.progress import progress
 
@@ -104,19 +106,22 @@ def survey(dataset: SegmentationDataset, records: Sequence[Record], title: str, 
     known = [cache.find(record) for record in records]
     missing = [record for record, content in zip(records, known, strict=True) if content is None]
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        found = pool.map(partial(examine, dataset), missing)
-        new = list(progress(found, f"reading {title}", len(missing), "images"))
-    cache.keep(missing, new)
+        found = iter(progress(pool.map(partial(examine, dataset), missing), f"reading {title}", len(missing), "images"))
+        new = list[Content]()
+        while part := list(islice(found, TOGETHER)):
+            cache.keep(missing[len(new) : len(new) + len(part)], part)
+            new += part
     rest = iter(new)
     return [next(rest) if content is None else content for content in known]
 
 
-FORMAT = 2  # raise it whenever the same file would be described in another way
+TOGETHER = 200  # contents that are remembered at once: so many a call that is killed may lose
+FORMAT = 3  # raise it whenever the same file would be described in another way
 SETTLED = 2.0  # seconds after which a file may be kept: younger ones may change again within the clock's own tick
 
 
 class _Cache:
-    """Contents of the records of one dataset, in one file; only those without problem.
+    """Contents of the records of one dataset, a line each, in a file of each process; only those without problem.
 
     A cache that cannot be read or written is as good as none: nothing fails because of it, and a dataset that cannot be
     described has none.
@@ -124,17 +129,30 @@ class _Cache:
 
     def __init__(self, dataset: SegmentationDataset, fresh: bool) -> None:
         self.path: Path | None = None
-        self._known: dict[str, Any] = {}
+        self._known: dict[str, list[Any]] = {}
+        self._mode = "w" if fresh else "a"
         with suppress(TypeError, ImportError, OSError, ValueError):  # cannot be described, or no cache that can be read
             self._code, self._classes = code_of(dataset), len(dataset.labels)
-            self.path = cache_folder() / "surveys" / f"{owner_of(dataset, FORMAT)}.json"
-            known = None if fresh else json.loads(self.path.read_text(encoding="utf-8"))
-            self._known = known if isinstance(known, dict) else {}
+            owner, folder = owner_of(dataset, FORMAT), cache_folder() / "surveys"
+            self.path = folder / f"{owner}_{launched()[0]}.jsonl"
+            for path in () if fresh else folder.glob(f"{owner}_*.jsonl"):
+                self._read(path)
+
+    def _read(self, path: Path) -> None:
+        """Take the lines of a file that are whole."""
+        with path.open("rb") as file:
+            for line in file:
+                with suppress(ValueError, TypeError):
+                    key, entry = json.loads(line)
+                    self._known.setdefault(key, []).append(entry)
 
     def find(self, record: Record) -> Content | None:
         """What is known of a record whose files have not changed; None otherwise."""
+        found = (self._content(record, entry) for entry in reversed(self._known.get(_key(record), [])))
+        return next((content for content in found if content is not None), None)
+
+    def _content(self, record: Record, entry: Any) -> Content | None:  # noqa: ANN401  (JSON)
         try:
-            entry = self._known[_key(record)]
             if bytes.fromhex(entry["stamp"]) != stamp_of(self._code, *_paths(record)):
                 return None
             header, digest, thumbnail, brightest = entry["image"]
@@ -150,8 +168,8 @@ class _Cache:
             return None
 
     def keep(self, records: Sequence[Record], contents: Sequence[Content]) -> None:
-        """Remember contents that have no problem and whose files are not just being written; a whole file or none."""
-        new: dict[str, Any] = {}
+        """Remember contents that have no problem and whose files are not just being written."""
+        new = list[str]()
         for record, content in zip(records, contents, strict=True):
             if self.path is None or content.problem or content.image is None:
                 continue
@@ -160,16 +178,20 @@ class _Cache:
             if stamp is None or time.time() - max(file.st_mtime for file in files) <= SETTLED:
                 continue
             image = content.image
-            new[_key(record)] = {
+            entry = {
                 "stamp": stamp.hex(),
                 "size": content.size,
                 "pixels": None if content.pixels is None else content.pixels.tolist(),
                 "image": [astuple(image.header), image.digest, image.thumbnail.tobytes().hex(), image.brightest],
                 "mask": content.mask and astuple(content.mask.header),
             }
+            new.append(json.dumps([_key(record), entry]))
         if self.path is not None and new:
             with suppress(OSError):  # a full or read-only disk makes the next check slower, and nothing else
-                write_cached(self.path, json.dumps(self._known | new))
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                with self.path.open(self._mode, encoding="ascii") as lines:
+                    lines.write("\n" + "\n".join(new) + "\n")  # the last line of a call that was killed may be cut
+            self._mode = "a"
 
 
 def _paths(record: Record) -> list[Path]:

@@ -14,6 +14,7 @@ from semiverse.datasets.labelme import Labelme
 from semiverse.datasets.labelmefacade import LabelMeFacade
 from semiverse.datasets.nyuv2 import NYUv2
 from semiverse.datasets.remapped import Remapped
+from semiverse.datasets.shards import Images
 from semiverse.datasets.sunrgbd import SUNRGBD
 from semiverse.datasets.synthetic import SyntheticRooms, SyntheticStreets
 from semiverse.datasets.voc import PascalVOC
@@ -32,6 +33,7 @@ __all__ = [
     "CvatXml",
     "Folder",
     "ImageFolder",
+    "Images",
     "LabelMeFacade",
     "LabelStudio",
     "Labelme",

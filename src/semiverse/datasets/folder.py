@@ -6,8 +6,9 @@ from typing import Literal, get_args
 
 from torch import Tensor
 
-from semiverse.data import ALL, Record, SegmentationDataset, list_images, pair
+from semiverse.data import ALL, Record, SegmentationDataset, image_records
 from semiverse.data.dataset import Relabeling
+from semiverse.data.index import images_below, paired
 from semiverse.data.layout import SPLIT, check_templates, split_folders
 from semiverse.data.masks import Coding, MaskCoding, Others
 from semiverse.files import DataProblem, MissingData
@@ -148,7 +149,7 @@ class Folder(SegmentationDataset):
             images, masks = folder / "images", folder / "masks"
         return images, None if self.masks == "none" else masks
 
-    def subset(self, split: str) -> list[Record]:
+    def subset(self, split: str) -> Sequence[Record]:
         """Records of a split folder, a list file, or ``all``.
 
         Raises:
@@ -164,18 +165,14 @@ class Folder(SegmentationDataset):
             raise DataProblem(f"Folder at {self.root}: no split {split!r}, found {listed}", expected, remedy)
         return super().subset(split)
 
-    def records(self, split: str) -> list[Record]:
-        """Images of a split folder, or of the root itself, in the order of their names."""
+    def records(self, split: str) -> Sequence[Record]:
+        """Images of a split folder, or of the root itself, in the order of their names, as lists name them."""
         folder, masks = self.places(split)
-        images = list_images(folder, self.image_suffix, self.mask_suffix if folder == masks else None)
+        images = images_below(folder, self.image_suffix, self.mask_suffix if folder == masks else None)
+        images.ending = self.image_suffix
         if masks is None:
-            records = [Record(image, None, name) for name, image in images.items()]
-        else:
-            found = list_images(masks, self.mask_suffix)
-            known = {name: path for name, path in images.items() if self.without_mask == "refuse" or name in found}
-            paired = {record.name: record for record in pair(known, found, masks)}
-            records = [paired.get(name, Record(path, None, name)) for name, path in images.items()]
-        return [record._replace(name=record.name + self.image_suffix) for record in records]  # as lists name them
+            return images.records()
+        return paired(images, images_below(masks, self.mask_suffix), masks, self.without_mask == "unlabeled")
 
     def read_mask(self, path: Path) -> Tensor:
         """Train ids, after ``mapping``; (H, W) uint8."""
@@ -200,6 +197,6 @@ class ImageFolder(SegmentationDataset):
         """The folder."""
         return [self.folder]
 
-    def records(self, split: str) -> list[Record]:  # noqa: ARG002  (there is only one)
+    def records(self, split: str) -> Sequence[Record]:  # noqa: ARG002  (there is only one)
         """Every image, in the order of their names."""
-        return [Record(image, None, name) for name, image in list_images(self.folder).items()]
+        return image_records(self.folder)

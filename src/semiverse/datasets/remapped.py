@@ -46,7 +46,7 @@ class Remapped(SegmentationDataset):
         """Those of the dataset."""
         return self.dataset.split_names()
 
-    def subset(self, split: str) -> list[Record]:
+    def subset(self, split: str) -> Sequence[Record]:
         """The dataset's own records."""
         return self.dataset.subset(split)
 

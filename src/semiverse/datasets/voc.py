@@ -1,6 +1,6 @@
 """Pascal VOC 2012, and the further masks of SBD."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -73,7 +73,7 @@ class PascalVOC(SegmentationDataset):
         there = (self.folder / "SegmentationClassAug").is_dir() or self._find_sbd() is not None
         return ("train", "val", "sbd") if there else ("train", "val")
 
-    def subset(self, split: str) -> list[Record]:
+    def subset(self, split: str) -> Sequence[Record]:
         """Records of a split, of a list file, or of ``all``; joined splits are sorted by name."""
         joined = {"trainval": ("train", "val"), "train_aug": ("train", "sbd"), "sbd": ("sbd",)}
         if split not in joined:

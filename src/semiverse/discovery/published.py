@@ -1,9 +1,10 @@
 """Published datasets, which are known by the names of their folders and by files that fit their class."""
 
 import re
+from collections.abc import Sequence
 
 from semiverse.configuration import Plain
-from semiverse.data import SegmentationDataset
+from semiverse.data import Record, SegmentationDataset
 from semiverse.datasets.catalogue import has_root, known_datasets, usual_folder
 from semiverse.discovery.found import HELD_OUT, Files, Found, Guess, chosen_splits
 
@@ -56,7 +57,7 @@ def _of_class(kind: type[SegmentationDataset], files: Files) -> Found | None:
     return Found(kind.__name__, {}, options, [title, *said], images, labeled, bool(free))
 
 
-def _records(dataset: SegmentationDataset, name: str) -> list:  # type: ignore[type-arg]
+def _records(dataset: SegmentationDataset, name: str) -> Sequence[Record]:
     try:
         return dataset.subset(name)
     except (OSError, ValueError):

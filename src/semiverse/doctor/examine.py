@@ -1,17 +1,22 @@
 """Let the doctor see a domain: gather what was read and what was declared, and run all detectors."""
 
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from semiverse.data import SegmentationDataset, list_images, survey
+from semiverse.configuration import describe
+from semiverse.data import ALL, Record, SegmentationDataset, list_images, survey
+from semiverse.data.records import drawn, is_large
 from semiverse.datasets import Coco, Folder
+from semiverse.distributed import launched
 from semiverse.doctor.duplicates import find_duplicates
 from semiverse.doctor.encodings import find_encodings
 from semiverse.doctor.files import find_pairs, find_sizes, find_unreadable, find_unused, find_unusual_images
 from semiverse.doctor.findings import Coding, Facts, Finding, Findings, FolderFiles, Part, counted, list_folder, told
 from semiverse.doctor.frequencies import find_frequencies
-from semiverse.files import DataProblem, as_problem, find_folder
+from semiverse.files import DataProblem, as_problem, cache_folder, find_folder
+from semiverse.inference.journal import Journal
 from semiverse.mixture import Domain, DomainMixture
 from semiverse.mixture.domain import choose_labeled, choose_unlabeled
 
@@ -28,42 +33,90 @@ def diagnose(facts: Facts) -> list[Finding]:
     return [finding for finding in found if not misread or finding.kind not in doubtful]
 
 
+def read_share(data: DomainMixture, fresh: bool = False) -> bool:
+    """Read this process's share of all images of several that ``torchrun`` started, for the first one to know of them.
+
+    What was read lies in the cache, which has to be on a drive that all nodes share; the first process waits.
+
+    Args:
+        data: The domains.
+        fresh: Read also files that have not changed since an earlier check.
+
+    Returns:
+        Whether this is the first process, or the only one: it goes on to examine everything.
+
+    Raises:
+        ValueError: If nothing is seen of other processes for half an hour.
+    """
+    rank, processes = launched()
+    if processes == 1:
+        return True
+    call = {"data": describe(data), "fresh": fresh}
+    journal = Journal(cache_folder() / "surveys" / "shares", "check", call, fresh=True)
+    journal.start()
+    try:
+        for name, domain in data.domains.items():
+            with suppress(OSError, ValueError):  # what cannot be listed is told by the first process
+                splits = dict.fromkeys((domain.train, domain.val or domain.train))
+                parts = [domain.dataset.subset(ALL if domain.divides_itself else split) for split in splits]
+                for records in [*parts, choose_unlabeled(name, domain, [])]:
+                    survey(domain.dataset, records[rank::processes], f"{name}, share {rank}", fresh=fresh)
+        journal.note(f"/read {rank}", {})
+        if rank == 0:
+            journal.wait_for([f"/read {number}" for number in range(processes)])
+            journal.remove()
+    finally:
+        journal.close()
+    return rank == 0
+
+
+SAMPLE = 1_000
+"""Of more than 50,000 images of a kind a training looks at so many, drawn once, and at those with labels."""
+
+
 def refuse_problems(data: DomainMixture) -> None:
-    """Read every file that a training would use, images without masks included.
+    """Read every file that a training would use, images without masks included; of very many, a sample.
 
     Raises:
         ValueError: If files are bad; the message lists them.
     """
-    problems = [f"{name} {problem}" for name in data.domains for problem in examine_domain(data, name).problems]
+    found = ((name, examine_domain(data, name, most=SAMPLE).problems) for name in data.domains)
+    problems = [f"{name} {problem}" for name, listed in found for problem in listed]
     if problems:
         listed = "\n  ".join(problems[:20])
         more = f"\n  and {len(problems) - 20} more" if len(problems) > 20 else ""
         raise ValueError(f"the data cannot be used, {counted(len(problems), 'problem')}:\n  {listed}{more}")
 
 
-def examine_domain(data: DomainMixture, name: str, fresh: bool = False) -> Findings:
+def examine_domain(data: DomainMixture, name: str, fresh: bool = False, most: int | None = None) -> Findings:
     """Read the splits of a domain, and its further images without masks, and let every detector see them.
 
     Args:
         data: The domains.
         name: Which of them.
         fresh: Read also files that have not changed since an earlier check.
+        most: Read so many, and the labelled ones, of a split of more than 50,000 images, whose folders are not searched
+            for unused files then; None: read all.
     """
     domain, findings = data.domains[name], Findings(data.domains[name].dataset)
     errors: dict[str, DataProblem] = {}
     splits = tuple(dict.fromkeys((domain.train, domain.val) if domain.val is not None else (domain.train,)))
     for split in splits:
         try:
-            findings.parts[split] = Part(domain.subset(split), data.contents(name, split, fresh))
+            records = domain.subset(split)
+            some = records if most is None else _some(data, name, records, most)
+            contents = data.contents(name, split, fresh) if some is records else survey(domain.dataset, some, name)
+            findings.parts[split] = Part(some, contents, len(records))
         except (OSError, ValueError) as error:
             errors[split] = as_problem(error)
     if domain.train in findings.parts:
         if domain.divides_itself:
             said, remedy = domain.held_out.said, "name lists or folders of your own to divide them otherwise"
             findings.found.append(Finding("held-out", "remark", domain.train, said, remedy))
-        _examine_training(data, name, findings, fresh)
-    coding, folders = _coding_of(domain.dataset), _folders_of(domain.dataset, splits)
-    unused, skipped = unused_files(domain), 0
+        _examine_training(data, name, findings, fresh, most)
+    partly = any(part.partly for part in findings.parts.values())
+    coding, folders = _coding_of(domain.dataset), [] if partly else _folders_of(domain.dataset, splits)
+    unused, skipped = [] if partly else unused_files(domain), 0
     with suppress(OSError, ValueError):  # why it cannot be read is told otherwise
         skipped = domain.dataset.skipped() if isinstance(domain.dataset, Coco) and domain.dataset.empty == "skip" else 0
     facts = Facts(
@@ -73,24 +126,35 @@ def examine_domain(data: DomainMixture, name: str, fresh: bool = False) -> Findi
     return findings
 
 
-def _examine_training(data: DomainMixture, name: str, findings: Findings, fresh: bool) -> None:
+def _some(data: DomainMixture, name: str, records: Sequence[Record], most: int) -> Sequence[Record]:
+    """So many of very many records, and those that keep their masks in training."""
+    if not is_large(records):
+        return records
+    some, labeled = drawn(records, most), data.labeled[name]
+    known = {record.image for record in labeled}
+    return [*labeled, *(record for record in some if record.image not in known)]
+
+
+def _examine_training(data: DomainMixture, name: str, findings: Findings, fresh: bool, most: int | None) -> None:
     """The label budget, and images that are used without masks."""
     domain, train = data.domains[name], findings.parts[data.domains[name].train]
     try:
-        labeled = {record.image for record in choose_labeled(name, domain, data.seed, lambda: train.contents)}
-        known = {record.image for record in train.records}
-        further = [record for record in choose_unlabeled(name, domain, []) if record.image not in known]
+        chosen = data.labeled[name] if train.partly else choose_labeled(name, domain, data.seed, lambda: train.contents)
+        labeled, known = {record.image for record in chosen}, {record.image for record in train.records}
+        every = choose_unlabeled(name, domain, [])
+        some = every if most is None or not is_large(every) else drawn(every, most)
+        further = [record for record in some if record.image not in known]
     except (OSError, ValueError) as error:
         said, reason = told(as_problem(error)), "it is about the configuration"
         findings.found.append(Finding("budget", "problem", domain.train, *said, unfixable=reason))
         return
     if further:
         contents = survey(domain.dataset, further, f"{name} unlabelled", fresh=fresh)
-        findings.parts["unlabelled"] = Part(further, contents)
-    chosen = [content for record, content in zip(train.records, train.contents, strict=True) if record.image in labeled]
-    seen = frozenset[int]().union(*(content.classes for content in chosen))
+        findings.parts["unlabelled"] = Part(further, contents, len(further) if some is every else len(every))
+    shown = [content for record, content in zip(train.records, train.contents, strict=True) if record.image in labeled]
+    seen = frozenset[int]().union(*(content.classes for content in shown))
     missing = [title for i, title in enumerate(domain.dataset.labels.classes) if i not in seen]
-    if labeled and missing and len(labeled) < len(known):
+    if labeled and missing and len(labeled) < train.whole:
         message = f"the {len(labeled)} labelled images do not show {', '.join(missing)}; expected every class"
         remedy = f"raise data.domains.{name}.labeled, or merge classes"
         findings.found.append(Finding("unlabelled-class", "remark", domain.train, message, remedy))

@@ -100,10 +100,25 @@ class Finding:
 
 @dataclass
 class Part:
-    """One split of a domain, read: its records, and what each holds."""
+    """One split of a domain, read: its records, and what each holds; of very many, perhaps only some of them.
+
+    Args:
+        records: Those that were read.
+        contents: What each holds.
+        whole: How many there are; 0: no others.
+    """
 
     records: Sequence[Record]
     contents: Sequence[Content]
+    whole: int = 0
+
+    def __post_init__(self) -> None:
+        self.whole = self.whole or len(self.records)
+
+    @property
+    def partly(self) -> bool:
+        """Whether there are more than were read."""
+        return len(self.records) < self.whole
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from semiverse.data.dataset import SegmentationDataset
-from semiverse.data.pairing import Record, list_images, pair
+from semiverse.data.index import list_images
+from semiverse.data.pairing import Record, pair
 from semiverse.data.walking import walk
 from semiverse.files import reading
 from semiverse.formats.regions import Polygon, checked_points, checked_size

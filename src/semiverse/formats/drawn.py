@@ -12,8 +12,9 @@ from torch import Tensor
 
 from semiverse.data.dataset import ALL, SegmentationDataset
 from semiverse.data.headers import read_header
+from semiverse.data.index import list_images
 from semiverse.data.layout import SPLIT, split_folders
-from semiverse.data.pairing import Record, list_images, path_ends, unique_ends
+from semiverse.data.pairing import Record, path_ends, unique_ends
 from semiverse.files import MissingData, reading
 from semiverse.formats.regions import (
     OtherRegions,
@@ -155,7 +156,7 @@ class DrawnDataset(SegmentationDataset):
             raise MissingData(problem, "one for each split, such as train", "correct the root, or images")
         return found
 
-    def subset(self, split: str) -> list[Record]:
+    def subset(self, split: str) -> Sequence[Record]:
         """Records of a split folder, a list file, or ``all``.
 
         Raises:

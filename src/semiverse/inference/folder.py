@@ -1,7 +1,8 @@
 """Images and videos by the folder: segmented in batches, written while the next ones are computed."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
 from operator import itemgetter
@@ -10,15 +11,20 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
+from semiverse.data.headers import pictures_in
 from semiverse.data.images import read_image
-from semiverse.files import DataProblem, Outputs, out_of_memory
+from semiverse.files import DataProblem, Outputs, out_of_memory, read_json
 from semiverse.inference.annotations import FORMATS, AnnotationFiles, AnnotationFormat
 from semiverse.inference.asking import Asked, Asking
 from semiverse.inference.images import Writing, in_batches, readable, result_files, result_names, within_memory
+from semiverse.inference.journal import Entry, Journal
 from semiverse.inference.pictures import overlay as draw_overlay
 from semiverse.inference.predictor import Predictor, Question, Segmentation
 from semiverse.inference.video import VideoWriter, frame_rate, frames, is_video
 from semiverse.progress import progress
+
+INDEX = "predictions.json"
+"""What lies beside the masks and says which images they are of."""
 
 
 class Wanted(NamedTuple):
@@ -40,7 +46,7 @@ class Wanted(NamedTuple):
 
 
 class FolderPrediction:
-    """Segments files and remembers what became of each.
+    """Segments files, or this process's share of them, and notes what became of each.
 
     Args:
         predictor: How.
@@ -50,18 +56,106 @@ class FolderPrediction:
         workers: Threads that read, and as many that write.
 
     Attributes:
-        done: Files by stem.
+        done: What became of files that were segmented, by stem.
         problems: What is wrong with others, by file.
-        domains: Of images whose domain was found by their looks: which, and how likely.
     """
 
     def __init__(self, predictor: Predictor, asking: Asking, wanted: Wanted, batch: int, workers: int) -> None:
         self.predictor, self.asking, self.wanted = predictor, asking, wanted
         self.batch, self.workers = batch, workers
-        self.done: dict[str, str] = {}
+        self.done: dict[str, Entry] = {}
         self.problems: dict[str, str] = {}
-        self.domains: dict[str, dict[str, Any]] = {}
+        self._journal: Journal | None = None
         self._tools: dict[str, AnnotationFiles] = {}
+
+    def segment(
+        self, found: Mapping[str, Path], left_out: Mapping[str, str], facts: Mapping[str, Any], call: Mapping[str, Any]
+    ) -> Iterator[str]:
+        """Segment files, go on where the same call was stopped, and write ``predictions.json`` with the last of them.
+
+        Args:
+            found: The files by their stems.
+            left_out: What was left out before, by file, and why.
+            facts: What the list says beside the images.
+            call: All that results depend on, and ``overwrite``: whether to start over and replace what is there.
+
+        Yields:
+            What was done, in lines.
+
+        Raises:
+            ValueError: If results are there already, or files would be replaced that are none, or several processes
+                would write one file.
+        """
+        tool, outputs = self.wanted.annotations, self.wanted.outputs
+        alone = tool is not None and not FORMATS[tool].per_image
+        taken = self._refuse_foreign(list(found.items()))
+        journal = self._journal = Journal(outputs.folder, "predict", call, bool(call["overwrite"]))
+        (rank, processes), overwrite = journal.share, call["overwrite"]
+        if processes > 1 and alone:
+            raise ValueError(
+                f"{processes} processes would write one file of annotations; expected one process: choose "
+                "--annotations labelme, or call it without torchrun"
+            )
+        if taken and not overwrite and not journal.begun:
+            raise ValueError(
+                f"{outputs.folder} already holds {len(taken)} results, first: {taken[0]}; expected none: choose "
+                "another --out, or --overwrite true"
+            )
+        every = list(found) if processes == 1 else sorted(found)
+        files = [(stem, found[stem]) for stem in every[rank::processes]]
+        known = {} if alone else journal.entries
+        left = [one for one in files if one[0] not in known]
+        before = [known[stem] for stem, _ in files if stem in known]
+        self.problems |= {entry["file"]: entry["problem"] for entry in before if "problem" in entry}
+        journal.start()
+        try:
+            self._segment_files(left)
+        finally:
+            journal.close()
+        merged = journal.finish(every, lambda entries: self._write_list(entries, left_out, facts))
+        earlier = f", {len(before)} before" if before else ""
+        yield f"{len(self.done)} of {len(left)} masks written to {outputs.folder}{earlier}"
+        for stem, entry in self.done.items():
+            if "domain" in entry:
+                yield f"{stem}: like {entry['domain']['domain']} ({entry['domain']['confidence']:.2f})"
+        self.problems |= left_out if rank == 0 else {}
+        yield from (f"left out: {message}" for message in self.problems.values())
+        if not merged:
+            yield f"{INDEX} is written by the last of {processes} processes"
+
+    def _refuse_foreign(self, files: Sequence[tuple[str, Path]]) -> list[str]:
+        """Make sure that nothing but earlier results would be replaced, and name those."""
+        outputs, names = self.wanted.outputs, self.names(files)
+        if twice := [name for name, count in Counter(names).items() if count > 1]:
+            raise ValueError(
+                f"two results would be called {min(twice)}; expected different names, as one would replace the other: "
+                "rename an image"
+            )
+        outputs.refuse_foreign([*names, INDEX])
+        return outputs.there(name for name in names if not name.endswith(("_overlay.jpg", "_confidence.png")))
+
+    def _segment_files(self, files: Sequence[tuple[str, Path]]) -> None:
+        """Segment images, then videos, and note each."""
+        stems = {str(path): stem for stem, path in files}
+        self.segment_images([one for one in files if not is_video(one[1])])
+        for stem, path in files:
+            if is_video(path):
+                self.segment_video(stem, path)
+        for file, problem in self.problems.items():
+            if file in stems and stems[file] not in self.done:
+                self._note(stems[file], {"file": file, "problem": problem})
+
+    def _note(self, stem: str, entry: Entry) -> None:
+        if self._journal is not None:
+            self._journal.note(stem, entry)
+
+    def _write_list(self, entries: Mapping[str, Entry], left_out: Mapping[str, str], facts: Mapping[str, Any]) -> None:
+        """Write what was done as JSON."""
+        likely = {stem: entry["domain"] for stem, entry in entries.items() if "domain" in entry}
+        problems = {entry["file"]: entry["problem"] for entry in entries.values() if "problem" in entry}
+        done = {stem: entry["file"] for stem, entry in entries.items() if entry.get("done")}
+        results = {**facts, **({"domains": likely} if self.asking.auto else {}), "images": done}
+        self.wanted.outputs.write(INDEX, json.dumps(results | {"problems": {**left_out, **problems}}, indent=1) + "\n")
 
     def names(self, files: Sequence[tuple[str, Path]]) -> list[str]:
         """What will be written for these files with their stems; of the frames of a video, those that are there."""
@@ -97,10 +191,8 @@ class FolderPrediction:
                     if answers is None:
                         continue
                     for folder, found in answers:
-                        wanted = self.wanted
-                        writing.do(self._write, folder / stem, image, found, wanted.overlay, wanted.confidence)
                         self._annotate(folder, stem, path, found)
-                    self._note(stem, path, asked)
+                    writing.do(self._write_answers, stem, path, image, answers, asked)
         for tool in self._tools.values():
             tool.finish()
 
@@ -112,6 +204,16 @@ class FolderPrediction:
             if below not in self._tools:
                 self._tools[below] = FORMATS[kind](self.wanted.outputs, found.labels, below)
             self._tools[below].add(stem, path, found)
+
+    def _write_answers(
+        self, stem: str, path: Path, image: Tensor, answers: Sequence[tuple[Path, Segmentation]], asked: Asked
+    ) -> None:
+        """Write what was found in an image, (3, H, W) uint8, and note that it is done."""
+        for folder, found in answers:
+            self._write(folder / stem, image, found, self.wanted.overlay, self.wanted.confidence)
+        if (pages := pictures_in(path)) > 1:
+            self.problems[str(path)] = f"{path}: the first of {pages} pictures was used alone"
+        self._note_done(stem, path, asked)
 
     def _write(self, name: Path, image: Tensor, found: Segmentation, overlay: bool, confidence: bool) -> None:
         """Write the mask of an image, (3, H, W) uint8, and what else was asked for, beside each other."""
@@ -148,7 +250,7 @@ class FolderPrediction:
             self.problems[str(path)] = str(error)
         else:
             if asked is not None:
-                self._note(stem, path, asked)
+                self._note_done(stem, path, asked)
 
     def _answers_within_memory(
         self, paths: Sequence[Path], images: Sequence[Tensor], asked: Asked
@@ -184,13 +286,21 @@ class FolderPrediction:
         shown = [[one if classes is None else one.only(classes) for one in answers] for answers in found]
         return [list(zip(folders, answers, strict=True)) for answers in shown]
 
-    def _note(self, stem: str, path: Path, asked: Asked) -> None:
-        self.done[stem] = str(path)
+    def _note_done(self, stem: str, path: Path, asked: Asked) -> None:
+        entry: Entry = {"file": str(path), "done": True}
         if asked.likeness is not None:
-            self.domains[stem] = {"domain": asked.questions[0].domain, "confidence": round(asked.likeness, 4)}
+            entry["domain"] = {"domain": asked.questions[0].domain, "confidence": round(asked.likeness, 4)}
+        if str(path) in self.problems:
+            entry["problem"] = self.problems[str(path)]
+        self.done[stem] = entry
+        self._note(stem, entry)
 
-    def write(self, facts: dict[str, Any], name: str) -> None:
-        """Write what was done as JSON."""
-        found = {"domains": self.domains} if self.asking.auto else {}
-        results = json.dumps(facts | found | {"images": self.done, "problems": self.problems}, indent=1)
-        self.wanted.outputs.write(name, results + "\n")
+
+def known_results(out: Path) -> list[str]:
+    """What a call of an earlier version wrote, which kept no list beside ``predictions.json``."""
+    if not (out / INDEX).is_file():
+        return []
+    stems = read_json(out / INDEX, "what predict wrote").get("images")
+    if not isinstance(stems, dict):
+        return []
+    return [INDEX, *(name for stem in stems for name in result_names(str(stem), overlay=True, confidence=True))]

@@ -15,9 +15,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from semiverse.data.images import IMAGE_EXTENSIONS, OTHER_PICTURES
-from semiverse.data.pairing import list_images
-from semiverse.data.walking import walk
+from semiverse.data.images import IMAGE_EXTENSIONS
+from semiverse.data.index import images_below
 from semiverse.files import DataProblem, out_of_memory, reading
 from semiverse.inference.pictures import overlay as draw_overlay
 from semiverse.inference.predictor import Segmentation
@@ -51,11 +50,13 @@ def image_files(
             yield place.stem, place
             continue
         problems = None if left_out is None else list[DataProblem]()
-        found = list_images(place, problems=problems)
-        for name, path in found.items():
-            if apart is None or not path.resolve().is_relative_to(apart.resolve()):
-                yield name, path
-        for path in pictures_not_read(place):
+        found = images_below(place, problems=problems)
+        outside = None if apart is None else _Outside(apart)
+        for number in range(len(found)):
+            path = found.path(number)
+            if outside is None or path in outside:
+                yield found.name(number), path
+        for path in found.other_pictures:
             problem = (
                 f"{path}: a picture of a kind that is not read; expected {', '.join(IMAGE_EXTENSIONS)}: convert it"
             )
@@ -67,9 +68,18 @@ def image_files(
             left_out |= {str(problem): str(problem) for problem in problems or ()}
 
 
-def pictures_not_read(folder: Path) -> list[Path]:
-    """Pictures below a folder whose endings are of kinds that are not read."""
-    return [path for _, path in walk(folder).files if path.suffix.lower() in OTHER_PICTURES]
+class _Outside:
+    """Files that do not lie below a folder, whichever links lead to them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self._known = folder.resolve(), dict[Path, bool]()
+
+    def __contains__(self, path: Path) -> bool:
+        if path.is_symlink():
+            return not path.resolve().is_relative_to(self.folder)
+        if path.parent not in self._known:
+            self._known[path.parent] = not path.parent.resolve().is_relative_to(self.folder)
+        return self._known[path.parent]
 
 
 def find_images(

@@ -3,13 +3,14 @@
 import json
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from operator import attrgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import torch
 from torch import Tensor
 
 from semiverse.configuration import describe, differences, dump_yaml
@@ -17,6 +18,7 @@ from semiverse.distributed import is_first_process, wait_for_all
 from semiverse.files import read_json, write_atomically
 from semiverse.inference.committee import Committee
 from semiverse.inference.images import readable, within_memory
+from semiverse.inference.journal import Entry, Journal
 from semiverse.inference.predictor import Predictor
 from semiverse.inference.pseudolabels import (
     ConfidenceHistogram,
@@ -28,7 +30,7 @@ from semiverse.inference.pseudolabels import (
 from semiverse.labels import LabelSpace
 from semiverse.mixture import DomainMixture
 from semiverse.models import SegmentationModel
-from semiverse.models.saving import find_model
+from semiverse.models.saving import find_model, state_of
 
 FACTS = "pseudolabels.json"
 """What is known of a folder of pseudo-labels; it is written last."""
@@ -123,54 +125,100 @@ class Labeler:
         self.thresholds = how.given_thresholds(committee.space, named)
 
     def label(
-        self, sources: Sequence[Source], out: Path, runs: Sequence[Path], left_out: Mapping[str, str] | None = None
+        self,
+        sources: Sequence[Source],
+        runs: Sequence[Path],
+        journal: Journal,
+        left_out: Mapping[str, str] | None = None,
     ) -> tuple[PseudoLabelFolder, str, dict[str, str]]:
-        """Write images, masks, ``dataset.yaml`` and at last ``pseudolabels.json``.
+        """Write images and masks, or this process's share of them, and, as the last one, what is about all.
+
+        That is ``dataset.yaml`` and at last ``pseudolabels.json``. What a call that was killed had done stays.
 
         Args:
             sources: The images.
-            out: The folder; what an interrupted call wrote there is written again.
             runs: Where the models are, to be noted.
+            journal: Of the folder for the results.
             left_out: What was left out before, by file, and why; None: nothing.
 
         Returns:
-            What was kept; the configuration that trains from it; and what was left out, could not be read or was too
-            large for the memory, by file.
+            What was kept; the configuration that trains from it, empty if other processes are not done; and what was
+            left out, could not be read or was too large for the memory, by file.
 
         Raises:
             ValueError: If nothing is kept.
             OSError: If a file cannot be written.
         """
         started, problems = time.monotonic(), dict(left_out or {})  # what stands in problems is not read again
-        read = partial(
-            readable, sources, lambda one: one.read(one.path), attrgetter("path"), problems, workers=self.workers
-        )
-        thresholds: Sequence[float | None] = self.thresholds or []
-        if self.how.keep is not None:
-            histogram = ConfidenceHistogram(len(self.committee.space))
-            for source, image in read("measuring confidence"):
+        rank, processes = journal.share
+        share = sources[rank::processes]
+        journal.start()
+        try:
+            thresholds = self.thresholds or self._measured(share, journal, problems)
+            folder = PseudoLabelFolder(journal.folder, self.committee.space, thresholds, self.how.least, self.how.link)
+            for source, image in self._read(share, problems, "labelling", journal.entries):
+                found = within_memory(partial(self.committee, image), source.path, image, problems)
+                if found is not None:
+                    journal.note(source.name, folder.add(source, image, found))
+            for source in share:
+                if str(source.path) in problems:
+                    journal.note(source.name, {"file": str(source.path), "problem": problems[str(source.path)]})
+        finally:
+            journal.close()
+        written = list[str]()
+
+        def merge(entries: dict[str, Entry]) -> None:
+            for name, entry in entries.items():
+                if "problem" in entry:
+                    problems[entry["file"]] = entry["problem"]
+                else:
+                    folder.take(name, entry)
+            facts = {"problems": problems, "seconds": round(time.monotonic() - started, 1)}
+            written.append(self._write(folder, runs, facts))
+
+        names = [source.name for source in sources if str(source.path) not in (left_out or {})]
+        journal.finish(names, merge)
+        return folder, "".join(written), problems
+
+    def _read(
+        self, sources: Sequence[Source], problems: dict[str, str], title: str, done: Mapping[str, Entry]
+    ) -> Iterator[tuple[Source, Tensor]]:
+        """Sources that are not done, with their images."""
+        left = [source for source in sources if source.name not in done]
+        return readable(left, lambda one: one.read(one.path), attrgetter("path"), problems, title, self.workers)
+
+    def _measured(self, sources: Sequence[Source], journal: Journal, problems: dict[str, str]) -> list[float | None]:
+        """Thresholds by the confidence of all images: each process measures its share, and waits for the others."""
+        histogram, (rank, processes) = ConfidenceHistogram(len(self.committee.space)), journal.share
+        keys = [f"/confidence {number} of {processes}" for number in range(processes)]
+        if keys[rank] not in journal.entries:
+            for source, image in self._read(sources, problems, "measuring confidence", {}):
                 found = within_memory(partial(self.committee, image), source.path, image, problems)
                 if found is not None:
                     histogram.add(found.mask, found.confidence)
-            thresholds = histogram.thresholds(self.how.keep)
-        folder = PseudoLabelFolder(out, self.committee.space, thresholds, self.how.least, self.how.link)
-        for source, image in read("labelling"):
-            found = within_memory(partial(self.committee, image), source.path, image, problems)
-            if found is not None:
-                folder.add(source, image, found)
+            counts = histogram.counts.flatten()
+            places = counts.nonzero().flatten()
+            journal.note(keys[rank], {"places": places.tolist(), "counts": counts[places].tolist()})
+        histogram = ConfidenceHistogram(len(self.committee.space))
+        for entry in journal.wait_for(keys):
+            histogram.counts.view(-1)[torch.tensor(entry["places"], dtype=torch.int64)] += torch.tensor(entry["counts"])
+        return histogram.thresholds(cast(float, self.how.keep))
+
+    def _write(self, folder: PseudoLabelFolder, runs: Sequence[Path], facts: Mapping[str, Any]) -> str:
+        """Write what is about all images; returns the configuration that trains from them."""
+        problems = facts["problems"]
         if not folder.images:
             first = f", first: {next(iter(problems.values()))}" if problems else ""
             raise ValueError(
                 f"no image is left: {len(folder.left_out)} keep too little, {len(problems)} cannot be read{first}; "
                 "expected some: lower --threshold or --least, or raise --keep"
             )
-        first_model = self.committee.predictors[0].model
-        resolution = first_model.resolutions[self.committee.domain]
+        resolution = self.committee.predictors[0].model.resolutions[self.committee.domain]
         configuration = dump_yaml(folder.configuration(self.committee.domain, resolution))
-        write_atomically(out / "dataset.yaml", configuration)
-        facts = self._facts(folder, runs) | {"problems": problems, "seconds": round(time.monotonic() - started, 1)}
-        write_atomically(out / FACTS, json.dumps(facts, indent=1, ensure_ascii=False) + "\n")
-        return folder, configuration, problems
+        write_atomically(folder.folder / "dataset.yaml", configuration)
+        every = self._facts(folder, runs) | dict(facts)
+        write_atomically(folder.folder / FACTS, json.dumps(every, indent=1, ensure_ascii=False) + "\n")
+        return configuration
 
     def _facts(self, folder: PseudoLabelFolder, runs: Sequence[Path]) -> dict[str, Any]:
         """What a folder says of itself."""
@@ -224,7 +272,8 @@ def label_mixture(
         for name, sources in every.items():
             if not _labeled_before(out / name, teacher, how):
                 labeler = Labeler(Committee([predictor], name, less=how.lowering(data, name)), how, workers=workers)
-                labeler.label(sources, out / name, [teacher])
+                call = {"model": str(find_model(teacher).resolve()), "weights": state_of(teacher), **describe(how)}
+                labeler.label(sources, [teacher], Journal(out / name, "pseudolabel", call, share=(0, 1)))
     wait_for_all()
     return data.with_pseudolabels({name: out / name for name in every})
 

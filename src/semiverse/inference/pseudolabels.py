@@ -16,6 +16,7 @@ from semiverse.data.pairing import refuse_other_encoding
 from semiverse.datasets import Remapped
 from semiverse.files import DataProblem, write_atomically
 from semiverse.inference.images import encode_mask, encoded, image_files
+from semiverse.inference.journal import Entry
 from semiverse.inference.predictor import Segmentation
 from semiverse.labels import IGNORE, LabelSpace
 from semiverse.mixture import DomainMixture
@@ -217,25 +218,36 @@ class PseudoLabelFolder:
             self._least_sure[i] = torch.inf if threshold is None else threshold
         self._predicted, self._kept, self._written = torch.zeros(3, IGNORE + 1, dtype=torch.int64)
 
-    def add(self, source: Source, image: Tensor, found: Segmentation) -> None:
-        """Write one image, (3, H, W) uint8, and what is kept of its prediction; or note that it is left out.
+    def add(self, source: Source, image: Tensor, found: Segmentation) -> Entry:
+        """Write one image, (3, H, W) uint8, and what is kept of its prediction, unless too little is.
+
+        Returns:
+            What is to be known of it, for ``take``.
 
         Raises:
             OSError: If a file cannot be written.
         """
         mask = torch.where(found.confidence >= self._least_sure[found.mask.long()], found.mask, IGNORE)
-        kept = _count(mask)
-        self._predicted += _count(found.mask)
-        self._kept += kept
         share = int((mask != IGNORE).sum()) / mask.numel()
-        facts = {"file": str(source.path), "kept_share": round(share, 6)}
-        if share == 0 or share < self.least:
-            self.left_out[source.name] = facts
+        written = share > 0 and share >= self.least
+        entry: Entry = {"file": str(source.path), "kept_share": round(share, 6), "written": written}
+        entry |= {"predicted": _sparse(_count(found.mask)), "kept": _sparse(_count(mask))}
+        if written:
+            self._write_image(source, image)
+            write_atomically(self.folder / "masks" / f"{source.name}.png", encode_mask(mask, self.labels))
+        return entry
+
+    def take(self, name: str, entry: Entry) -> None:
+        """Count an image that was added, by this process or by another one."""
+        facts = {"file": entry["file"], "kept_share": entry["kept_share"]}
+        predicted, kept = _dense(entry["predicted"]), _dense(entry["kept"])
+        self._predicted += predicted
+        self._kept += kept
+        if not entry["written"]:
+            self.left_out[name] = facts
             return
-        self._write_image(source, image)
-        write_atomically(self.folder / "masks" / f"{source.name}.png", encode_mask(mask, self.labels))
         self._written += kept
-        self.images[source.name] = facts
+        self.images[name] = facts
 
     def _write_image(self, source: Source, image: Tensor) -> None:
         """Copy or link the file; what only its dataset can read, or ``Folder`` would not find, becomes a PNG."""
@@ -295,6 +307,19 @@ class PseudoLabelFolder:
         if resolution != Resolution():
             values["resolution"] = describe(resolution)
         return {"data": {"domains": {f"{domain}_pseudo": values}}}
+
+
+def _sparse(counts: Tensor) -> dict[str, int]:
+    """Counts that are not 0, as JSON keeps them."""
+    return {str(value): int(counts[value]) for value in counts.nonzero().flatten().tolist()}
+
+
+def _dense(counts: Mapping[str, int]) -> Tensor:
+    """Counts by value, (256,)."""
+    found = torch.zeros(IGNORE + 1, dtype=torch.int64)
+    for value, count in counts.items():
+        found[int(value)] = count
+    return found
 
 
 def _count(mask: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ from typing import ClassVar, Literal
 from torch import Tensor
 
 from semiverse.data import Sample
+from semiverse.data.records import is_large
 from semiverse.losses import (
     Branch,
     co_occurrence,
@@ -114,6 +115,9 @@ class Latent(Method):
         super().attach(data, total_steps)
         for domain, records in data.labeled.items():
             more = data.unlabeled[domain] if self.average_over == "all" else []
+            if is_large(more):  # no set of their names is made: labelled images count twice if they are among them
+                self.rates[domain] = data.batch_size / (len(records) + len(more))
+                continue
             self.rates[domain] = min(1.0, data.batch_size / max(1, len({record.id for record in [*records, *more]})))
 
     def draws(self) -> Draws:

@@ -12,7 +12,12 @@ import torch
 from torch.utils.data import Dataset, Sampler
 
 from semiverse.data import Sample, Split
+from semiverse.data.records import LARGE
+from semiverse.mixture.order import computed_order
 from semiverse.mixture.rare_classes import RareClasses
+
+COMPUTED = 1024
+"""Places of an order that are computed at once."""
 
 
 class TrainBatch(NamedTuple):
@@ -78,6 +83,8 @@ class EpochSteps(Sampler[int]):
 class Stream:
     """An endless sequence of training views: every image once in each pass, in an order drawn for that pass.
 
+    The order of more than 50,000 images (``data.records.LARGE``) is computed place by place, that of fewer is stored.
+
     Args:
         split: The images, and how a view of them is drawn.
         seed: Of the mixture.
@@ -87,7 +94,8 @@ class Stream:
 
     def __init__(self, split: Split, seed: int, name: str, rare: RareClasses | None = None) -> None:
         self.split, self.key, self.rare = split, [seed, zlib.crc32(name.encode())], rare
-        self._pass, self._order = -1, np.empty(0, dtype=np.int64)
+        self._part: tuple[int, int] = (-1, 0)
+        self._order = np.empty(0, dtype=np.int64)
 
     def __len__(self) -> int:
         return len(self.split)
@@ -99,11 +107,22 @@ class Stream:
         if self.rare is not None:
             image, wanted = self.rare.draw([*self.key, place])
             return self.split.draw(image, generator, views, wanted)
-        number, index = divmod(place, len(self.split))
-        if number != self._pass:  # the current order is kept, as drawing it takes a time that grows with the dataset
-            self._pass = number
-            self._order = np.random.default_rng([*self.key, number]).permutation(len(self.split))
-        return self.split.draw(int(self._order[index]), generator, views)
+        return self.split.draw(self._image(place), generator, views)
+
+    def _image(self, place: int) -> int:
+        """Number of the image at a place; the part of the order around it is kept."""
+        count = len(self.split)
+        number, index = divmod(place, count)
+        length = count if count <= LARGE else COMPUTED
+        part, inside = divmod(index, length)
+        if self._part != (number, part):
+            self._part, key = (number, part), [*self.key, number]
+            if count <= LARGE:
+                self._order = np.random.default_rng(key).permutation(count)
+            else:
+                places = np.arange(part * length, min((part + 1) * length, count))
+                self._order = computed_order(count, key, places)
+        return int(self._order[inside])
 
 
 Plan = Callable[[int], Mapping[str, Sequence[int]]]
@@ -128,6 +147,17 @@ def in_turn(sizes: Mapping[str, int], batches: int, seed: int, step: int) -> dic
         step: Which step.
     """
     plan: dict[str, list[int]] = {}
+    names, total = list(sizes), sum(sizes.values())
+    if total > LARGE:
+        starts = np.cumsum([0, *sizes.values()])
+        for turn in range(step * batches, (step + 1) * batches):
+            number, index = divmod(turn, total)
+            key = [seed, zlib.crc32(b"turns"), number]
+            image = int(computed_order(total, key, np.array([index]))[0])
+            owner = int(np.searchsorted(starts, image, side="right")) - 1
+            place = number * sizes[names[owner]] + image - int(starts[owner])
+            plan.setdefault(names[owner], []).append(place)
+        return plan
     turns = np.repeat(np.arange(len(sizes)), list(sizes.values()))
     for turn in range(step * batches, (step + 1) * batches):
         number, index = divmod(turn, len(turns))

@@ -9,6 +9,7 @@ from typing import Any, Literal, cast
 from semiverse import data
 from semiverse.data import Resolution
 from semiverse.data.held_out import HeldOut, hold_out, restored
+from semiverse.data.records import is_large, joined, masked, with_masks
 from semiverse.files import find_folder
 from semiverse.mixture.pseudolabels import PseudoLabels
 
@@ -124,7 +125,9 @@ class Domain:
             ValueError: If an id has no group.
             FileNotFoundError: If files are missing.
         """
-        return hold_out(self.dataset.subset(data.ALL), list(self.everything.values()), self.groups)
+        records = self.dataset.subset(data.ALL)
+        unread = is_large(records) or masked(records).sum() < 2
+        return hold_out(records, () if unread else list(self.everything.values()), self.groups)
 
     def divide_as(self, facts: Mapping[str, Any]) -> None:
         """Divide the dataset as a run did.
@@ -132,9 +135,9 @@ class Domain:
         Raises:
             FileNotFoundError: If images of it are gone.
         """
-        self.held_out = restored(facts, self.dataset.subset(data.ALL))
+        self.held_out = restored(facts, self.dataset.subset(data.ALL), self.groups)
 
-    def subset(self, split: str) -> list[data.Record]:
+    def subset(self, split: str) -> Sequence[data.Record]:
         """Records of a split of the dataset, which may have divided itself.
 
         Raises:
@@ -142,7 +145,7 @@ class Domain:
             FileNotFoundError: If files are missing.
         """
         if split in ("train", "val") and self.divides_itself:
-            return list(self.held_out.train if split == "train" else self.held_out.val)
+            return self.held_out.train if split == "train" else self.held_out.val
         return self.dataset.subset(split)
 
     @property
@@ -168,7 +171,7 @@ class Domain:
 
 def choose_labeled(
     name: str, domain: Domain, seed: int, contents: Callable[[], Sequence[data.Content]]
-) -> list[data.Record]:
+) -> Sequence[data.Record]:
     """Training images that keep their masks.
 
     Args:
@@ -183,7 +186,7 @@ def choose_labeled(
         FileNotFoundError: If the list names an image that is none of the masked training images.
     """
     everything = domain.subset(domain.train)
-    records = [record for record in everything if record.mask is not None]
+    records = with_masks(everything)
     if domain.labeled_list is not None:
         records = domain.dataset.listed(domain.labeled_list, records)
         data.refuse_changed(domain.dataset.find_list(domain.labeled_list), [record.id for record in records])
@@ -191,7 +194,9 @@ def choose_labeled(
     if domain.labeled is None:
         return records
     size, classes = data.budget_size(domain.labeled, len(records), f"data.domains.{name}.labeled"), None
-    if domain.cover_classes and 0 < size < len(records):
+    if not size and domain.groups is None:
+        return []
+    if domain.cover_classes and size < len(records):
         found = zip(everything, contents(), strict=True)
         classes = [content.classes for record, content in found if record.mask is not None]
     return data.in_labeling_order(records, seed, classes, domain.groups)[:size]
@@ -210,7 +215,7 @@ def labeling_facts(domain: Domain, labeled: Sequence[data.Record], seed: int) ->
     return {"rule": rule, "seed": seed, "sha256": data.digest(ids), "ids": ids}
 
 
-def choose_unlabeled(name: str, domain: Domain, labeled: Sequence[data.Record]) -> list[data.Record]:
+def choose_unlabeled(name: str, domain: Domain, labeled: Sequence[data.Record]) -> Sequence[data.Record]:
     """Images that are used without masks, so that nobody can look at them.
 
     Args:
@@ -221,12 +226,14 @@ def choose_unlabeled(name: str, domain: Domain, labeled: Sequence[data.Record]) 
     Raises:
         FileNotFoundError: If there is no such folder of further images, or no image in it.
     """
-    records = domain.subset(domain.train) if domain.unlabeled else []
+    parts = [domain.subset(domain.train)] if domain.unlabeled else []
     if domain.unlabeled_split is not None:
-        records += domain.subset(domain.unlabeled_split)
+        parts.append(domain.subset(domain.unlabeled_split))
     if domain.unlabeled_folder is not None:
-        files = data.list_images(find_folder(domain.unlabeled_folder, f"unlabeled_folder of domain {name}"))
-        records += [data.Record(path, None, title) for title, path in files.items()]
-    unmasked = {record.image: record._replace(mask=None) for record in records}
+        folder = find_folder(domain.unlabeled_folder, f"unlabeled_folder of domain {name}")
+        parts.append(data.image_records(folder))
     known = {record.image for record in labeled} if domain.exclude_labeled else set()
+    if is_large(*parts):
+        return joined(parts).without_masks().each_once(known)
+    unmasked = {record.image: record._replace(mask=None) for records in parts for record in records}
     return [record for image, record in unmasked.items() if image not in known]

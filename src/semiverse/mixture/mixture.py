@@ -5,7 +5,7 @@ resumed at step s continues exactly as if it had not stopped, with any number of
 """
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, partial
 from pathlib import Path
 from warnings import warn
@@ -27,6 +27,7 @@ from semiverse.data import (
     survey,
 )
 from semiverse.data.held_out import HeldOut
+from semiverse.data.records import drawn, is_large
 from semiverse.labels import LabelSpace
 from semiverse.mixture import batches
 from semiverse.mixture.balance import Balance, labeled_frequencies
@@ -105,14 +106,16 @@ class DomainMixture:
         if (name, split) not in self._contents:
             domain = self.domains[name]
             records = domain.subset(split)
-            if domain.divides_itself and not fresh:  # read before, to find out what looks alike
+            if (
+                domain.divides_itself and not fresh and not is_large(records)
+            ):  # read before, to find out what looks alike
                 self._contents[name, split] = [domain.everything[record.image] for record in records]
             else:
                 self._contents[name, split] = survey(domain.dataset, records, f"{name} {split}", fresh=fresh)
         return self._contents[name, split]
 
     @cached_property
-    def labeled(self) -> dict[str, list[Record]]:
+    def labeled(self) -> dict[str, Sequence[Record]]:
         """Records that keep their masks, by domain.
 
         Raises:
@@ -125,7 +128,7 @@ class DomainMixture:
         }
 
     @cached_property
-    def unlabeled(self) -> dict[str, list[Record]]:
+    def unlabeled(self) -> dict[str, Sequence[Record]]:
         """Records whose masks are not looked at, by domain: image files only, without masks.
 
         Raises:
@@ -134,7 +137,7 @@ class DomainMixture:
         return {name: choose_unlabeled(name, domain, self.labeled[name]) for name, domain in self.domains.items()}
 
     @cached_property
-    def pseudolabeled(self) -> dict[str, list[Record]]:
+    def pseudolabeled(self) -> dict[str, Sequence[Record]]:
         """Records with the labels that a model gave them, of the domains that have any.
 
         Raises:
@@ -169,9 +172,19 @@ class DomainMixture:
         if not self.labeled[name]:
             return []
         domain = self.domains[name]
-        found = zip(domain.subset(domain.train), self.contents(name, domain.train), strict=True)
+        if is_large(records := domain.subset(domain.train)) and (name, domain.train) not in self._contents:
+            return survey(domain.dataset, self.labeled[name], f"{name} labelled")
+        found = zip(records, self.contents(name, domain.train), strict=True)
         by_image = {record.image: content for record, content in found}
         return [by_image[record.image] for record in self.labeled[name]]
+
+    def training_sizes(self, name: str) -> set[tuple[int, int]]:
+        """(height, width) of the training images of a domain that can be read; of very many, those of a sample."""
+        domain = self.domains[name]
+        records = domain.subset(domain.train)
+        few = survey(domain.dataset, drawn(records, 1_000), name) if is_large(records) else None
+        contents = self.contents(name, domain.train) if few is None else few
+        return {content.size for content in contents if content.size is not None}
 
     def warn_of_missing_classes(self) -> None:
         """Warn of classes that no labelled image shows, in any domain that shares them: nothing teaches them."""
@@ -254,7 +267,7 @@ class DomainMixture:
         """How training views of a domain are drawn; ``within`` as in ``CropTransform``."""
         return CropTransform(domain.resolution_left, domain.crop_or(self.crop), self.augmentation, within)
 
-    def _streams(self, kind: str, chosen: Mapping[str, list[Record]], within: bool = False) -> dict[str, Stream]:
+    def _streams(self, kind: str, chosen: Mapping[str, Sequence[Record]], within: bool = False) -> dict[str, Stream]:
         """Training views of the records of each domain that has any; ``within`` as in ``CropTransform``."""
         streams = {}
         for name, records in chosen.items():

@@ -145,6 +145,16 @@ def find_model(folder: Path) -> Path:
     )
 
 
+def state_of(folder: Path) -> tuple[int, int]:
+    """Size of the weights of a model and when they were written: others have, or may have, other results.
+
+    Raises:
+        FileNotFoundError: If there is no such model.
+    """
+    found = (find_model(folder) / WEIGHTS).stat()
+    return found.st_size, found.st_mtime_ns
+
+
 def _refuse_foreign(folder: Path) -> None:
     """Make sure that nothing but a saved model would be replaced."""
     foreign = sorted({path.name for path in folder.glob("*")} - {*NEEDED, DOMAINS})

@@ -55,8 +55,7 @@ def refuse_mixed_sizes(data: DomainMixture) -> None:
     for name, domain in data.domains.items():
         if domain.crop_or(data.crop) is not None or data.batch_size == 1:
             continue
-        known = [content.size for content in data.contents(name, domain.train) if content.size is not None]
-        sizes = sorted({domain.resolution.of(*size) for size in known})
+        sizes = sorted({domain.resolution.of(*size) for size in data.training_sizes(name)})
         if len(sizes) > 1:
             option = "data.crop" if domain.crop is None else f"data.domains.{name}.crop"
             raise ValueError(

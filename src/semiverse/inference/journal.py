@@ -1,0 +1,198 @@
+"""What is done of some work, noted line by line, so that a call that was killed goes on and several processes merge.
+
+Each process appends to a file of its own, hidden in the folder of the results; a line is on its way to the disk before
+the next image is begun. The last process to finish reads them all, writes one list and removes them. They exchange
+nothing else, so any number of nodes may share a folder.
+"""
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from hashlib import blake2b
+from pathlib import Path
+from threading import Lock
+from typing import Any, TextIO
+from uuid import uuid4
+
+from filelock import FileLock
+
+from semiverse.distributed import launched
+from semiverse.files import DataProblem
+
+Entry = dict[str, Any]
+LONGEST = 1800.0
+"""Seconds after which a process gives up waiting for others of which nothing is seen."""
+LAUNCH = ("TORCHELASTIC_RUN_ID", "MASTER_ADDR", "MASTER_PORT")
+"""What the processes of one launch have in common."""
+
+
+class Journal:
+    """What is done of some work.
+
+    Args:
+        folder: Of the results.
+        command: Whose they are.
+        call: What the results depend on: only what a call with the same values noted counts.
+        fresh: Start over: what earlier calls noted counts for nothing.
+        share: Number of this process, and how many there are; None: as it was launched.
+
+    Attributes:
+        begun: Whether a call with the same values began before, or another process of this one.
+        entries: What it noted, by key.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        command: str,
+        call: Mapping[str, Any],
+        fresh: bool = False,
+        share: tuple[int, int] | None = None,
+    ) -> None:
+        self.folder, self.command, self.share = folder, command, share or launched()
+        values = json.dumps(call, sort_keys=True, default=str) + (_launch(self.share[1]) if fresh else "")
+        self._call = blake2b(values.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+        self._own = folder / f".{command}_{self.share[0]}.jsonl"
+        self._file: TextIO | None = None
+        self._lock = Lock()
+        found = list(self._read())
+        self.begun, self.entries = bool(found), dict(entry for entries in found for entry in entries)
+
+    def start(self) -> None:
+        """Begin to note: from here on the call may be killed.
+
+        Raises:
+            OSError: If nothing can be written there.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        mine = _lines(self._own)
+        known = bool(mine) and mine[0] == self._call
+        self._file = self._own.open("a" if known else "w", encoding="utf-8")
+        self._file.write("\n" if known else json.dumps(self._call) + "\n")  # the last line may have been cut
+        self._file.flush()
+
+    def note(self, key: str, entry: Entry) -> None:
+        """Note that something is done; threads may do so at once."""
+        with self._lock:
+            if self._file is not None:
+                self._file.write(json.dumps([key, entry]) + "\n")
+                self._file.flush()
+
+    def wait_for(self, keys: Sequence[str]) -> list[Entry]:
+        """Entries that this and other processes note, once all are there.
+
+        Raises:
+            ValueError: If nobody notes anything for half an hour.
+        """
+        newest, since = 0.0, time.monotonic()
+        while True:
+            found = dict(entry for entries in self._read() for entry in entries)
+            if all(key in found for key in keys):
+                return [found[key] for key in keys]
+            changed = max((path.stat().st_mtime for path in self._files()), default=0.0)
+            newest, since = (changed, time.monotonic()) if changed > newest else (newest, since)
+            if time.monotonic() - since > LONGEST:
+                missing = f"{self.folder}: {sum(key not in found for key in keys)} of {len(keys)} processes"
+                expected = f"something of them within {LONGEST / 60:.0f} minutes"
+                raise DataProblem(f"{missing} did not measure", expected, "repeat the call, which goes on")
+            time.sleep(0.2)
+
+    def close(self) -> None:
+        """Stop to note; what was noted stays."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def finish(self, keys: Iterable[str], merge: Callable[[dict[str, Entry]], None]) -> bool:
+        """Merge what all processes noted if nothing is left to do, and remove what they noted.
+
+        Args:
+            keys: Everything that has to be done, by all processes.
+            merge: Gets the entries by key, in the order of the keys.
+
+        Returns:
+            Whether this process did so, being the last one.
+        """
+        self.close()
+        try:
+            return self._finish(list(keys), merge)
+        except ValueError:
+            with suppress(OSError):  # it holds something
+                self.folder.rmdir()
+            raise
+
+    def _finish(self, keys: Sequence[str], merge: Callable[[dict[str, Entry]], None]) -> bool:
+        with self._alone():
+            found = dict(entry for entries in self._read() for entry in entries)
+            if not self._own.exists() or any(key not in found for key in keys):
+                return False
+            try:
+                merge({key: found[key] for key in keys})
+            except ValueError:  # there is nothing to go on with
+                self.remove()
+                raise
+            self.remove()
+            return True
+
+    def remove(self) -> None:
+        """Forget what was noted."""
+        for path in self._files():
+            path.unlink(missing_ok=True)
+
+    def _files(self) -> list[Path]:
+        return sorted(self.folder.glob(f".{self.command}_*.jsonl"))
+
+    def _read(self) -> Iterator[list[tuple[str, Entry]]]:
+        """What each process noted for this call."""
+        for path in self._files():
+            call, *lines = _lines(path) or [None]
+            if call == self._call:
+                yield [(line[0], line[1]) for line in lines if isinstance(line, list) and len(line) == 2]
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """One process at a time, where the drive knows locks."""
+        lock = FileLock(self.folder / f".{self.command}.lock", timeout=60)
+        held = False
+        with suppress(OSError, NotImplementedError):  # Timeout is an OSError
+            lock.acquire()
+            held = True
+        try:
+            yield
+        finally:
+            if held:
+                Path(lock.lock_file).unlink(missing_ok=True)
+                lock.release()
+
+
+def refuse_foreign(journal: Journal) -> None:
+    """Make sure that a folder is new, or holds what the same call began.
+
+    Raises:
+        ValueError: If it holds anything else.
+    """
+    folder = journal.folder
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())) and not journal.begun:
+        found = f"{folder} is not empty; expected a new folder, as nothing is overwritten"
+        raise ValueError(f"{found}: choose another --out, or repeat the call that began it")
+
+
+def _lines(path: Path) -> list[Any]:
+    """Lines of a journal that are whole."""
+    found: list[Any] = []
+    with suppress(OSError), path.open(encoding="utf-8", errors="replace") as file:
+        for line in file:
+            with suppress(ValueError):
+                found.append(json.loads(line))
+    return found
+
+
+def _launch(processes: int) -> str:
+    """What tells this launch from others."""
+    if processes == 1:
+        return uuid4().hex
+    return " ".join(os.environ.get(name, "") for name in LAUNCH) + f" {os.getppid()}" * (
+        "MASTER_PORT" not in os.environ
+    )
