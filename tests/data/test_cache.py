@@ -13,6 +13,7 @@ import torch
 from semiverse.data import Augmentation, CachedReader, CropTransform, Record, ResizeTransform, Resolution, Split
 from semiverse.data.samples import resize
 from semiverse.datasets import CamVid, Folder, SyntheticRooms
+from semiverse.files.writing import _sweep
 from semiverse.labels import IGNORE
 from semiverse.mixture import Domain, DomainMixture
 from semiverse.mixture.batches import loading_processes
@@ -253,10 +254,11 @@ def test_a_build_that_is_killed_leaves_only_whole_entries(tmp_path):
 
 
 def test_half_written_files_of_yesterday_are_removed(reader):
-    old, young = reader.folder / "old.part", reader.folder / "young.part"
+    old, young = reader.folder / ".old.part", reader.folder / ".young.part"
     for path, age in ((old, 90_000), (young, 60)):
         path.touch()
         os.utime(path, (time.time() - age, time.time() - age))
+    _sweep.cache_clear()  # which is done once in a process
     reader.build(reader.dataset.records("val"), "val")
     assert (old.exists(), young.exists()) == (False, True)
 

@@ -36,6 +36,7 @@ from semiverse.embeddings.sources import RowsFromFile
 from semiverse.files import DataProblem, Outputs, read_json
 from semiverse.formats.matlab import load_matlab, struct_field, train_ids
 from semiverse.formats.regions import drawn_once
+from semiverse.inference.journal import Journal
 from semiverse.inference.sources import as_image
 from semiverse.labels import IGNORE, LabelSpace
 from semiverse.mixture import Domain, DomainMixture
@@ -498,8 +499,24 @@ def surveys(folder: Path) -> list[World]:
         os.utime(path, (1e9, 1e9))
     dataset = yard_of(root)
     survey(dataset, dataset.subset("all"), "yard")
-    path = next((folder / "cache").rglob("*.json"))
+    path = next((folder / "cache").rglob("*.jsonl"))
     return [World(path, partial(read_survey, dataset))]
+
+
+def journals(folder: Path) -> list[World]:
+    """What a call notes of its results; damaged, that is done again."""
+    call, share = {"images": ["a.png", "b.png"]}, (0, 1)
+    journal = Journal(folder, "predict", call, share=share)
+    journal.start()
+    for name in ("a", "b"):
+        journal.note(name, {"file": f"{name}.png", "confidence": 0.5})
+    journal.close()
+
+    def read() -> None:
+        for key, entry in Journal(folder, "predict", call, share=share).entries.items():
+            assert isinstance(key, str) and isinstance(entry, dict), (key, entry)
+
+    return [World(folder / ".predict_0.jsonl", read)]
 
 
 def read_survey(dataset: Folder) -> None:
@@ -715,7 +732,8 @@ def all_readers() -> list[Reader]:
         Reader("archive", "tar", archives),
         Reader("matlab", "matlab", matlab_files),
         Reader("cache of samples", "binary", cached_samples),
-        Reader("cache of checks", "json", surveys),
+        Reader("cache of checks", "text", surveys),
+        Reader("journal", "text", journals),
         Reader("cache of drawings", "zip", drawings),
         Reader("clusters.json", "json", clusters),
         Reader("list of outputs", "text", written_lists),

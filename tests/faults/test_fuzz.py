@@ -77,7 +77,8 @@ KNOWN = {
     "inference/labeling.py": "json", "mixture/pseudolabels.py": "pseudolabels.json", "models/saving.py": "model",
     "models/published.py": "weights .pth", "downloads/archives.py": "archive", "downloads/download.py": "SOURCE.json",
     "recipes/results.py": "result of a table", "reporting/runs.py": "run", "reporting/rounds.py": "rounds.json",
-    "reporting/features.py": "run features.npz",
+    "reporting/features.py": "run features.npz", "inference/journal.py": "journal", "inference/folder.py": "json",
+    "datasets/shards.py": "dataset Images tar", "data/index.py": "carries a checksum; tests/data/test_index.py",
 }  # fmt: skip
 """Which reader damages what a module reads, or why none does."""
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -373,6 +374,13 @@ def test_a_row_learns_from_the_labels_of_another(tmp_path):
             assert facts["keep"] == 0.7 and facts["scales"] == [1.0] and facts["flip"] is False
             config = load_yaml((runs / row / "seed0" / "config.yaml").read_text(encoding="utf-8"))
             assert config["data"]["domains"][domain]["pseudolabels"] == str(labels / domain)
+    weights = runs / "twice" / "seed0" / "model" / "model.safetensors"
+    before_that = weights.read_bytes()
+    for row in ("once", "twice"):  # of the first only its result is left, of the second nothing
+        shutil.rmtree(runs / row)
+    (tmp_path / "out" / "results" / "twice" / "seed0.json").unlink()
+    assert reproduce(file, "--out", tmp_path / "out", "--rows", "twice") == 0
+    assert weights.read_bytes() == before_that
     found = {(number["row"], number["score"]): number["seeds"] for number in numbers(tmp_path / "out")}
     evaluation = json.loads((runs / "once" / "seed0" / "evaluation.json").read_text(encoding="utf-8"))
     assert found["once", "sum_miou"]["0"] == pytest.approx(100 * evaluation["sum_miou"], abs=1e-3)

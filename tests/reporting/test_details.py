@@ -259,7 +259,7 @@ def test_damaged_features_are_pointed_out(tmp_path: Path) -> None:
     run = write_run(tmp_path / "a")
     (run / "features.npz").write_bytes(b"PK damaged")
     pictures, problems = across_pictures(compared(run))
-    assert len(pictures) == 2 and len(problems) == 1 and "features.npz is damaged" in problems[0]
+    assert len(pictures) == 2 and len(problems) == 1 and "features.npz: it is damaged" in problems[0]
 
 
 def test_maps_of_features_of_runs_on_the_same_domains_share_a_figure(tmp_path: Path) -> None:

@@ -300,7 +300,7 @@ def test_command_line_compares_two_runs(trained: Path, tmp_path: Path) -> None:
     assert main(["report", str(trained), str(other), "--out", str(tmp_path / "page"), "--device", "cpu"]) == 0
     text = (tmp_path / "page" / "index.html").read_text(encoding="utf-8")
     assert "&lt;b&gt;other (unfinished, step 0)" in text and "<b>" not in text
-    assert "evaluation.json is no JSON" in text and "No predictions of &lt;b&gt;other" in text
+    assert "evaluation.json: not readable as JSON" in text and "No predictions of &lt;b&gt;other" in text
 
 
 def test_page_without_data_is_made_without_pictures_and_says_so(tmp_path: Path) -> None:

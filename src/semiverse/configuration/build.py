@@ -30,6 +30,7 @@ from semiverse.configuration.options import (
     options,
     type_name,
 )
+from semiverse.configuration.records import short
 
 Built = TypeVar("Built")
 
@@ -181,7 +182,7 @@ def _mistakes(values: Mapping[str, Plain], known: Mapping[str, Option], where: s
         if name in known:
             yield from _value_mistakes(value, known[name].hint, place)
         else:
-            yield f"{place} is no option; expected {listed(known, str(name), 'remove or rename it')}"
+            yield f"{place[:160]} is no option; expected {listed(known, str(name), 'remove or rename it')}"
     for name, option in known.items():
         if option.default is REQUIRED and name not in values:
             place = f"{where}.{name}".lstrip(".")
@@ -212,13 +213,13 @@ def _value_mistakes(value: Plain, hint: Any, where: str) -> Iterator[str]:  # no
         except ValueError as error:  # of a list on a command line
             yield str(error)
             return
-        yield f"{where} is {read!r}; expected {type_name(hint)}: {nearest(str(read), literals, 'correct it')}"
+        yield f"{where} is {short(read)}; expected {type_name(hint)}: {nearest(str(read), literals, 'correct it')}"
 
 
 def _class_mistakes(value: Plain, hint: ClassHint, where: str) -> Iterator[str]:
     """What is wrong with the description of an object."""
     if not isinstance(value, dict):
-        yield f"{where} is {value!r}; expected options of {hint.base.__name__}: give names and values"
+        yield f"{where} is {short(value)}; expected options of {hint.base.__name__}: give names and values"
     elif "class_path" in value:
         yield from (f"{where}.{name} stands beside class_path; expected only init_args there: move it into init_args"
                     for name in value if name not in ("class_path", "init_args"))  # fmt: skip
@@ -229,7 +230,7 @@ def _class_mistakes(value: Plain, hint: ClassHint, where: str) -> Iterator[str]:
             yield from _mistakes(given, hint.options(kind), f"{where}.init_args")
         else:
             expected = listed(hint.choices, name.split(".")[-1], "or give the import path of your own class")
-            yield f"{where}: there is no {hint.base.__name__} {name!r}; expected one of {expected}"
+            yield f"{where}: there is no {hint.base.__name__} {short(name)}; expected one of {expected}"
     elif len(hint.choices) > 1:
         yield f"{where} names no class; expected class_path, one of {', '.join(hint.choices)}: add it, and init_args"
     else:

@@ -48,7 +48,7 @@ def checked(value: Any, hint: Any, where: str) -> Any:  # noqa: ANN401  (of any 
     if not fits(value, hint):
         from semiverse.configuration.options import type_name  # only now, as it reads sources
 
-        raise DataProblem(f"{where} is {_short(value)}", type_name(hint), REMEDY)
+        raise DataProblem(f"{where} is {short(value)}", type_name(hint), REMEDY)
     return value
 
 
@@ -113,6 +113,7 @@ def _fields(kind: Any) -> tuple[dict[str, Any], list[str]]:  # noqa: ANN401
     return {name: hints[name] for name in names}, [name for name in names if name not in defaults]
 
 
-def _short(value: object) -> str:
+def short(value: object) -> str:
+    """A value as it is written in Python, for messages; only its beginning where it is long."""
     text = repr(value)
     return text if len(text) <= 80 else f"{text[:60]}... ({type(value).__name__})"

@@ -59,7 +59,9 @@ def read_share(data: DomainMixture, fresh: bool = False) -> bool:
             with suppress(OSError, ValueError):  # what cannot be listed is told by the first process
                 splits = dict.fromkeys((domain.train, domain.val or domain.train))
                 parts = [domain.dataset.subset(ALL if domain.divides_itself else split) for split in splits]
-                for records in [*parts, choose_unlabeled(name, domain, [])]:
+                known = {record.image for part in parts for record in part}
+                further = [record for record in choose_unlabeled(name, domain, []) if record.image not in known]
+                for records in [*parts, further]:
                     survey(domain.dataset, records[rank::processes], f"{name}, share {rank}", fresh=fresh)
         journal.note(f"/read {rank}", {})
         if rank == 0:

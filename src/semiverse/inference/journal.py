@@ -149,7 +149,7 @@ class Journal:
         for path in self._files():
             call, *lines = _lines(path) or [None]
             if call == self._call:
-                yield [(line[0], line[1]) for line in lines if isinstance(line, list) and len(line) == 2]
+                yield [(line[0], line[1]) for line in lines if _is_entry(line)]
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
@@ -177,6 +177,11 @@ def refuse_foreign(journal: Journal) -> None:
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())) and not journal.begun:
         found = f"{folder} is not empty; expected a new folder, as nothing is overwritten"
         raise ValueError(f"{found}: choose another --out, or repeat the call that began it")
+
+
+def _is_entry(line: object) -> bool:
+    """Whether a line is a key and what was noted of it."""
+    return isinstance(line, list) and len(line) == 2 and isinstance(line[0], str) and isinstance(line[1], dict)
 
 
 def _lines(path: Path) -> list[Any]:

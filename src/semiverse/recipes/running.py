@@ -42,7 +42,7 @@ def run_cells(
         device: Where to cluster.
         training: What trains and evaluates.
     """
-    left = [cell for cell in cells if result_of(cell, known) is None]
+    left = _left(cells, known, folder)
     lacking = missing(recipe, left)
     for problem, cells_without in lacking.items():
         log.warning("%d of %d runs are left out: %s", len(cells_without), len(left), problem)
@@ -57,7 +57,9 @@ def run_cells(
         log.info("%s (%d of %d that are left)", cell.title, count + 1, len(left))
         try:
             with deadline.interrupting():
-                known.append(_run(recipe, cell, folder, deadline, device, training))
+                result = _run(recipe, cell, folder, deadline, device, training)
+            if result_of(cell, known) is None:
+                known.append(result)
         except KeyboardInterrupt:
             if not deadline.over:
                 raise
@@ -66,6 +68,17 @@ def run_cells(
             yield [f"{cell.title} failed: {error}"]
         else:
             yield []
+
+
+def _left(cells: Sequence[Cell], known: Sequence[CellResult], folder: Path) -> list[Cell]:
+    """Cells without a result, and those that these start from whose runs, unlike their results, are not here."""
+    left, needed = list[Cell](), set[tuple[str, str, int]]()
+    for cell in reversed(cells):  # what must come first comes first
+        here = (folder / "runs" / cell.place / "finished.json").is_file()
+        if result_of(cell, known) is None or ((cell.column, cell.row, cell.seed) in needed and not here):
+            left.insert(0, cell)
+            needed |= {(cell.column, cell.after, cell.seed)} if cell.after is not None else set()
+    return left
 
 
 def _run(recipe: Recipe, cell: Cell, folder: Path, deadline: Deadline, device: str, training: Training) -> CellResult:

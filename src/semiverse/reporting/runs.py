@@ -55,7 +55,7 @@ class Score(NamedTuple):
     step: int | None = None
     confusion: Mapping[str, Mapping[str, int]] | None = None
     image_miou: float | None = None
-    image_mious: Mapping[str, float] | None = None
+    image_mious: Mapping[str, float | None] | None = None
     boundary_miou: float | None = None
     boundary_width: float | None = None
     calibration: Mapping[str, Any] | None = None
