@@ -29,7 +29,7 @@ NETWORKS: dict[str, ModelConfig] = {
     "drn_d_22": ModelConfig(),
 }
 GOALS = {"bf16": 2.3, "float32": 1.15}
-IMAGES, SIZE = 24, (360, 480)
+IMAGES, SIZE = 72, (360, 480)
 
 
 def run() -> dict[str, Any]:
@@ -74,9 +74,10 @@ def _folders(folder: Path) -> dict[str, Any]:
 
     def plain() -> None:
         (folder / "plain").mkdir(exist_ok=True)
+        loaded = SegmentationModel.load(folder / "model").eval()  # as every call of a command does
         for path in sorted((folder / "photos").iterdir()):
             pixels = torch.from_numpy(np.array(Image.open(path).convert("RGB"))).permute(2, 0, 1)
-            Image.fromarray(_plain(model, pixels).numpy()).save(folder / "plain" / f"{path.stem}.png")
+            Image.fromarray(_plain(loaded, pixels).numpy()).save(folder / "plain" / f"{path.stem}.png")
 
     def ours() -> None:
         predict(folder / "model", [folder / "photos"], out=folder / "ours", overlay=False, overwrite=True, device="cpu")
@@ -87,9 +88,9 @@ def _folders(folder: Path) -> dict[str, Any]:
 
 
 def _start(folder: Path, count: int) -> None:
-    """Segment the folder, eight views an image, by so many processes of one thread that are told as by torchrun."""
+    """Segment the folder, four views an image, by so many processes of one thread that are told as by torchrun."""
     code = "import sys; from semiverse.cli.main import main; sys.exit(main(sys.argv[1:]))"
-    options = ["--out", str(folder / "shares"), "--overlay", "false", "--overwrite", "true", "--scales", "[1, 1, 1, 1]"]
+    options = ["--out", str(folder / "shares"), "--overlay", "false", "--overwrite", "true", "--scales", "[1, 1]"]
     words = ["predict", str(folder / "model"), str(folder / "photos"), *options, "--flip", "true", "--device", "cpu"]
     started = [
         subprocess.Popen(

@@ -3,9 +3,11 @@
 import copy
 import multiprocessing
 import os
+import random
 import socket
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -99,6 +101,12 @@ def in_children(actions: Sequence[Callable[[], object]]) -> list[int]:
     processes = [multiprocessing.get_context("fork").Process(target=_quietly, args=(action,)) for action in actions]
     for process in processes:
         process.start()
+    while any(process.is_alive() for process in processes):
+        processes[0].join(0.05)
+        if any(process.exitcode for process in processes):  # others may wait for it in vain
+            for process in processes:
+                process.join(60)
+                process.kill()
     for process in processes:
         process.join()
     return [-1 if process.exitcode is None else process.exitcode for process in processes]
@@ -136,10 +144,12 @@ def command_in_children(words: Sequence[str], count: int, before: Callable[[], o
 
 
 def free_port() -> int:
-    """A port of this machine that nothing listens to."""
-    with socket.socket() as probe:
-        probe.bind(("localhost", 0))
-        return int(probe.getsockname()[1])
+    """A port of this machine that nothing listens to, below those that systems give to whoever connects."""
+    for port in random.SystemRandom().sample(range(15_000, 30_000), 100):
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("localhost", port))
+            return port
+    raise OSError("no free port among a hundred")
 
 
 def at_step(kind: str, step: int, event: Callable[[], object]) -> Callable[[], None]:
