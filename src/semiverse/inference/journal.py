@@ -19,7 +19,7 @@ from uuid import uuid4
 from filelock import FileLock
 
 from semiverse.distributed import launched
-from semiverse.files import DataProblem
+from semiverse.files import FULL_DISK, DataProblem
 
 Entry = dict[str, Any]
 LONGEST = 1800.0
@@ -70,15 +70,26 @@ class Journal:
         mine = _lines(self._own)
         known = bool(mine) and mine[0] == self._call
         self._file = self._own.open("a" if known else "w", encoding="utf-8")
-        self._file.write("\n" if known else json.dumps(self._call) + "\n")  # the last line may have been cut
-        self._file.flush()
+        self._write("" if known else json.dumps(self._call))  # the last line may have been cut
 
     def note(self, key: str, entry: Entry) -> None:
         """Note that something is done; threads may do so at once."""
         with self._lock:
             if self._file is not None:
-                self._file.write(json.dumps([key, entry]) + "\n")
+                self._write(json.dumps([key, entry]))
+
+    def _write(self, line: str) -> None:
+        """Append a line.
+
+        Raises:
+            OSError: If that cannot be done; the message names the file.
+        """
+        try:
+            if self._file is not None:
+                self._file.write(line + "\n")
                 self._file.flush()
+        except OSError as error:
+            raise OSError(f"{self._own} cannot be written ({error.strerror}); {FULL_DISK}") from error
 
     def wait_for(self, keys: Sequence[str]) -> list[Entry]:
         """Entries that this and other processes note, once all are there.
@@ -141,6 +152,10 @@ class Journal:
         for path in self._files():
             path.unlink(missing_ok=True)
 
+    def is_alone(self) -> bool:
+        """Whether nothing but notes lies in the folder: those of a call that could write nothing else, perhaps."""
+        return set(self.folder.iterdir()) <= set(self._files())
+
     def _files(self) -> list[Path]:
         return sorted(self.folder.glob(f".{self.command}_*.jsonl"))
 
@@ -174,7 +189,7 @@ def refuse_foreign(journal: Journal) -> None:
         ValueError: If it holds anything else.
     """
     folder = journal.folder
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())) and not journal.begun:
+    if folder.exists() and not (folder.is_dir() and journal.is_alone()) and not journal.begun:
         found = f"{folder} is not empty; expected a new folder, as nothing is overwritten"
         raise ValueError(f"{found}: choose another --out, or repeat the call that began it")
 
