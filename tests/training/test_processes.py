@@ -81,7 +81,8 @@ def test_two_processes_train_like_one(method, steps, strategies, tmp_path):
     # in double precision: eight steps from random weights make differences of rounding thousands of times larger
     run_alone(command(tmp_path / "one", method, 1, steps))
     for strategy in strategies:
-        run_together(command(tmp_path / strategy, method, 2, steps, strategy))
+        shared = ["--networks", str(tmp_path / "one" / "networks")]  # finished, as two processes would both begin them
+        run_together([*command(tmp_path / strategy, method, 2, steps, strategy), *shared])
         assert_alike(tmp_path / "one", tmp_path / strategy, steps)
 
 
