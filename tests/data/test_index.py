@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from semiverse.data import index, list_images, records
-from semiverse.data.index import image_records, images_below, paired
+from semiverse.data import list_images, listing, records
+from semiverse.data.listing import image_records, images_below, paired
 from semiverse.data.pairing import Record
 from semiverse.data.records import Records, drawn, joined
 from semiverse.data.walking import walk
@@ -29,9 +29,9 @@ def cache(tmp_path, monkeypatch):
 @pytest.fixture
 def few(monkeypatch):
     """Folders are large from three images on."""
-    monkeypatch.setattr(index, "LARGE", 2)
+    monkeypatch.setattr(listing, "LARGE", 2)
     monkeypatch.setattr(records, "LARGE", 2)
-    monkeypatch.setattr(index, "SETTLED", -1.0)
+    monkeypatch.setattr(listing, "SETTLED", -1.0)
 
 
 def fill(folder, names=NAMES):
@@ -93,8 +93,8 @@ def test_what_changed_is_seen_and_what_did_not_is_not_looked_at_again(change, tm
     folder, looked = fill(tmp_path / "photos"), []
     image_records(folder)
     time.sleep(0.02)
-    look = index.look_into
-    monkeypatch.setattr(index, "look_into", lambda one, problems: looked.append(one) or look(one, problems))
+    look = listing.look_into
+    monkeypatch.setattr(listing, "look_into", lambda one, problems: looked.append(one) or look(one, problems))
     image_records(folder)
     assert not looked
     change(folder)
@@ -104,15 +104,15 @@ def test_what_changed_is_seen_and_what_did_not_is_not_looked_at_again(change, tm
 
 
 def test_folders_that_just_changed_are_looked_at_again(tmp_path, few, monkeypatch):
-    monkeypatch.setattr(index, "SETTLED", 60.0)
+    monkeypatch.setattr(listing, "SETTLED", 60.0)
     folder, looked = fill(tmp_path / "photos"), []
     image_records(folder)
-    monkeypatch.setattr(index, "look_into", lambda one, problems: looked.append(one) or walk_into(one, problems))
+    monkeypatch.setattr(listing, "look_into", lambda one, problems: looked.append(one) or walk_into(one, problems))
     image_records(folder)
     assert len(looked) == 4
 
 
-walk_into = index.look_into
+walk_into = listing.look_into
 
 
 def test_links_that_lead_nowhere_are_looked_at_again(tmp_path, few):
@@ -215,7 +215,7 @@ def test_budgets_and_unlabelled_images_are_the_same_out_of_columns(tmp_path, mon
         )
 
     expected = chosen()
-    monkeypatch.setattr(index, "LARGE", 2)
+    monkeypatch.setattr(listing, "LARGE", 2)
     monkeypatch.setattr(records, "LARGE", 2)
     assert chosen() == expected
     assert len(expected[1]) == len(NAMES) - 3 + 2 and len(expected[2]) == len(NAMES)

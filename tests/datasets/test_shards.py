@@ -129,7 +129,6 @@ def test_what_cannot_be_opened_is_named(root, said):
 
 def test_a_domain_learns_from_shards(tmp_path, monkeypatch):
     monkeypatch.setattr(records, "LARGE", 3)
-    monkeypatch.setattr(shards, "LARGE", 3)
     monkeypatch.setattr("semiverse.mixture.batches.LARGE", 3)
     pack(str(tmp_path / "a.tar"), [(f"{number}.png", encoded(number)) for number in range(9)])
     rooms = Domain(SyntheticRooms(images=4, val_images=2, size=(16, 24)), labeled=2)

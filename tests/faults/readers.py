@@ -49,7 +49,8 @@ from semiverse.recipes.results import read_results
 from semiverse.reporting.features import read_features
 from semiverse.reporting.published import read_published
 from semiverse.reporting.rounds import tables_of_rounds
-from semiverse.reporting.runs import read_run, settings
+from semiverse.reporting.runs import read_run
+from semiverse.reporting.settings import settings
 from semiverse.run import Run
 from tests.fakes import WRITERS
 from tests.faults.fuzz import Reader, World

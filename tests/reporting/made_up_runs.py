@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from semiverse.configuration import dump_yaml
-from semiverse.reporting.runs import Setting, read_runs, settings
+from semiverse.reporting.runs import read_runs
+from semiverse.reporting.settings import Setting, settings
 
 Changes = Mapping[str, Any]
 

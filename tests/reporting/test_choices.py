@@ -22,7 +22,7 @@ from semiverse.reporting.examples import (
     image_scores,
     read_examples,
 )
-from semiverse.reporting.runs import Setting
+from semiverse.reporting.settings import Setting
 from tests.reporting.made_up_runs import change_evaluation, make_run, read
 
 IDS = ["a", "b", "c", "d", "e"]

@@ -20,8 +20,9 @@ from semiverse.reporting.details import (
     reliability_figure,
 )
 from semiverse.reporting.page import file_names
-from semiverse.reporting.runs import Setting, read_runs, settings
+from semiverse.reporting.runs import read_runs
 from semiverse.reporting.scores import evaluations, further_table
+from semiverse.reporting.settings import Setting, settings
 from semiverse.reporting.tables import MISSING, Entry, as_csv, mark_best
 from tests.reporting.made_up_runs import make_run, read
 

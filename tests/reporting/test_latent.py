@@ -28,7 +28,8 @@ from semiverse.reporting.latent import (
     read_latent_classes,
     side_by_side,
 )
-from semiverse.reporting.runs import read_runs, settings
+from semiverse.reporting.runs import read_runs
+from semiverse.reporting.settings import settings
 
 pytestmark = pytest.mark.slow
 

@@ -20,8 +20,9 @@ from semiverse.mixture import Domain, DomainMixture
 from semiverse.models import ModelConfig
 from semiverse.reporting.examples import evenly
 from semiverse.reporting.page import duration, summary_sentences
-from semiverse.reporting.runs import find_runs, read_runs, settings
+from semiverse.reporting.runs import find_runs, read_runs
 from semiverse.reporting.scores import class_table, difference_table, evaluations, score_table
+from semiverse.reporting.settings import settings
 from semiverse.reporting.tables import MISSING, Column, Entry, Row, Table, as_csv, as_latex, as_markdown, mark_best
 
 pytestmark = pytest.mark.slow

@@ -36,7 +36,7 @@ model: {encoder: drn_d_22, width: 0.0625}
 method: METHOD
 optimizer: {lr: RATE}
 trainer: {max_steps: 12, accelerator: cpu, devices: DEVICES, strategy: HOW, precision: 64-true}
-networks_trainer: {max_steps: 4, accelerator: cpu}
+networks_trainer: {max_steps: 4, accelerator: cpu, precision: 64-true}
 validate_every: 4
 """
 UNIVERSAL = "{class_path: Universal, init_args: {embed_dim: 8, theta: 0.5, warmup: [0.2, 0.4]}}"
@@ -81,8 +81,7 @@ def test_two_processes_train_like_one(method, steps, strategies, tmp_path):
     # in double precision: eight steps from random weights make differences of rounding thousands of times larger
     run_alone(command(tmp_path / "one", method, 1, steps))
     for strategy in strategies:
-        shared = ["--networks", str(tmp_path / "one" / "networks")]  # finished, as two processes would both begin them
-        run_together([*command(tmp_path / strategy, method, 2, steps, strategy), *shared])
+        run_together(command(tmp_path / strategy, method, 2, steps, strategy))
         assert_alike(tmp_path / "one", tmp_path / strategy, steps)
 
 

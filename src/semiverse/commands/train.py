@@ -18,7 +18,7 @@ from semiverse.models import ModelConfig, SegmentationModel
 from semiverse.run import Run
 from semiverse.training.loggers import build_loggers
 from semiverse.training.loop import Callback
-from semiverse.training.options import trainer_options
+from semiverse.training.options import networks_options, trainer_options
 from semiverse.training.recorder import Recorder
 from semiverse.training.start import build_method, divide, fit_run, note_start, refuse_mixed_sizes, refuse_other_labels
 
@@ -55,7 +55,8 @@ def train(
         validate_every: Steps between validations, one more follows the last step; None: a tenth of the run.
         networks: Run folder of the supervised networks of every domain, trained there if it is empty, for methods that
             start from them; runs that name the same folder share it. None: inside the run.
-        networks_trainer: Trainer options of those networks; None: those of this run.
+        networks_trainer: Trainer options of those networks, on the devices of this run if none are given; None: those
+            of this run.
         check: Read every file before training and refuse to start on a bad one.
         optimizer: How the model moves; what is not given is as the method's authors have it.
         callbacks: Objects that are called after steps, after validations and at the end.
@@ -104,7 +105,7 @@ def train(
             if is_first_process():
                 note_start(run, learner, seed)
             same: dict[str, Any] = {"keep": keep, "validate_every": validate_every, "optimizer": optimizer}
-            same |= {"seed": seed, "trainer": networks_trainer or trainer}
+            same |= {"seed": seed, "trainer": networks_options(trainer, networks_trainer)}
             learner.prepare(partial(supervised_networks, learner, networks or run.folder / "networks", **same))
         further = build_loggers(loggers, run) if is_first_process() else []
         fit_run(learner, optimizer, options, recorder, seed, callbacks, further)

@@ -143,7 +143,7 @@ def _spelled(value: Plain, hint: Any, where: str) -> Plain:  # noqa: ANN401
         kind = built.base if name is None else find_class(str(name), built)
         given = value if name is None else value.get("init_args")
         if given is not None and not isinstance(given, dict):
-            raise ValueError(f"{where}.init_args is {str(given)[:60]!r}; expected names and values: correct it")
+            raise ValueError(f"{where}.init_args is {short(given)}; expected names and values: correct it")
         if kind is None or given is None:
             return value
         spelled = _spelled_options(given, built.options(kind), where if name is None else f"{where}.init_args")
@@ -225,7 +225,7 @@ def _class_mistakes(value: Plain, hint: ClassHint, where: str) -> Iterator[str]:
                     for name in value if name not in ("class_path", "init_args"))  # fmt: skip
         name, given = str(value["class_path"]), value.get("init_args") or {}
         if not isinstance(given, dict):
-            yield f"{where}.init_args is {str(given)[:60]!r}; expected names and values: correct it"
+            yield f"{where}.init_args is {short(given)}; expected names and values: correct it"
         elif kind := find_class(name, hint):
             yield from _mistakes(given, hint.options(kind), f"{where}.init_args")
         else:

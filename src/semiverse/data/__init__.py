@@ -4,7 +4,7 @@ from semiverse.data.cache import CachedReader
 from semiverse.data.dataset import ALL, SegmentationDataset
 from semiverse.data.division import Budget, budget_size, check_pattern, drawing_rule, in_labeling_order, share_of
 from semiverse.data.images import Resolution
-from semiverse.data.index import image_records, list_images
+from semiverse.data.listing import image_records, list_images
 from semiverse.data.masks import read_colors, read_indices
 from semiverse.data.pairing import Record, digest, pair, refuse_changed, select
 from semiverse.data.samples import Augmentation, CropTransform, Reader, ResizeTransform, Sample, Split

@@ -13,6 +13,10 @@ LARGE = 50_000
 """From more images than this on they are kept in columns, and their order is computed instead of stored."""
 
 
+SAMPLE = 1_000
+"""Of more than ``LARGE`` images of a kind a training looks at so many before it starts, and at those with labels."""
+
+
 class Columns(ABC):
     """Where records come from, by their number."""
 
@@ -143,6 +147,11 @@ class Records(Sequence[Record]):
             return self.columns[0], inside
         which = int(np.searchsorted(self._ends, inside, side="right"))
         return self.columns[which], inside - (int(self._ends[which - 1]) if which else 0)
+
+
+def records_of(columns: Columns) -> Sequence[Record]:
+    """All records of columns: a list, or these where there are many."""
+    return Records([columns]) if len(columns) > LARGE else [columns.record(number) for number in range(len(columns))]
 
 
 def _overlap(folders: Sequence[Path]) -> bool:

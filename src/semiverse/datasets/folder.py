@@ -8,8 +8,8 @@ from torch import Tensor
 
 from semiverse.data import ALL, Record, SegmentationDataset, image_records
 from semiverse.data.dataset import Relabeling
-from semiverse.data.index import images_below, paired
 from semiverse.data.layout import SPLIT, check_templates, split_folders
+from semiverse.data.listing import images_below, paired
 from semiverse.data.masks import Coding, MaskCoding, Others
 from semiverse.files import DataProblem, MissingData
 from semiverse.labels import IGNORE, Color, LabelSpace

@@ -20,7 +20,7 @@ from torch import Tensor
 from semiverse.data import ALL, Record, SegmentationDataset, image_records
 from semiverse.data.images import IMAGE_EXTENSIONS, decode_image, pixels_of, read_image
 from semiverse.data.pairing import composed
-from semiverse.data.records import LARGE, Columns, Records
+from semiverse.data.records import Columns, records_of
 from semiverse.files import DataProblem, MissingData, cache_folder, data_root, reading, write_cached
 from semiverse.labels import LabelSpace
 
@@ -63,7 +63,7 @@ class Images(SegmentationDataset):
         self._columns = columns = _members(files, place, str(self.root))
         if not len(columns):
             raise MissingData(f"{self.root}: no image found", "images, or tar files of some", REMEDY)
-        return Records([columns]) if len(columns) > LARGE else [columns.record(i) for i in range(len(columns))]
+        return records_of(columns)
 
     def _open(self) -> tuple[Any, str]:
         """The file system, and the place on it."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from semiverse.configuration import describe
 from semiverse.data import ALL, Record, SegmentationDataset, list_images, survey
-from semiverse.data.records import drawn, is_large
+from semiverse.data.records import SAMPLE, drawn, is_large
 from semiverse.datasets import Coco, Folder
 from semiverse.distributed import launched
 from semiverse.doctor.duplicates import find_duplicates
@@ -70,10 +70,6 @@ def read_share(data: DomainMixture, fresh: bool = False) -> bool:
     finally:
         journal.close()
     return rank == 0
-
-
-SAMPLE = 1_000
-"""Of more than 50,000 images of a kind a training looks at so many, drawn once, and at those with labels."""
 
 
 def refuse_problems(data: DomainMixture) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from semiverse.data.dataset import SegmentationDataset
-from semiverse.data.index import list_images
+from semiverse.data.listing import list_images
 from semiverse.data.pairing import Record, pair
 from semiverse.data.walking import walk
 from semiverse.files import reading

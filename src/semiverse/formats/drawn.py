@@ -12,8 +12,8 @@ from torch import Tensor
 
 from semiverse.data.dataset import ALL, SegmentationDataset
 from semiverse.data.headers import read_header
-from semiverse.data.index import list_images
 from semiverse.data.layout import SPLIT, split_folders
+from semiverse.data.listing import list_images
 from semiverse.data.pairing import Record, path_ends, unique_ends
 from semiverse.files import MissingData, reading
 from semiverse.formats.regions import (

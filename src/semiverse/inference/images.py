@@ -16,7 +16,7 @@ from PIL import Image
 from torch import Tensor
 
 from semiverse.data.images import IMAGE_EXTENSIONS
-from semiverse.data.index import images_below
+from semiverse.data.listing import images_below
 from semiverse.files import DataProblem, out_of_memory, reading
 from semiverse.inference.pictures import overlay as draw_overlay
 from semiverse.inference.predictor import Segmentation

@@ -27,7 +27,7 @@ from semiverse.data import (
     survey,
 )
 from semiverse.data.held_out import HeldOut
-from semiverse.data.records import drawn, is_large
+from semiverse.data.records import SAMPLE, drawn, is_large
 from semiverse.labels import LabelSpace
 from semiverse.mixture import batches
 from semiverse.mixture.balance import Balance, labeled_frequencies
@@ -106,9 +106,8 @@ class DomainMixture:
         if (name, split) not in self._contents:
             domain = self.domains[name]
             records = domain.subset(split)
-            if (
-                domain.divides_itself and not fresh and not is_large(records)
-            ):  # read before, to find out what looks alike
+            # What looks alike was found out by reading all.
+            if domain.divides_itself and not fresh and not is_large(records):
                 self._contents[name, split] = [domain.everything[record.image] for record in records]
             else:
                 self._contents[name, split] = survey(domain.dataset, records, f"{name} {split}", fresh=fresh)
@@ -182,8 +181,10 @@ class DomainMixture:
         """(height, width) of the training images of a domain that can be read; of very many, those of a sample."""
         domain = self.domains[name]
         records = domain.subset(domain.train)
-        few = survey(domain.dataset, drawn(records, 1_000), name) if is_large(records) else None
-        contents = self.contents(name, domain.train) if few is None else few
+        if is_large(records):
+            contents = survey(domain.dataset, drawn(records, SAMPLE), name)
+        else:
+            contents = self.contents(name, domain.train)
         return {content.size for content in contents if content.size is not None}
 
     def warn_of_missing_classes(self) -> None:

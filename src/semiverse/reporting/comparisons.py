@@ -5,8 +5,9 @@ from statistics import mean
 from typing import Any, Literal, NamedTuple
 
 from semiverse.methods.method import ALWAYS
-from semiverse.reporting.runs import Protocol, RunFacts, Setting
+from semiverse.reporting.runs import Protocol, RunFacts
 from semiverse.reporting.scores import flattened, protocols
+from semiverse.reporting.settings import Setting
 from semiverse.reporting.verdicts import Change, Comparison, Difference, paired_difference
 
 GROUND = {

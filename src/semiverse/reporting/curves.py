@@ -14,16 +14,9 @@ from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator, StrMethodF
 
 from semiverse.methods.method import Curve
 from semiverse.reporting.figures import LINES, STYLE, Picture, line_color, line_style
-from semiverse.reporting.runs import (
-    Protocol,
-    RunFacts,
-    Setting,
-    alike,
-    common_name,
-    manner_of_scoring,
-    without_seeds,
-)
+from semiverse.reporting.runs import Protocol, RunFacts, manner_of_scoring
 from semiverse.reporting.scores import protocols
+from semiverse.reporting.settings import Setting, alike, common_name, without_seeds
 
 SINCE = "means since the previous validation"
 LINEAR_BELOW = 0.1

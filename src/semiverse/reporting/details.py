@@ -13,8 +13,9 @@ from semiverse.models import SegmentationModel
 from semiverse.reporting.examples import UNREADABLE
 from semiverse.reporting.features import Features, feature_map, label_row_similarity, read_features, similarity_figure
 from semiverse.reporting.figures import LINE_COLORS, STYLE, Picture, heat_map, line_color
-from semiverse.reporting.runs import RunFacts, Setting, read_if_there
+from semiverse.reporting.runs import RunFacts, read_if_there
 from semiverse.reporting.scores import Evaluated, Frequencies
+from semiverse.reporting.settings import Setting
 from semiverse.reporting.tables import MISSING, in_words, percent_cell
 
 

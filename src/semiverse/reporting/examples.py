@@ -19,8 +19,9 @@ from semiverse.mixture import DomainMixture
 from semiverse.models import SegmentationModel
 from semiverse.progress import Progress
 from semiverse.reporting.figures import Picture, legend, picture_grid, selected, unlabeled_entry
-from semiverse.reporting.runs import RunFacts, Setting
+from semiverse.reporting.runs import RunFacts
 from semiverse.reporting.scores import Frequencies
+from semiverse.reporting.settings import Setting
 from semiverse.reporting.tables import in_words
 
 IMPROVED = "most improved"

@@ -28,7 +28,8 @@ from semiverse.reporting.figures import (
     two_digits,
     unlabeled_entry,
 )
-from semiverse.reporting.runs import Setting, read_if_there
+from semiverse.reporting.runs import read_if_there
+from semiverse.reporting.settings import Setting
 from semiverse.reporting.tables import in_words
 from semiverse.upsampling import ScoreMap, argmax
 

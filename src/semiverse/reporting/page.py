@@ -22,7 +22,7 @@ from semiverse.reporting.figures import Picture
 from semiverse.reporting.latent import LatentClasses, Order, latent_pictures, read_latent_classes
 from semiverse.reporting.published import Published, read_published
 from semiverse.reporting.rounds import tables_of_rounds
-from semiverse.reporting.runs import RunFacts, Setting, find_runs, read_runs, settings
+from semiverse.reporting.runs import RunFacts, find_runs, read_runs
 from semiverse.reporting.scores import (
     class_table,
     difference_table,
@@ -33,6 +33,7 @@ from semiverse.reporting.scores import (
     score_table,
     sums,
 )
+from semiverse.reporting.settings import Setting, settings
 from semiverse.reporting.tables import WRITERS, Table, in_words
 from semiverse.reporting.verdicts import verdict_on, verdict_table
 

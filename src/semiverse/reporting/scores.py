@@ -5,7 +5,8 @@ from statistics import mean
 from typing import Any, NamedTuple
 
 from semiverse.labels import Color
-from semiverse.reporting.runs import Protocol, RunFacts, Score, Setting, validation_split
+from semiverse.reporting.runs import Protocol, RunFacts, Score, validation_split
+from semiverse.reporting.settings import Setting
 from semiverse.reporting.tables import DAGGER, MISSING, Column, Entry, Row, Table, mark_best, percent_cell, word
 
 Frequencies = Mapping[str, tuple[float, int]]

@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 
 from scipy.stats import t
 
-from semiverse.reporting.runs import Setting
+from semiverse.reporting.settings import Setting
 from semiverse.reporting.tables import MISSING, Column, Entry, Row, Table, in_words, word
 
 NAMED = 5

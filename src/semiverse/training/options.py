@@ -59,6 +59,15 @@ def trainer_options(given: Mapping[str, Any] | None) -> dict[str, Any]:
     return options
 
 
+def networks_options(trainer: Mapping[str, Any] | None, given: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """Options for the networks that a run starts from: its own, or given ones on the same devices.
+
+    All processes of a run come to its networks together; each would write their folder if they trained them alone.
+    """
+    shared = {name: trainer[name] for name in ("devices", "num_nodes", "strategy") if trainer and name in trainer}
+    return {**shared, **given} if given else trainer
+
+
 def total_steps(options: Mapping[str, Any], steps_per_epoch: int) -> int:
     """Steps of a training of this length; of two lengths the shorter one."""
     lengths: list[int] = [options.get("max_steps") or 0, (options.get("max_epochs") or 0) * steps_per_epoch]
