@@ -9,7 +9,7 @@ from torchvision.transforms.v2 import functional as tv
 from semiverse.data import Resolution
 from semiverse.inference import predictor as predictor_module
 from semiverse.inference.committee import Committee
-from semiverse.inference.predictor import Predictor, Question
+from semiverse.inference.predictor import Predictor, Question, quick_batch
 from semiverse.labels import IGNORE, LabelSpace
 from semiverse.models import ModelConfig, SegmentationModel
 from semiverse.upsampling import argmax_with_confidence
@@ -329,3 +329,17 @@ def test_large_images_are_seen_in_windows_by_themselves(monkeypatch):
     pieces = Predictor(model, device="cpu", precision="exact")(image, "room")
     assert max(sizes) == (192, 200) and len(sizes) > 8  # 64 rows and 64 on both sides; 128 columns and the rest
     assert (pieces.mask == whole.mask).float().mean() > 0.999
+
+
+@pytest.mark.parametrize(
+    ("size", "device", "images"),
+    [
+        ((360, 480), "cpu", 2),
+        ((512, 1024), "cpu", 1),
+        ((9000, 12000), "cpu", 1),
+        ((1, 1), "cpu", 16),
+        ((360, 480), "cuda", 11),
+    ],
+)
+def test_images_are_seen_together_while_their_maps_are_small(size, device, images):
+    assert quick_batch(size[0] * size[1], torch.device(device)) == images

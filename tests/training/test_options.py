@@ -4,9 +4,17 @@ import logging
 import warnings
 
 import pytest
+import torch
 from lightning_fabric.strategies import ModelParallelStrategy
 
-from semiverse.training.options import build_fabric, process_number, quiet, total_steps, trainer_options
+from semiverse.training.options import (
+    build_fabric,
+    process_number,
+    quiet,
+    total_steps,
+    trainer_options,
+    with_precision,
+)
 
 
 def test_without_options_a_training_has_200_epochs_on_one_device():
@@ -37,6 +45,29 @@ def test_length_is_the_shorter_of_steps_and_epochs(given, steps):
 def test_options_that_a_run_decides_itself_are_refused(name):
     with pytest.raises(ValueError, match=f"no option '{name}'; expected max_steps"):
         trainer_options({name: 1})
+
+
+def test_automatic_precision_is_half_where_the_processor_has_the_instructions():
+    auto = {"max_steps": 1, "precision": "auto", "accelerator": "cpu"}
+    known = {"AVX512": "bf16-mixed", "AVX2": "32-true", "DEFAULT": "32-true"}
+    capability = torch.backends.cpu.get_cpu_capability()
+    if capability not in known or torch.cpu.get_capabilities().get("avx_ne_convert"):
+        pytest.skip(f"nothing is known of processors with {capability}")
+    assert with_precision(auto) == {**auto, "precision": known[capability]}
+    assert trainer_options(auto)["precision"] == known[capability]
+    assert build_fabric(trainer_options(auto)).strategy.precision.precision == known[capability]
+
+
+@pytest.mark.parametrize("accelerator", ["mps", "tpu"])
+def test_automatic_precision_is_full_where_nothing_is_known(accelerator):
+    assert with_precision({"precision": "auto", "accelerator": accelerator})["precision"] == "32-true"
+
+
+@pytest.mark.parametrize("begun", ["bf16-mixed", "32-true", "64-true"])
+def test_a_run_goes_on_in_the_precision_in_which_it_began(begun):
+    assert with_precision({"precision": "auto"}, {"precision": begun}) == {"precision": begun}
+    assert with_precision({"precision": "16-mixed"}, {"precision": begun}) == {"precision": "16-mixed"}
+    assert with_precision(None, {"precision": begun}) is None
 
 
 @pytest.mark.parametrize("value", [0, -1, 1.5, "ten", True])

@@ -20,6 +20,7 @@ from semiverse.configuration import USER_ERRORS, Plain, describe, dump_yaml, loa
 from semiverse.configuration.options import REQUIRED, Option, alternatives, options
 from semiverse.downloads.hub import is_hub_name
 from semiverse.files import DataProblem, out_of_memory
+from semiverse.importing import uncollected
 
 
 def call(name: str, command: Command, words: Sequence[str]) -> int:
@@ -34,7 +35,8 @@ def call(name: str, command: Command, words: Sequence[str]) -> int:
             if "-h" in words or "--help" in words:
                 print(command_help(name, command.positional))
                 return 0
-            function = getattr(import_module(f"semiverse.commands.{name}"), name)
+            with uncollected():
+                function = getattr(import_module(f"semiverse.commands.{name}"), name)
             text = _asked_text(name, function, command.positional, words)
             if text is not None:
                 print(text)

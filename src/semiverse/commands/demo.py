@@ -46,7 +46,7 @@ def demo(out: Path = Path("runs/demo"), labeled: int = 8, steps: int = 200, seed
     if paper:
         as_published = partial(Universal, alpha=1.0, beta=1.0, anchor=0.0, warmup=(0.0, 0.0), start=None)
         methods["universal-paper"] = (replace(joint, batch_norm="shared"), as_published)
-    trainer = {"max_steps": steps, "precision": "bf16-mixed", "accelerator": "cpu"}
+    trainer = {"max_steps": steps, "precision": "auto", "accelerator": "cpu"}
     learn = partial(train, trainer=trainer, seed=seed, keep="last", check=False, optimizer=ADAMW, validate_every=steps)
     runs, data = list[Path](), worlds(labeled, seed)
     for name, (config, method) in methods.items():

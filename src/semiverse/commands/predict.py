@@ -33,7 +33,7 @@ def predict(
     flip: bool = False,
     precision: Precision = "float32",
     margin: int = 64,
-    batch: int = 4,
+    batch: int | None = None,
 ) -> int:
     """Write a mask for every image: ids as a PNG with the palette of the label space.
 
@@ -66,7 +66,7 @@ def predict(
         flip: See images mirrored as well, at every scale.
         precision: float32; bf16, which is faster and less exact; or exact, as evaluate computes, bit for bit.
         margin: Pixels around a piece that are seen but not kept, a multiple of 64.
-        batch: Images of one size that are segmented together, at most.
+        batch: Images of one size that are segmented together, at most; None: as many as are quick on the device.
 
     Returns:
         0, or 1 if files could not be read.

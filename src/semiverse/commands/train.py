@@ -18,7 +18,7 @@ from semiverse.models import ModelConfig, SegmentationModel
 from semiverse.run import Run
 from semiverse.training.loggers import build_loggers
 from semiverse.training.loop import Callback
-from semiverse.training.options import networks_options, trainer_options
+from semiverse.training.options import networks_options, trainer_options, with_precision
 from semiverse.training.recorder import Recorder
 from semiverse.training.start import build_method, divide, fit_run, note_start, refuse_mixed_sizes, refuse_other_labels
 
@@ -48,7 +48,8 @@ def train(
         method: What is minimised: a method class, or one with options filled in, still waiting for the model.
         model: The network.
         trainer: Length and device: max_steps or max_epochs (200), and precision, accelerator, devices, num_nodes,
-            strategy (auto, ddp or fsdp) of Lightning Fabric, deterministic and benchmark of torch.
+            strategy (auto, ddp or fsdp) of Lightning Fabric, deterministic and benchmark of torch. precision auto:
+            bf16-mixed where the device computes in bfloat16 itself, else 32-true.
         out: The run folder.
         seed: Of initialisation and everything drawn while training; data.seed draws budgets and batches.
         keep: Whether the model folder holds the weights with the highest sum of mIoU in validation, or the last ones.
@@ -75,7 +76,9 @@ def train(
     check_number("seed", seed, 0, 2**32 - 1)
     if validate_every is not None:
         check_number("validate_every", validate_every, 1)
-    options, run = trainer_options(trainer), Run(Path(out))
+    run = Run(Path(out))
+    trainer = with_precision(trainer, run.read_config().get("trainer") if run.begun and run.config.is_file() else None)
+    options = trainer_options(trainer)
     trainer_options(networks_trainer)
     called = method.func if isinstance(method, partial) else method
     kind: type[Method] = called if isinstance(called, type) else Method

@@ -98,8 +98,10 @@ def configured(folders: Mapping[str, Path], found: Mapping[str, Found], device: 
     fewest, most = STEPS[device]
     steps = min(most, max(fewest, 100 * round(labeled / batch)))
     lines += [f"model: {{encoder: {ModelConfig().encoder}}}", f"method: {{class_path: {method}}}  # {why}"]
-    precision = ", precision: bf16-mixed" if device == "cuda" else ""
-    lines += [f"trainer: {{max_steps: {steps}{precision}}}  # for a {'GPU' if device == 'cuda' else 'CPU'}", "seed: 0"]
+    lines += [
+        f"trainer: {{max_steps: {steps}, precision: auto}}  # for a {'GPU' if device == 'cuda' else 'CPU'}",
+        "seed: 0",
+    ]
     return "\n".join(lines) + "\n"
 
 

@@ -19,7 +19,7 @@ from semiverse.inference.asking import Asked, Asking
 from semiverse.inference.images import Writing, in_batches, readable, result_files, result_names, within_memory
 from semiverse.inference.journal import Entry, Journal
 from semiverse.inference.pictures import overlay as draw_overlay
-from semiverse.inference.predictor import Predictor, Question, Segmentation
+from semiverse.inference.predictor import Predictor, Question, Segmentation, quick_batch
 from semiverse.inference.video import VideoWriter, frame_rate, frames, is_video
 from semiverse.progress import progress
 
@@ -52,7 +52,7 @@ class FolderPrediction:
         predictor: How.
         asking: What is asked of each image.
         wanted: What is written.
-        batch: Images of one size that are segmented together, at most.
+        batch: Images of one size that are segmented together, at most; None: as many as are quick.
         workers: Threads that read, and as many that write.
 
     Attributes:
@@ -60,7 +60,7 @@ class FolderPrediction:
         problems: What is wrong with others, by file.
     """
 
-    def __init__(self, predictor: Predictor, asking: Asking, wanted: Wanted, batch: int, workers: int) -> None:
+    def __init__(self, predictor: Predictor, asking: Asking, wanted: Wanted, batch: int | None, workers: int) -> None:
         self.predictor, self.asking, self.wanted = predictor, asking, wanted
         self.batch, self.workers = batch, workers
         self.done: dict[str, Entry] = {}
@@ -174,6 +174,10 @@ class FolderPrediction:
                 found += [(folder / wanted.annotations / one).as_posix() for one in told]
         return found
 
+    def _together(self, image: Tensor) -> int:
+        """How many images of this size are segmented together, at most."""
+        return quick_batch(image.shape[1] * image.shape[2], self.predictor.device) if self.batch is None else self.batch
+
     def _folders(self, questions: Sequence[Question]) -> list[Path]:
         """Where answers go, by their paths in the folder for results, each once."""
         return list(dict.fromkeys(self.asking.folder(Path(), question) for question in questions))
@@ -184,7 +188,7 @@ class FolderPrediction:
             files, lambda one: read_image(one[1]), itemgetter(1), self.problems, "segmenting", self.workers
         )
         with Writing(self.workers) as writing:
-            for named, images, asked in in_batches(items, self.batch, self.asking.of):
+            for named, images, asked in in_batches(items, self._together, self.asking.of):
                 paths = [path for _, path in named]
                 answered = self._answers_within_memory(paths, images, asked)
                 for (stem, path), image, answers in zip(named, images, answered, strict=True):
@@ -230,7 +234,7 @@ class FolderPrediction:
         masks, coming = 0, ((None, image) for image in progress(frames(path), f"segmenting {path.name}", unit="frames"))
         try:
             with ExitStack() as stack, Writing(self.workers) as writing:
-                for _, images, _ in in_batches(coming, self.batch, lambda _: None):
+                for _, images, _ in in_batches(coming, self._together, lambda _: None):
                     asked = asked or self.asking.of(images[0])
                     answered = self._answers_within_memory([path] * len(images), images, asked)
                     for image, answers in zip(images, answered, strict=True):

@@ -221,14 +221,14 @@ Key = TypeVar("Key", bound=Hashable)
 
 
 def in_batches(
-    items: Iterable[tuple[Item, Tensor]], most: int, key: Callable[[Tensor], Key]
+    items: Iterable[tuple[Item, Tensor]], most: Callable[[Tensor], int], key: Callable[[Tensor], Key]
 ) -> Iterator[tuple[list[Item], list[Tensor], Key]]:
-    """Items and images that follow each other, with equal sizes and keys, as groups of at most so many."""
+    """Items and images that follow each other, with equal sizes and keys, as groups of at most ``most(image)``."""
     waiting: list[tuple[Item, Tensor]] = []
     kind: tuple[torch.Size, Key] | None = None
     for item, image in items:
         new = image.shape, key(image)
-        if kind is not None and (new != kind or len(waiting) == most):
+        if kind is not None and (new != kind or len(waiting) >= most(image)):
             yield [one for one, _ in waiting], [one for _, one in waiting], kind[1]
             waiting = []
         kind = new

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from torch import Tensor, nn
 
+from semiverse.importing import uncollected
 from semiverse.models.config import Convention
 from semiverse.models.deeplab import PUBLISHED_FILES, DeepLabResNet101
 from semiverse.models.depthwise import convert_depthwise
@@ -88,7 +89,8 @@ def _check_own(name: str, output_stride: int, pretrained: bool, source: str) -> 
 
 def _build_timm(name: str, output_stride: int, pretrained: bool) -> TimmEncoder | VisionTransformer:
     # timm takes seconds to import; who uses a dilated residual network should not wait for it.
-    import timm
+    with uncollected():
+        import timm
 
     if not timm.is_model(name.split(".")[0]):
         raise _unknown(name, [*VARIANTS, DEEPLAB, *timm.list_models()])

@@ -22,7 +22,7 @@ from semiverse.methods import Method, Opponent, Optimizer
 from semiverse.methods.optimizer import parameter_groups
 from semiverse.mixture import TrainBatch
 from semiverse.mixture.loading import raise_stop
-from semiverse.models import SegmentationModel
+from semiverse.models import SegmentationModel, warn_of_slow_bfloat16
 from semiverse.run import Run
 from semiverse.training.failure import BeforeStep, NonFiniteLossError, write_failure
 from semiverse.training.recorder import Checkpoint, Recorder
@@ -100,6 +100,8 @@ def fit(fabric: Fabric, method: Method, optimizer: Optimizer, recorder: Recorder
 
 def place(fabric: Fabric, method: Method) -> None:
     """Bring a method to its device, in its precision and the order of memory that suits it, or a share of it."""
+    if "bf16" in str(fabric.strategy.precision.precision) and fabric.is_global_zero:
+        warn_of_slow_bfloat16(torch.device(fabric.device.type))
     fabric.to_device(fabric.strategy.precision.convert_module(method))
     if isinstance(fabric.strategy, FullyShardedStrategy):
         shard(method, fabric.device)

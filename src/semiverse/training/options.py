@@ -13,6 +13,7 @@ from lightning_fabric.loggers.logger import Logger
 from lightning_fabric.strategies.ddp import DDPStrategy
 from lightning_fabric.strategies.single_device import SingleDeviceStrategy
 
+from semiverse.models import computes_bfloat16
 from semiverse.training.sharding import FullyShardedStrategy
 
 LENGTH = ("max_steps", "max_epochs")
@@ -37,12 +38,12 @@ INSTEAD = {
 def trainer_options(given: Mapping[str, Any] | None) -> dict[str, Any]:
     """Options of a training, checked: its length, and what it runs on.
 
-    One device unless more are asked for; several share every batch.
+    One device unless more are asked for; several share every batch. Of ``precision: auto`` see ``with_precision``.
 
     Raises:
         ValueError: If there is no such option, with the nearest right one, or a value is wrong.
     """
-    options = dict(given or {})
+    options = dict(with_precision(given) or {})
     for name in options:
         if name not in KNOWN:
             near = get_close_matches(name, KNOWN, n=1)
@@ -57,6 +58,22 @@ def trainer_options(given: Mapping[str, Any] | None) -> dict[str, Any]:
         options["max_epochs"] = 200  # Kalluri et al. (2019), 4.1
     options.setdefault("devices", 1)
     return options
+
+
+def with_precision(given: Mapping[str, Any] | None, begun: Mapping[str, Any] | None = None) -> dict[str, Any] | None:
+    """Options of a training with the precision that ``auto`` stands for.
+
+    It is ``bf16-mixed`` where the device computes in bfloat16 itself and ``32-true`` elsewhere; a run that has begun,
+    with the options ``begun``, goes on in its own, wherever that is.
+    """
+    if not given or given.get("precision") != "auto":
+        return None if given is None else dict(given)
+    if begun and begun.get("precision"):
+        return {**given, "precision": begun["precision"]}
+    accelerator = str(given.get("accelerator", "auto"))
+    cuda = torch.cuda.is_available() and accelerator in ("auto", "gpu", "cuda")
+    device = torch.device("cuda" if cuda else "cpu" if accelerator in ("auto", "cpu") else "meta")
+    return {**given, "precision": "bf16-mixed" if computes_bfloat16(device) else "32-true"}
 
 
 def networks_options(trainer: Mapping[str, Any] | None, given: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
