@@ -7,7 +7,8 @@ from typing import ClassVar, Literal, cast
 from torch import Tensor, nn
 
 from semiverse.data import Sample
-from semiverse.methods.adversary import AS_DEEPLAB, curves_of_sides, refuse_none_class
+from semiverse.methods.adversary import AS_DEEPLAB
+from semiverse.methods.label_map_discriminators import curves_of_sides, refuse_none_class
 from semiverse.methods.method import Curve, Method, Opponent, Role
 from semiverse.methods.source_or_target import SOURCE, TARGET, Levels, SourceOrTarget
 from semiverse.mixture import DomainMixture, Draws, TrainBatch

@@ -18,8 +18,9 @@ from semiverse.embeddings.sources import FeatureRows, Given, RowSource
 from semiverse.losses import cross_entropy
 from semiverse.methods import label_anchor, pseudolabels
 from semiverse.methods.complementary_dropout import dropped
+from semiverse.methods.counting import counted_pixels, shared_total
 from semiverse.methods.coverage import Coverage
-from semiverse.methods.method import Curve, Method, Role, counted_pixels, ramp, shared_total
+from semiverse.methods.method import Curve, Method, Role, ramp
 from semiverse.methods.mixing import Mixing, View
 from semiverse.methods.optimizer import Optimizer
 from semiverse.methods.strong_views import StrongView

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from semiverse.data import Sample
 from semiverse.losses import cross_entropy
-from semiverse.methods.method import Curve, Method, Role, labeled_pixels
+from semiverse.methods.counting import labeled_pixels
+from semiverse.methods.method import Curve, Method, Role
 from semiverse.models import LabelEmbeddings
 
 READS: Mapping[str, Role] = {"anchor": Role("labeled", "label embeddings as anchor")}

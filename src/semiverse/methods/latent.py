@@ -15,16 +15,11 @@ from semiverse.losses import (
     cross_entropy,
     symmetric_divergence,
 )
-from semiverse.methods.adversary import (
-    AS_DEEPLAB,
-    READS,
-    RECORDS,
-    LabelMapAdversary,
-    refuse_none_class,
-    unlabeled_first,
-)
+from semiverse.methods.adversary import AS_DEEPLAB, READS, RECORDS, LabelMapAdversary, unlabeled_first
 from semiverse.methods.class_groups import group_tables, grouped
-from semiverse.methods.method import Curve, Method, Opponent, Role, image_pixels, labeled_pixels
+from semiverse.methods.counting import image_pixels, labeled_pixels
+from semiverse.methods.label_map_discriminators import refuse_none_class
+from semiverse.methods.method import Curve, Method, Opponent, Role
 from semiverse.mixture import DomainMixture, Draws, TrainBatch
 from semiverse.models import SegmentationModel
 from semiverse.upsampling import ScoreMap

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from semiverse.distributed import mean_over_processes
 from semiverse.labels import IGNORE
 from semiverse.losses import adversarial_loss
-from semiverse.methods.adversary import share_inside
+from semiverse.methods.label_map_discriminators import share_inside
 from semiverse.methods.method import Means
 from semiverse.models import Discriminator
 from semiverse.upsampling import ScoreMap

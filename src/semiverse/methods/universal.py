@@ -14,7 +14,8 @@ from semiverse.embeddings.sources import FeatureRows, Given, RowSource, labeled_
 from semiverse.labels import IGNORE
 from semiverse.losses import assignment_entropy, entropy
 from semiverse.methods import label_anchor
-from semiverse.methods.method import Curve, Method, Role, image_pixels, ramp
+from semiverse.methods.counting import image_pixels
+from semiverse.methods.method import Curve, Method, Role, ramp
 from semiverse.mixture import Draws, TrainBatch
 from semiverse.models import SegmentationModel
 
