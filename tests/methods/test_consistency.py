@@ -15,9 +15,17 @@ from semiverse.labels import IGNORE, LabelSpace
 from semiverse.methods import Consistency, Supervised, Universal
 from semiverse.methods.complementary_dropout import dropped
 from semiverse.methods.coverage import Coverage
-from semiverse.methods.mixing import View
+from semiverse.methods.mixing import View, paste_classes
 from semiverse.methods.strong_views import AREA, StrongView, generator, partners, paste, pasted_classes
-from semiverse.methods.teacher_labels import Labels, class_thresholds, note_confidence
+from semiverse.methods.teacher_labels import (
+    Labels,
+    class_thresholds,
+    labels_by_share,
+    note_confidence,
+    note_moments,
+    predicted,
+    smooth_labels,
+)
 from semiverse.mixture import Balance, TrainBatch
 from semiverse.models import SegmentationModel
 from semiverse.models.batch_norm import DomainBatchNorm2d
@@ -243,6 +251,80 @@ def test_thresholds_are_in_proportion_as_those_of_freematch_are():
     assert class_thresholds(mean, 0.8, 0.5).tolist() == pytest.approx([0.8, 0.6, 0.5, 0.5])
     assert class_thresholds(mean, 0.8, None).tolist() == pytest.approx([0.8] * 4)
     assert class_thresholds(mean, 0.8, 0.9).tolist() == pytest.approx([0.8] * 4)  # a floor above the top is the top
+
+
+ROW = torch.tensor([[[0, 1, 1, IGNORE]]], dtype=torch.uint8)
+
+
+def test_labels_below_the_mean_confidence_count_less_as_in_softmatch():
+    labels = smooth_labels(ROW, torch.tensor([[[0.7, 0.9, 0.8, 0.7]]]).double(), torch.tensor([0.8, 0.01]).double())
+    assert labels.counts.flatten().tolist() == pytest.approx([math.exp(-2), 1.0, 1.0, 0.0])
+    assert labels.learned.flatten().tolist() == [0, 1, 1, IGNORE]
+
+
+def test_mean_and_variance_of_the_confidence_move_towards_those_inside_the_images():
+    moments, confidence = torch.tensor([0.5, 1.0]), torch.tensor([[[0.7, 0.9, 0.8, 0.1]]])
+    note_moments(moments, ROW, confidence)
+    assert moments.tolist() == pytest.approx([0.99 * 0.5 + 0.01 * 0.8, 0.99 * 1.0 + 0.01 * 0.01])
+    before = moments.clone()
+    note_moments(moments, torch.full_like(ROW, IGNORE), confidence)
+    assert torch.equal(moments, before)
+
+
+def test_all_labels_count_as_much_as_the_share_of_sure_ones_as_in_dacs():
+    mask = torch.tensor([[[0, 1, 1, 0, IGNORE]]], dtype=torch.uint8)
+    labels = labels_by_share(mask, torch.tensor([[[0.99, 0.97, 0.9, 0.5, 0.99]]]), 0.968)
+    assert labels.counts.flatten().tolist() == pytest.approx([0.5] * 4 + [0.0])
+
+
+def test_what_a_label_counts_is_its_factor_in_the_loss():
+    method = consistency(trust="smooth")
+    batch = first_batch(method.data)
+    mask = method.labels(batch.unlabeled["streets"], "streets").mask
+    labels = Labels(mask, torch.rand(mask.shape, generator=torch.Generator().manual_seed(0)))
+    loss = loss_of_view(method, batch, "streets", labels)
+    model, sample = method.model, batch.unlabeled["streets"]
+    logits = model.classify(model.features(sample.image, "streets"), "streets").at(tuple(mask.shape[1:]))
+    each = torch.nn.functional.cross_entropy(logits, mask.long(), ignore_index=IGNORE, reduction="none")
+    assert loss.item() == pytest.approx(((each * labels.counts).sum() / (mask != IGNORE).sum()).item(), rel=1e-4)
+    loss.backward()
+    assert any(p.grad is not None and p.grad.any() for p in model.parameters())
+
+
+@pytest.mark.parametrize("trust", ["smooth", "share"])
+def test_labels_of_the_teacher_count_as_the_method_is_told(trust):
+    method = consistency(trust=trust)
+    sample = first_batch(method.data).unlabeled["streets"]
+    logits = method.teacher.classify(method.teacher.features(sample.image, "streets", sample.padding), "streets")
+    classes = len(method.model.label_spaces["streets"])
+    mask, confidence = predicted(logits, sample.image, sample.padding, classes)
+    method.threshold = float(confidence.median())
+    expected = labels_by_share(mask, confidence, method.threshold)
+    if trust == "smooth":
+        moments = torch.tensor([1 / classes, 1.0])
+        note_moments(moments, mask, confidence)
+        expected = smooth_labels(mask, confidence, moments)
+    found = method.labels(sample, "streets")
+    assert torch.equal(found.mask, mask) and torch.allclose(found.sure, expected.sure)
+    if trust == "share":
+        assert found.sure.unique().tolist() == pytest.approx([0.5], abs=0.01)
+
+
+def test_pasted_classes_count_fully():
+    method = consistency(trust="share", threshold=2.0)
+    mask = torch.tensor([[[2, 3]]], dtype=torch.uint8)
+    view = View(
+        torch.zeros(1, 3, 1, 2, dtype=torch.uint8), torch.zeros(1, 1, 2), {"streets": Labels(mask, mask * 0.25)}
+    )
+    source = Sample(torch.ones(1, 3, 1, 2, dtype=torch.uint8), torch.tensor([[[1, IGNORE]]], dtype=torch.uint8), "")
+    pasted = paste_classes(view, source, len(method.model.label_spaces["streets"]), [np.random.default_rng(0)])
+    assert pasted.labels["streets"].mask.flatten().tolist() == [1, 3]
+    assert pasted.labels["streets"].sure.flatten().tolist() == [1.0, 0.75]
+
+
+def test_a_floor_is_of_thresholds_alone():
+    with pytest.raises(ValueError, match=r"trust smooth and floor 0\.5; expected one of them"):
+        consistency(trust="smooth", floor=0.5)
 
 
 def test_pseudo_labels_are_weighted_as_labels():

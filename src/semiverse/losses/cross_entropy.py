@@ -17,6 +17,7 @@ def cross_entropy(
     classes: Tensor | None = None,
     total: Tensor | float | None = None,
     weights: Tensor | None = None,
+    counts: Tensor | None = None,
 ) -> Tensor:
     """Mean over labelled pixels of -log P(class of the pixel), with scores upsampled to the mask.
 
@@ -32,13 +33,17 @@ def cross_entropy(
         total: Divisor instead of the number of labelled pixels in ``mask``, or of the sum of their weights, where
             several processes share one mean.
         weights: What a pixel of each class counts, (C,) floating point; None: all alike.
+        counts: What each pixel counts beside that, (N, H, W) floating point; needs ``total``. None: all alike.
 
     Returns:
         Scalar, 0 with zero gradient where no pixel is labelled; float32, or float64 for float64 scores.
 
     Raises:
-        ValueError: If the mask holds a value that is neither ``IGNORE`` nor the class of a channel.
+        ValueError: If the mask holds a value that is neither ``IGNORE`` nor the class of a channel, or pixels count
+            differently without a total.
     """
+    if counts is not None and total is None:
+        raise ValueError("pixels count differently, and there is no total; expected what the sum is divided by")
     device = scores.values.device
     classes = torch.arange(scores.values.shape[1]) if classes is None else classes.cpu()
     members = classes.bool() if classes.ndim == 2 else F.one_hot(classes.long()).T.bool()
@@ -48,7 +53,7 @@ def cross_entropy(
         labeled = weighted_pixels(mask, weights)
     divisor = torch.as_tensor(labeled if total is None else total, dtype=torch.float64)
     divisor = torch.where(divisor > 0, divisor, 1.0).to(device, torch.float32)
-    surprise = partial(_surprise, mask=mask, rows=_rows_of_classes(members).to(device), weights=weights)
+    surprise = partial(_surprise, mask=mask, rows=_rows_of_classes(members).to(device), weights=weights, counts=counts)
     return summed(scores, mask.shape[-2:], surprise)[0] / divisor
 
 
@@ -58,14 +63,16 @@ def weighted_pixels(mask: Tensor, weights: Tensor) -> Tensor:
     return (counts.double() * weights[: len(counts)].to(counts.device, torch.float64)).sum()
 
 
-def _surprise(strip: Strip, mask: Tensor, rows: Tensor, weights: Tensor | None) -> Tensor:
-    """Summed -log P(class of the pixel), each times the weight w of its class; its gradient is w (p - q).
+def _surprise(strip: Strip, mask: Tensor, rows: Tensor, weights: Tensor | None, counts: Tensor | None) -> Tensor:
+    """Summed -log P(class of the pixel), each times the weight w of its class and pixel; its gradient is w (p - q).
 
     q is the softmax of the channels of the pixel's class among themselves: one-hot where a class has one channel.
     """
     target = mask[strip.images, strip.rows].long()
     valid = (target != IGNORE) if weights is None else weights[target]
     valid = valid[:, None].to(strip.values.dtype)
+    if counts is not None:
+        valid = valid * counts[strip.images, strip.rows][:, None]
     own = rows[target].movedim(-1, 1)
     missing, own = own < 0, own.clamp(min=0)
     log_p = strip.values.log_softmax(dim=1)

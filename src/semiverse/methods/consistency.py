@@ -24,7 +24,16 @@ from semiverse.methods.method import Curve, Method, Role, ramp
 from semiverse.methods.mixing import Mixing, View
 from semiverse.methods.optimizer import Optimizer
 from semiverse.methods.strong_views import StrongView
-from semiverse.methods.teacher_labels import Labels, class_thresholds, note_confidence, predicted, sure_from
+from semiverse.methods.teacher_labels import (
+    Labels,
+    class_thresholds,
+    labels_by_share,
+    note_confidence,
+    note_moments,
+    predicted,
+    smooth_labels,
+    sure_from,
+)
 from semiverse.mixture import DomainMixture, Draws, TrainBatch
 from semiverse.models import SegmentationModel
 from semiverse.models.batch_norm import statistics_kept
@@ -47,6 +56,9 @@ class Consistency(Method):
         model: The model to train, the student.
         weight: Of L_u.
         threshold: Confidence of the teacher, in [0, 1], from which on a prediction is a label.
+        trust: Which labels of the teacher count. threshold: those of at least this confidence, as in FixMatch; smooth:
+            all, the less the further their confidence lies below its moving mean (SoftMatch); share: all alike, as much
+            as is the share of a batch that reaches the threshold (DACS).
         floor: Least threshold of a class; each then has its own, in proportion to the teacher's mean confidence in it.
             None: one threshold for all.
         ramp: Between these shares of the training the weight rises from 0.
@@ -92,6 +104,7 @@ class Consistency(Method):
         model: SegmentationModel,
         weight: float = 1.0,
         threshold: float = 0.7,
+        trust: Literal["threshold", "smooth", "share"] = "threshold",
         floor: float | None = None,
         ramp: tuple[float, float] = (0.1, 0.3),
         decay: float | None = None,
@@ -113,7 +126,10 @@ class Consistency(Method):
         for name, value in numbers.items():
             if value is not None and not 0 <= value <= (1 if name in shares else float("inf")):
                 raise ValueError(f"Consistency has {name} {value}; expected 0 or more, and at most 1: correct it")
+        if trust != "threshold" and floor is not None:
+            raise ValueError(f"Consistency has trust {trust} and floor {floor}; expected one of them: leave floor out")
         self.weight, self.threshold, self.floor, self.ramp, self.decay = weight, threshold, floor, ramp, decay
+        self.trust = trust
         self.views, self.strong, self.mix, self.pseudo_weight = views, strong, mix, pseudo_weight
         self.cross_mix, self.adjust, self.anchor, self.rows = cross_mix, adjust, anchor, rows or FeatureRows()
         if anchor:
@@ -128,6 +144,8 @@ class Consistency(Method):
             _refuse_other_domains(self._given[0], model, teacher)
         for domain, space in model.label_spaces.items():
             self.register_buffer(f"confidence_{domain}", torch.full((len(space),), 1 / len(space)))
+            if trust == "smooth":
+                self.register_buffer(f"moments_{domain}", torch.tensor([1 / len(space), 1.0]))
 
     @property
     def teacher(self) -> SegmentationModel:
@@ -191,21 +209,31 @@ class Consistency(Method):
 
     @torch.no_grad()
     def labels(self, sample: Sample, domain: str) -> Labels:
-        """The teacher's labels of unlabelled images, and where it is sure of them."""
+        """The teacher's labels of unlabelled images, and how much they count."""
         teacher, classes = self.teacher.to(sample.image.device), self.model.label_spaces[domain].classes
         logits = teacher.classify(teacher.features(sample.image, domain, sample.padding), domain)
         if self.adjust:
             logits = logits.lowered(self.adjust * self.class_weights[domain].log())
         mask, confidence = predicted(logits, sample.image, sample.padding, len(classes))
-        mean = self.get_buffer(f"confidence_{domain}")
-        if self.floor is not None:
-            note_confidence(mean, mask, confidence)
-        labels = sure_from(mask, confidence, class_thresholds(mean, self.threshold, self.floor))
+        labels = self._trusted(domain, mask, confidence)
         shares = self.coverage.note(domain, labels, self.steps_done)
         self.means.add(f"{domain}/sure", shares.sum())
         for title, share in zip(classes, shares, strict=True):
             self.means.add(f"{domain}/pseudo_labels/{title}", share)
         return labels
+
+    def _trusted(self, domain: str, mask: Tensor, confidence: Tensor) -> Labels:
+        """What the teacher predicted, both (N, H, W), with how much it counts."""
+        if self.trust == "share":
+            return labels_by_share(mask, confidence, self.threshold)
+        if self.trust == "smooth":
+            moments = self.get_buffer(f"moments_{domain}")
+            note_moments(moments, mask, confidence)
+            return smooth_labels(mask, confidence, moments)
+        mean = self.get_buffer(f"confidence_{domain}")
+        if self.floor is not None:
+            note_confidence(mean, mask, confidence)
+        return sure_from(mask, confidence, class_thresholds(mean, self.threshold, self.floor))
 
     def consistency_loss(self, view: View, domain: str, number: int) -> Tensor:
         """L_u of a strong view of a domain's unlabelled images, by its number."""
@@ -220,7 +248,8 @@ class Consistency(Method):
         total, losses = shared_total(torch.stack(counts).sum()), []
         for name, labels in view.labels.items():
             logits = model.classify(features, name)
-            losses.append(cross_entropy(logits, labels.learned, total=total, weights=weights[name]))
+            mask, weighed = labels.learned, weights[name]
+            losses.append(cross_entropy(logits, mask, total=total, weights=weighed, counts=labels.counts))
         loss = torch.stack(losses).sum()
         self.means.add(f"{domain}/consistency", loss)
         return loss

@@ -44,7 +44,8 @@ class Coverage:
 
     def note(self, domain: str, labels: Labels, step: int) -> Tensor:
         """Note the labels of a step; the share of the pixels inside its images that gets each class, (C,) double."""
-        counts = torch.cat([_counts(labels.learned, len(self.spaces[domain])), (labels.mask != IGNORE).sum()[None]])
+        learned = _counts(labels.learned, len(self.spaces[domain]), labels.counts)
+        counts = torch.cat([learned, (labels.mask != IGNORE).sum()[None].to(learned)])
         if process_count() > 1:
             all_reduce(counts)
         found, inside = counts[:-1], counts[-1]
@@ -77,6 +78,7 @@ class Coverage:
                 )
 
 
-def _counts(mask: Tensor, classes: int) -> Tensor:
-    """Pixels of every class, (C,) int64."""
-    return torch.bincount(mask.flatten(), minlength=IGNORE + 1)[:classes]
+def _counts(mask: Tensor, classes: int, counts: Tensor | None = None) -> Tensor:
+    """Pixels of every class, (C,) int64, or the sum of what they count, (C,) double."""
+    weights = None if counts is None else counts.double().flatten()
+    return torch.bincount(mask.flatten(), weights, minlength=IGNORE + 1)[:classes]

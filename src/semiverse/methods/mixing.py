@@ -121,7 +121,9 @@ def paste_classes(view: View, source: Sample, classes: int, draws: Sequence[np.r
     """Half of the classes of as many labelled images of the same label space, with their true labels."""
     ((domain, own),) = view.labels.items()
     pasted = torch.stack([pasted_classes(mask, classes, draw) for mask, draw in zip(source.mask, draws, strict=True)])
-    labels = Labels(torch.where(pasted, source.mask, own.mask), own.sure | pasted)
+    labels = Labels(
+        torch.where(pasted, source.mask, own.mask), torch.where(pasted, torch.ones_like(own.sure), own.sure)
+    )
     images = torch.where(pasted[:, None], source.image, view.images)
     return View(images, view.padding.masked_fill(pasted, 0), {domain: labels})
 

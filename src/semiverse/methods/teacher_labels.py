@@ -1,4 +1,4 @@
-"""What a teacher's scores become: a label for every pixel, and where it is sure enough to be learned."""
+"""What a teacher's scores become: a label for every pixel, and how much it counts."""
 
 from typing import NamedTuple
 
@@ -20,7 +20,7 @@ class Labels(NamedTuple):
 
     Args:
         mask: Train ids, or ``IGNORE`` beyond the image, (N, H, W) uint8.
-        sure: Where they are to be learned, (N, H, W) bool.
+        sure: Where they are to be learned, (N, H, W) bool, or how much each counts, in [0, 1].
     """
 
     mask: Tensor
@@ -28,8 +28,13 @@ class Labels(NamedTuple):
 
     @property
     def learned(self) -> Tensor:
-        """The mask with ``IGNORE`` where it is not sure, (N, H, W) uint8."""
-        return self.mask.masked_fill(~self.sure, IGNORE)
+        """The mask with ``IGNORE`` where it does not count, (N, H, W) uint8."""
+        return self.mask.masked_fill(self.sure == 0, IGNORE)
+
+    @property
+    def counts(self) -> Tensor | None:
+        """How much each counts, (N, H, W); None: all that are learned alike."""
+        return None if self.sure.dtype == torch.bool else self.sure
 
 
 def predicted(logits: ScoreMap, images: Tensor, padding: Tensor | None, classes: int) -> tuple[Tensor, Tensor]:
@@ -60,6 +65,44 @@ def note_confidence(mean: Tensor, mask: Tensor, confidence: Tensor) -> None:
         all_reduce(found)
     seen = found[1] > 0
     mean[seen] = torch.lerp((found[0] / found[1].clamp(min=1)).to(mean), mean, MOMENTUM)[seen]
+
+
+def smooth_labels(mask: Tensor, confidence: Tensor, moments: Tensor) -> Labels:
+    """All pixels count, the less the further their confidence lies below its mean (SoftMatch; Chen et al., ICLR 2023).
+
+    A pixel of confidence c below the mean m counts exp(-(c - m)^2 / (2 v / 4)), others count 1.
+
+    Args:
+        mask: Predicted train ids, or ``IGNORE``, (N, H, W).
+        confidence: Their probabilities, (N, H, W).
+        moments: Moving mean m and variance v of the confidence, (2,).
+    """
+    below = (confidence.double() - moments[0]).clamp(max=0)
+    counts = torch.exp(-below.square() / (2 * moments[1] / 4)).to(confidence.dtype)
+    return Labels(mask, counts.masked_fill(mask == IGNORE, 0))
+
+
+def note_moments(moments: Tensor, mask: Tensor, confidence: Tensor) -> None:
+    """Move mean and variance of the confidence, (2,), towards those of a batch: of all pixels inside its images."""
+    inside = confidence[mask != IGNORE].double()
+    sums = torch.stack([torch.ones_like(inside).sum(), inside.sum(), inside.square().sum()])
+    if process_count() > 1:
+        all_reduce(sums)
+    count, total, squares = sums
+    if count > 1:
+        mean = total / count
+        variance = (squares - total * mean).clamp(min=0) / (count - 1)
+        moments.copy_(torch.lerp(torch.stack([mean, variance]).to(moments), moments, MOMENTUM))
+
+
+def labels_by_share(mask: Tensor, confidence: Tensor, threshold: float) -> Labels:
+    """All pixels count alike: as much as is the share of the batch whose confidence reaches a threshold (DACS)."""
+    inside = mask != IGNORE
+    found = torch.stack([(inside & (confidence >= threshold)).sum(), inside.sum()]).double()
+    if process_count() > 1:
+        all_reduce(found)
+    share = (found[0] / found[1].clamp(min=1)).to(confidence.dtype)
+    return Labels(mask, inside * share)
 
 
 def class_thresholds(mean: Tensor, threshold: float, floor: float | None) -> Tensor:
