@@ -38,12 +38,12 @@ INSTEAD = {
 def trainer_options(given: Mapping[str, Any] | None) -> dict[str, Any]:
     """Options of a training, checked: its length, and what it runs on.
 
-    One device unless more are asked for; several share every batch. Of ``precision: auto`` see ``with_precision``.
+    One device unless more are asked for; several share every batch.
 
     Raises:
         ValueError: If there is no such option, with the nearest right one, or a value is wrong.
     """
-    options = dict(with_precision(given) or {})
+    options = dict(given or {})
     for name in options:
         if name not in KNOWN:
             near = get_close_matches(name, KNOWN, n=1)
@@ -104,6 +104,7 @@ def build_fabric(
     Raises:
         ValueError: If Fabric refuses a value, such as a device that the machine lacks.
     """
+    options = with_precision(options) or {}
     passed_on = {name: options[name] for name in FABRIC if options.get(name) is not None}
     torch.backends.cudnn.benchmark = bool(options.get("benchmark", torch.backends.cudnn.benchmark))
     if options.get("deterministic"):
