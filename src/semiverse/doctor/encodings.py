@@ -113,7 +113,7 @@ def _finding(guess: Guess, suspects: Sequence[Suspect], facts: Facts) -> Finding
     everything = [(split, record) for split, record, _ in masked(facts)]
     chosen = everything if guess.every else [(suspect.split, suspect.record) for suspect in suspects]
     files = tuple(dict.fromkeys(record.mask for _, record in chosen if record.mask is not None))
-    first = suspects[0].problem if suspects else str(files[0])
+    first = suspects[0].problem.finding if suspects else str(files[0])  # what to do is said once, for all
     message = f"{len(files)} of {len(everything)} masks {guess.words}; first: {first}"
     remedy = guess.remedy + (", or let semiverse check --fix DIR write corrected ones" if guess.decode else "")
     splits = ", ".join(dict.fromkeys(split for split, _ in chosen))
