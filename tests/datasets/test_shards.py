@@ -86,6 +86,87 @@ def test_a_damaged_index_is_made_anew(tmp_path):
         assert dataset.subset("all") == expected
 
 
+LONG = "a" * 90 + "/" + "b" * 60 + ".jpg"
+KINDS = {
+    "files": [("a.jpg", b"0"), ("b.jpg", bytes(512)), ("c.jpg", bytes(513)), ("d.jpg", b"")],
+    "long": [("a.jpg", b"1"), (LONG, b"22"), ("x" * 120 + ".jpg", b"333"), ("c.jpg", b"4")],
+    "accents": [("ä.jpg", b"1"), ("道.jpg", b"22"), ("c\udcff.jpg", b"3")],
+    "none": [],
+}
+LINKS = [
+    (tarfile.DIRTYPE, "a"), (tarfile.SYMTYPE, "s.jpg"), (tarfile.LNKTYPE, "h.jpg"), (tarfile.FIFOTYPE, "p.jpg"),
+    (tarfile.CHRTYPE, "d.jpg"), (tarfile.CONTTYPE, "k.jpg"), (tarfile.AREGTYPE, "o.jpg"), (b"Z", "z.jpg"),
+]  # fmt: skip
+
+
+def listed(content):
+    """Files of a tar file as the quick way finds them, or None, and as ``tarfile`` does."""
+    quick = shards._plain(io.BytesIO(content))
+    return quick, list(shards._any(io.BytesIO(content), "a.tar"))
+
+
+@pytest.mark.parametrize("time", [0, 1.5], ids=["seconds", "parts of seconds"])
+@pytest.mark.parametrize("style", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_quick_way_finds_what_tarfile_does(kind, style, time):
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=style) as archive:
+        for name, content in KINDS[kind]:
+            facts = tarfile.TarInfo(name)
+            facts.size, facts.mtime = len(content), time
+            if style != tarfile.USTAR_FORMAT or len(name) < 100 or name == LONG:  # it has no place for others
+                archive.addfile(facts, io.BytesIO(content))
+    quick, expected = listed(buffer.getvalue())
+    needed = (kind == "long" and style != tarfile.USTAR_FORMAT) or (kind == "accents" and style == tarfile.PAX_FORMAT)
+    assert quick == (None if needed else expected)
+
+
+@pytest.mark.parametrize(("kind", "name"), LINKS, ids=[name for _, name in LINKS])
+def test_what_is_no_file_is_passed_over_as_tarfile_does(kind, name):
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.GNU_FORMAT) as archive:
+        members = [(tarfile.REGTYPE, "1.jpg"), (kind, name), (tarfile.REGTYPE, "2.jpg")]
+        for number, (one, title) in enumerate(members):
+            facts = tarfile.TarInfo(title)
+            facts.type, facts.size = one, 600 if number else 0
+            archive.addfile(facts, io.BytesIO(bytes(600)) if one not in b"12" else None)
+    quick, expected = listed(buffer.getvalue())
+    assert quick in (None, expected) and "1.jpg" in [row[0] for row in expected]
+
+
+def test_a_file_that_is_changed_anywhere_is_found_to_be_what_tarfile_finds():
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for name in ("a.jpg", "b/c.jpg"):
+            facts = tarfile.TarInfo(name)
+            facts.size, facts.mtime = 300, 2.5
+            archive.addfile(facts, io.BytesIO(bytes(300)))
+    whole, generator, seen = buffer.getvalue(), np.random.default_rng(0), 0
+    for number in range(600):
+        content = bytearray(whole)
+        if number % 3:
+            content[int(generator.integers(0, 3000))] = int(generator.integers(0, 256))
+        else:
+            content = content[: int(generator.integers(1, 3500))]
+        quick = shards._plain(io.BytesIO(bytes(content)))
+        if quick is not None:
+            seen += 1
+            assert quick == list(shards._any(io.BytesIO(bytes(content)), "a.tar"))
+    assert seen > 100
+
+
+@pytest.mark.parametrize("place", [0, 156, 124, 148, 345], ids=["name", "kind", "size", "sum", "folder"])
+def test_a_damaged_header_is_no_end(tmp_path, place):
+    members = [(f"{number}.png", encoded(number)) for number in range(3)]
+    pack(str(tmp_path / "a.tar"), members)
+    content = bytearray((tmp_path / "a.tar").read_bytes())
+    second = 512 + -(-len(members[0][1]) // 512) * 512
+    content[second + place] ^= 3
+    (tmp_path / "a.tar").write_bytes(content)
+    with pytest.raises(ValueError, match=rf"a\.tar: no header of a member stands at byte {second}; .*pack it again"):
+        Images(str(tmp_path / "a.tar"), LABELS).subset("all")
+
+
 def test_images_on_another_file_system_are_read_from_there():
     with fsspec.open("memory://bucket/deep/a.png", "wb") as file:
         file.write(encoded(4))

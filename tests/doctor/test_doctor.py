@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 
 from semiverse.commands.check import check
-from semiverse.data import Content, Record, survey
+from semiverse.data import Content, Contents, Record, survey
 from semiverse.data.alike import difference_hash, resemble
 from semiverse.data.images import Header, ImageFacts, MaskFacts, thumbnail
 from semiverse.data.survey import _Cache
@@ -47,10 +47,10 @@ def content(name: str, pixels: list[int], seed: int = 0, flat: bool = False) -> 
 
 
 def facts(train: list[Content], val: list[Content], **options) -> Facts:
-    parts = {}
+    parts, classes = {}, len(options.get("labels", THREE))
     for split, contents in (("train", train), ("val", val)):
         records = [Record(Path(split, f"{c.id}.png"), Path(split, f"{c.id}_mask.png"), c.id) for c in contents]
-        parts[split] = Part(records, contents)
+        parts[split] = Part(records, Contents(records, contents, classes))
     return Facts(**{"labels": THREE, "parts": parts, "train": "train", "val": "val"} | options)
 
 

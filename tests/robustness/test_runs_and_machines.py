@@ -5,6 +5,9 @@ import logging
 import os
 import signal
 import time
+from pathlib import Path
+from shutil import rmtree
+from tempfile import mkdtemp
 from types import SimpleNamespace
 
 import pytest
@@ -17,6 +20,7 @@ from semiverse.files import DataProblem, MissingData, cache_folder, expand
 from semiverse.mixture import loading
 from semiverse.mixture.loading import Carried, Loader, Packed, fitting, portable, raise_stop
 from semiverse.run import Run
+from tests.robustness.yards import checked, folder, yard
 from tests.tiny import config, needs_fork, train_words
 
 SPOILED = [b"", b"\0" * 100, b"<html>not found</html>", b"[1, 2", b"\xff\xfe\0a"]
@@ -197,6 +201,40 @@ def test_a_user_without_a_home_has_a_cache_for_the_time_being(monkeypatch):
         place = cache_folder()
     assert cache_folder() == place and place.is_absolute()
     places._temporary_cache.cache_clear()
+
+
+@pytest.mark.parametrize("home", ["/dev/null", "/proc/self/home", "nowhere/at/all", "file", "file/below"])
+def test_homes_that_take_no_cache_stop_nothing(tmp_path, monkeypatch, home):
+    for name in ("SEMIVERSE_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", home)
+    (tmp_path / "file").write_text("in the way")
+    assert checked(folder(yard(tmp_path / "yard"))).problems == []
+
+
+PLACES = ["images/b.png", "masks/b.png", "images/sub/d.png", "images/sub", "masks/sub", "images", "masks"]
+
+
+@pytest.mark.skipif(not hasattr(os, "seteuid"), reason="permissions are others here")
+@pytest.mark.parametrize("closed", PLACES)
+def test_what_may_not_be_read_is_named_and_the_rest_is_read(closed):
+    place = Path(mkdtemp())  # that of pytest is closed to others
+    user = os.geteuid()
+    try:
+        place.chmod(0o755)
+        root = yard(place / "yard", ("a", "b", "c", "sub/d"))
+        (root / closed).chmod(0)
+        if user == 0:  # who may read anything
+            os.seteuid(65534)
+        found = checked(folder(root)).problems
+    finally:
+        os.seteuid(user)
+        (root / closed).chmod(0o755)
+        rmtree(place)
+    named = [problem for problem in found if f"{root / closed}: it may not be read (Permission denied)" in problem]
+    assert named and all("chmod" in problem for problem in named)
+    assert closed in ("images", "masks") or all(f"{root}/images/a" not in problem for problem in found)
 
 
 def test_a_path_below_no_home_is_told(monkeypatch):

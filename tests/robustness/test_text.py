@@ -261,6 +261,22 @@ def test_a_turned_box_is_its_four_corners(tmp_path, turned):
     assert (masks[0] == masks[1]).all() and len(masks[0].unique()) == 2
 
 
+STORED = [
+    (np.uint16, ".png", {}), (np.uint16, ".tif", {}), (">u2", ".tif", {}), (np.int32, ".tif", {}),
+    (np.float32, ".tif", {}), (np.float32, ".tif", {"compression": "tiff_lzw"}), (bool, ".png", {}), (bool, ".tif", {}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("kind, ending, options", STORED, ids=[f"{ending} {kind}" for kind, ending, _ in STORED])
+def test_whole_numbers_of_any_width_are_ids(tmp_path, kind, ending, options):
+    root = yard(tmp_path / "yard", "a")
+    (root / "masks" / "a.png").unlink()
+    Image.fromarray(halves().astype(kind)).save(root / "masks" / f"a{ending}", **options)
+    dataset = folder(root)
+    assert checked(dataset).problems == []
+    assert (dataset.read(dataset.subset("all")[0])[1].numpy() == halves()).all()
+
+
 @pytest.mark.parametrize("size", [{}, {"imageHeight": "absent", "imageWidth": "absent"}, {"imageHeight": 12.0}])
 def test_the_image_knows_its_size(tmp_path, size):
     shape = {"points": [[2, 2], [12, 2], [12, 8]]}

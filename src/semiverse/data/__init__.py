@@ -1,6 +1,7 @@
 """From files to tensors: reading, pairing, label budgets, transforms."""
 
 from semiverse.data.cache import CachedReader
+from semiverse.data.contents import Content, Contents
 from semiverse.data.dataset import ALL, SegmentationDataset
 from semiverse.data.division import Budget, budget_size, check_pattern, drawing_rule, in_labeling_order, share_of
 from semiverse.data.images import Resolution
@@ -8,7 +9,7 @@ from semiverse.data.listing import image_records, list_images
 from semiverse.data.masks import read_colors, read_indices
 from semiverse.data.pairing import Record, digest, pair, refuse_changed, select
 from semiverse.data.samples import Augmentation, CropTransform, Reader, ResizeTransform, Sample, Split
-from semiverse.data.survey import Content, survey
+from semiverse.data.survey import survey
 
 __all__ = [
     "ALL",
@@ -16,6 +17,7 @@ __all__ = [
     "Budget",
     "CachedReader",
     "Content",
+    "Contents",
     "CropTransform",
     "Reader",
     "Record",

@@ -36,9 +36,10 @@ class Resemblance:
         thumbnails: Of the images, (16, 18) uint8 each.
     """
 
-    def __init__(self, thumbnails: Sequence[np.ndarray]) -> None:
+    def __init__(self, thumbnails: Sequence[np.ndarray] | np.ndarray) -> None:
         self._thumbnails = thumbnails
-        self._hashes = np.array([difference_hash(thumbnail) for thumbnail in thumbnails], dtype=np.uint64)
+        hashes = (difference_hash(thumbnail) for thumbnail in thumbnails)
+        self._hashes = np.fromiter(hashes, np.uint64, len(thumbnails))
 
     def find(self, thumbnail: np.ndarray) -> list[int]:
         """Numbers of the images that it resembles, in their order; none for one that is flat."""

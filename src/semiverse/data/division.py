@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
+from semiverse.data.contents import Content
 from semiverse.data.pairing import Record
 from semiverse.data.records import Records, masked
-from semiverse.data.survey import Content
 from semiverse.files import DataProblem
 
 Budget = int | float | str

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from semiverse.data.alike import Resemblance
+from semiverse.data.contents import Content
 from semiverse.data.division import divide, group_names
 from semiverse.data.pairing import Record, digest
 from semiverse.data.records import is_large, with_masks
-from semiverse.data.survey import Content
 from semiverse.files import MissingData
 
 SHARE = 0.2

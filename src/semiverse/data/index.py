@@ -114,11 +114,15 @@ class ListedImages(Columns):
         return number if number < len(self) and self.path(number) == path else None
 
     @property
+    def others(self) -> list[Path]:
+        """Files that are no images by their ending."""
+        folders = zip(self._below, self.folders, strict=True)
+        return [Path(f"{self._given}{below}{name}") for below, one in folders for name in one.others]
+
+    @property
     def other_pictures(self) -> list[Path]:
         """Pictures of kinds that are not read."""
-        others = (f"{self._given}{below}{name}" for below, one in zip(self._below, self.folders, strict=True)
-                  for name in one.others)  # fmt: skip
-        return [Path(path) for path in others if path.lower().endswith(OTHER_PICTURES)]
+        return [path for path in self.others if path.name.lower().endswith(OTHER_PICTURES)]
 
 
 def title_of(file: str) -> str:

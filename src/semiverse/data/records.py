@@ -177,10 +177,17 @@ def masked(records: Sequence[Record]) -> np.ndarray:
     return records.masked() if isinstance(records, Records) else Listed(records).masked()
 
 
+def taken(records: Sequence[Record], numbers: np.ndarray) -> Sequence[Record]:
+    """Those of some records at some places, (N,) integers, in their order."""
+    if isinstance(records, Records):
+        return records.take(numbers)
+    return [records[number] for number in numbers.tolist()]
+
+
 def with_masks(records: Sequence[Record]) -> Sequence[Record]:
     """Those of some records that have a mask, in their order."""
     if isinstance(records, Records):
-        return records.take(np.flatnonzero(records.masked()))
+        return taken(records, np.flatnonzero(records.masked()))
     return [record for record in records if record.mask is not None]
 
 

@@ -3,18 +3,20 @@
 import json
 import os
 import time
-from collections.abc import Sequence
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from dataclasses import astuple, dataclass
+from contextlib import closing, suppress
+from dataclasses import astuple
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from semiverse.data.cache import code_of, find_file, owner_of, stamp_of
+from semiverse.data.contents import At, Content, Contents
 from semiverse.data.dataset import SegmentationDataset
 from semiverse.data.headers import Header, read_header
 from semiverse.data.images import THUMBNAIL, ImageFacts, MaskFacts, examine_raw, note_image
@@ -23,36 +25,6 @@ from semiverse.distributed import launched
 from semiverse.files import DataProblem, as_problem, cache_folder
 from semiverse.labels import IGNORE
 from semiverse.progress import progress
-
-At = Literal["image", "mask", "size", "reader"]
-
-
-@dataclass(frozen=True)
-class Content:
-    """What one record holds.
-
-    Args:
-        id: Of the record.
-        size: (height, width); None where the image cannot be read.
-        pixels: Number of pixels of each class, and of ``IGNORE`` at the end; None without a readable mask.
-        problem: What is wrong with it, or None.
-        at: Where that is: in the image, the mask, their sizes, or in how the dataset reads the mask.
-        image: What is known of the image; None where it cannot be read.
-        mask: What is known of the mask; None where there is none.
-    """
-
-    id: str
-    size: tuple[int, int] | None
-    pixels: np.ndarray | None
-    problem: DataProblem | None = None
-    at: At | None = None
-    image: ImageFacts | None = None
-    mask: MaskFacts | None = None
-
-    @property
-    def classes(self) -> frozenset[int]:
-        """Train ids that occur."""
-        return frozenset() if self.pixels is None else frozenset(np.flatnonzero(self.pixels[:-1]).tolist())
 
 
 def examine(dataset: SegmentationDataset, record: Record) -> Content:
@@ -93,8 +65,10 @@ def _refused(dataset: SegmentationDataset, record: Record, problem: DataProblem)
     return Content(record.id, size, None, problem, at, facts, mask)
 
 
-def survey(dataset: SegmentationDataset, records: Sequence[Record], title: str, fresh: bool = False) -> list[Content]:
+def survey(dataset: SegmentationDataset, records: Sequence[Record], title: str, fresh: bool = False) -> Contents:
     """Examine records in parallel threads, with a progress bar that appears when it takes over two seconds.
+
+    Of very many no list is made, neither of what was read nor of what is known from before.
 
     Args:
         dataset: Where the records are from.
@@ -102,22 +76,76 @@ def survey(dataset: SegmentationDataset, records: Sequence[Record], title: str, 
         title: What they are, for the progress bar.
         fresh: Read every file, also those that have not changed since they were last found in order.
     """
-    cache = _Cache(dataset, fresh)
-    known = [cache.find(record) for record in records]
-    missing = [record for record, content in zip(records, known, strict=True) if content is None]
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        found = iter(progress(pool.map(partial(examine, dataset), missing), f"reading {title}", len(missing), "images"))
-        new = list[Content]()
-        while part := list(islice(found, TOGETHER)):
-            cache.keep(missing[len(new) : len(new) + len(part)], part)
-            new += part
-    rest = iter(new)
-    return [next(rest) if content is None else content for content in known]
+    found = progress(_examined(dataset, records, fresh), f"reading {title}", len(records), "images")
+    return Contents(records, found, len(dataset.labels))
+
+
+def _examined(dataset: SegmentationDataset, records: Sequence[Record], fresh: bool) -> Iterator[Content]:
+    """What each record holds: known from before, or read now and remembered."""
+    rest = iter(records)
+    parts = iter(lambda: list(islice(rest, TOGETHER)), [])
+    with closing(_Cache(dataset, fresh)) as cache, ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+
+        def begin(part: list[Record]) -> tuple[list[Record], list[Content | None], Iterator[Content]]:
+            known = [cache.find(record) for record in part]
+            missing = [record for record, content in zip(part, known, strict=True) if content is None]
+            return missing, known, pool.map(partial(examine, dataset), missing)
+
+        begun = map(begin, parts)
+        ahead = next(begun, None)
+        while ahead is not None:
+            (missing, known, arriving), ahead = ahead, next(begun, None)  # threads go on while these are looked at
+            new = list[Content]()
+            for content in known:
+                if content is None:
+                    new.append(content := next(arriving))
+                yield content
+            cache.keep(missing, new)
 
 
 TOGETHER = 200  # contents that are remembered at once: so many a call that is killed may lose
 FORMAT = 3  # raise it whenever the same file would be described in another way
 SETTLED = 2.0  # seconds after which a file may be kept: younger ones may change again within the clock's own tick
+
+
+class _Lines:
+    """Lines ``[key, entry]`` of JSON in files, found by their keys; only the places of lines are kept in memory.
+
+    Raises:
+        OSError: If a file cannot be read.
+    """
+
+    def __init__(self, paths: Iterable[Path]) -> None:
+        self._files: list[BinaryIO] = []
+        hashes, owner, places, decoder = array("q"), array("i"), array("q"), json.JSONDecoder()
+        for number, path in enumerate(paths):
+            self._files.append(path.open("rb"))
+            place = 0
+            for line in self._files[-1]:
+                with suppress(ValueError, TypeError, RecursionError):  # no JSON: the last line may be cut
+                    hashes.append(hash(decoder.raw_decode(line.decode("ascii"), 1)[0]))
+                    owner.append(number)
+                    places.append(place)
+                place += len(line)
+        order = np.argsort(np.array(hashes, np.int64), kind="stable")  # of equal keys the latest stays the last
+        found = (np.array(hashes, np.int64), np.array(owner, np.int32), np.array(places, np.int64))
+        self._hashes, self._owner, self._places = (column[order] for column in found)
+
+    def find(self, key: str) -> Iterator[Any]:
+        """Entries of a key, the latest first."""
+        start, end = (int(np.searchsorted(self._hashes, hash(key), side)) for side in ("left", "right"))
+        for number in reversed(range(start, end)):
+            with suppress(ValueError, TypeError, OSError, RecursionError):
+                file = self._files[self._owner[number]]
+                file.seek(int(self._places[number]))
+                one, entry = json.loads(file.readline())
+                if one == key:
+                    yield entry
+
+    def close(self) -> None:
+        """Close the files."""
+        for file in self._files:
+            file.close()
 
 
 class _Cache:
@@ -129,26 +157,21 @@ class _Cache:
 
     def __init__(self, dataset: SegmentationDataset, fresh: bool) -> None:
         self.path: Path | None = None
-        self._known: dict[str, list[Any]] = {}
+        self._known = _Lines([])
         self._mode = "w" if fresh else "a"
         with suppress(TypeError, ImportError, OSError, ValueError):  # cannot be described, or no cache that can be read
             self._code, self._classes = code_of(dataset), len(dataset.labels)
             owner, folder = owner_of(dataset, FORMAT), cache_folder() / "surveys"
             self.path = folder / f"{owner}_{launched()[0]}.jsonl"
-            for path in () if fresh else folder.glob(f"{owner}_*.jsonl"):
-                self._read(path)
+            self._known = _Lines(() if fresh else sorted(folder.glob(f"{owner}_*.jsonl")))
 
-    def _read(self, path: Path) -> None:
-        """Take the lines of a file that are whole."""
-        with path.open("rb") as file:
-            for line in file:
-                with suppress(ValueError, TypeError):
-                    key, entry = json.loads(line)
-                    self._known.setdefault(key, []).append(entry)
+    def close(self) -> None:
+        """Close its files."""
+        self._known.close()
 
     def find(self, record: Record) -> Content | None:
         """What is known of a record whose files have not changed; None otherwise."""
-        found = (self._content(record, entry) for entry in reversed(self._known.get(_key(record), [])))
+        found = (self._content(record, entry) for entry in self._known.find(_key(record)))
         return next((content for content in found if content is not None), None)
 
     def _content(self, record: Record, entry: Any) -> Content | None:  # noqa: ANN401  (JSON)

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 import tarfile
 from array import array
 from bisect import bisect_left
@@ -10,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from fsspec.core import url_to_fs
@@ -223,12 +224,82 @@ def _inside(files: Any, shard: str, number: int, name: str) -> Iterator[Row]:  #
     """Images in a tar file."""
     remedy = "pack it again, without compression (tar cf), as places in it are read alone"
     with reading(name, "a complete tar file", remedy), files.open(shard, "rb") as file:
-        with tarfile.open(fileobj=file, mode="r:") as archive:
-            for member in archive:
-                if member.isreg() and _wanted(member.name):
-                    title = member.name.removeprefix("./").encode("utf-8", "surrogateescape")
-                    yield number, title, member.offset_data, member.size
-                archive.members = []  # type: ignore[attr-defined]  # it keeps all otherwise
+        members = _plain(file)
+        for title, place, size in _any(file, name) if members is None else members:
+            if _wanted(title):
+                yield number, title.removeprefix("./").encode("utf-8", "surrogateescape"), place, size
+
+
+Member = tuple[str, int, int]
+"""Name of a file in a tar file, its place there, its size."""
+BLOCK = 512
+"""Bytes of a header; what follows it fills whole blocks."""
+SAYS_MORE = re.compile(b"path=|size=|sparse|charset")
+"""In notes on the next member: what its header does not say. Others are about times and owners."""
+
+
+def _any(file: BinaryIO, name: str) -> Iterator[Member]:
+    """Files in any tar file.
+
+    Raises:
+        tarfile.TarError: If it is none, or is cut off.
+        ValueError: If something else than a member stands in it.
+    """
+    file.seek(0)
+    with tarfile.open(fileobj=file, mode="r:") as archive:
+        for member in archive:
+            if member.isreg():
+                yield member.name, member.offset_data, member.size
+            archive.members = []  # type: ignore[attr-defined]  # it keeps all otherwise
+        place = archive.offset
+        file.seek(place)
+        if file.read(BLOCK).strip(b"\0"):  # tarfile takes a damaged header for the end
+            found = f"{name}: no header of a member stands at byte {place}"
+            raise DataProblem(found, "a complete tar file", "pack it again")
+
+
+def _plain(file: BinaryIO) -> list[Member] | None:
+    """Files in a tar file of plain members; None where there are others, which need ``tarfile``.
+
+    Plain are files, folders and links whose names stand in their headers. This takes a third of the time of
+    ``tarfile``, which reads every field and makes an object of each member.
+    """
+    found, place, end = list[Member](), 0, file.seek(0, os.SEEK_END)
+    while place < end:
+        file.seek(place)
+        head = file.read(BLOCK)
+        if not head.strip(b"\0"):
+            return found
+        name, size, kind = _name(head), _octal(head[124:136]), head[156:157]
+        marked = _octal(head[148:156]) == sum(head) - sum(head[148:156]) + 8 * ord(" ")
+        place += BLOCK
+        if (
+            size is None
+            or not marked
+            or len(head) < BLOCK
+            or kind not in b"0\x00125x"
+            or (kind == b"\0" and name.endswith("/"))
+        ):
+            return None
+        if kind == b"x" and SAYS_MORE.search(file.read(size)):
+            return None
+        if kind in b"0\0":
+            found.append((name, place, size))
+        if kind in b"0\x00x":
+            place += -(-size // BLOCK) * BLOCK
+    return found if 0 < place == end else None
+
+
+def _name(head: bytes) -> str:
+    """The name in a header, with the folder that may stand apart."""
+    name, folder = (part.partition(b"\0")[0].decode("utf-8", "surrogateescape") for part in (head[:100], head[345:500]))
+    return f"{folder}/{name}" if folder else name
+
+
+def _octal(field: bytes) -> int | None:
+    """A number in a header; None where it is written otherwise."""
+    digits = field.partition(b"\0")[0].strip()
+    return int(digits or b"0", 8) if all(digit in b"01234567" for digit in digits) else None
 
 
 def _wanted(name: str) -> bool:

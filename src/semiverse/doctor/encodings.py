@@ -56,11 +56,10 @@ class Suspect(NamedTuple):
 def find_encodings(facts: Facts) -> Iterator[Finding]:
     """One finding for all masks that one explanation fits, over all splits; one a mask for those that none does."""
     groups: dict[str, list[Suspect]] = {}
-    for split, pairs in masked(facts).items():
-        for record, content in pairs:
-            if content.at == "mask" and content.problem is not None and content.mask is not None:
-                suspect = Suspect(split, record, content.problem, content.mask)
-                groups.setdefault(_storage(content.mask), []).append(suspect)
+    for split, record, content in masked(facts):
+        if content.at == "mask" and content.problem is not None and content.mask is not None:
+            suspect = Suspect(split, record, content.problem, content.mask)
+            groups.setdefault(_storage(content.mask), []).append(suspect)
     if facts.coding is not None:
         groups.setdefault("grey", [])  # masks that could be read may be misread all the same
     for storage, suspects in groups.items():
@@ -102,19 +101,19 @@ def _guess(storage: str, masks: Sequence[MaskFacts], facts: Facts) -> Guess | No
     if storage == "grey" and coding.kind == "palette" and values <= set(coding.ids):
         words, remedy = "are grey ids, where palette images were declared", "say so (Folder: masks: index)"
         return Guess("ids", words, remedy, partial(by_values, coding.ids, coding)) if masks else None
-    counts = [content.pixels for pairs in masked(facts).values() for _, content in pairs if content.pixels is not None]
-    if counts:  # values of masks that could be read as declared may occur as well
-        total = np.sum(counts, axis=0)
+    columns = [part.contents for part in facts.parts.values()]
+    if any(one.counted.any() for one in columns):  # values of masks that could be read as declared may occur as well
+        total = np.sum([one.pixels.sum(axis=0) for one in columns], axis=0)
         trained = {raw: int(coding.table[position]) for raw, position in coding.ids.items()}
         values |= {raw for raw, train in trained.items() if total[-1 if train == IGNORE else train] > 0}
     return guess_values(values, coding)
 
 
 def _finding(guess: Guess, suspects: Sequence[Suspect], facts: Facts) -> Finding:
-    everything = [(split, record) for split, pairs in masked(facts).items() for record, _ in pairs]
+    everything = [(split, record) for split, record, _ in masked(facts)]
     chosen = everything if guess.every else [(suspect.split, suspect.record) for suspect in suspects]
     files = tuple(dict.fromkeys(record.mask for _, record in chosen if record.mask is not None))
-    first = suspects[0].problem if suspects else str(files[0])
+    first = suspects[0].problem.finding if suspects else str(files[0])  # what to do is said once, for all
     message = f"{len(files)} of {len(everything)} masks {guess.words}; first: {first}"
     remedy = guess.remedy + (", or let semiverse check --fix DIR write corrected ones" if guess.decode else "")
     splits = ", ".join(dict.fromkeys(split for split, _ in chosen))

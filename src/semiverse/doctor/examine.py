@@ -1,13 +1,17 @@
 """Let the doctor see a domain: gather what was read and what was declared, and run all detectors."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
+import numpy as np
+
 from semiverse.configuration import describe
-from semiverse.data import ALL, Record, SegmentationDataset, list_images, survey
-from semiverse.data.records import SAMPLE, drawn, is_large
+from semiverse.data import ALL, Record, SegmentationDataset, survey
+from semiverse.data.listing import images_below
+from semiverse.data.records import SAMPLE, Records, drawn, is_large
 from semiverse.datasets import Coco, Folder
 from semiverse.distributed import launched
 from semiverse.doctor.duplicates import find_duplicates
@@ -59,9 +63,9 @@ def read_share(data: DomainMixture, fresh: bool = False) -> bool:
             with suppress(OSError, ValueError):  # what cannot be listed is told by the first process
                 splits = dict.fromkeys((domain.train, domain.val or domain.train))
                 parts = [domain.dataset.subset(ALL if domain.divides_itself else split) for split in splits]
-                known = {record.image for part in parts for record in part}
-                further = [record for record in choose_unlabeled(name, domain, []) if record.image not in known]
-                for records in [*parts, further]:
+                if domain.has_further_images:
+                    parts.append(_without(choose_unlabeled(name, domain, []), chain(*parts)))
+                for records in parts:
                     survey(domain.dataset, records[rank::processes], f"{name}, share {rank}", fresh=fresh)
         journal.note(f"/read {rank}", {})
         if rank == 0:
@@ -138,10 +142,9 @@ def _examine_training(data: DomainMixture, name: str, findings: Findings, fresh:
     domain, train = data.domains[name], findings.parts[data.domains[name].train]
     try:
         chosen = data.labeled[name] if train.partly else choose_labeled(name, domain, data.seed, lambda: train.contents)
-        labeled, known = {record.image for record in chosen}, {record.image for record in train.records}
         every = choose_unlabeled(name, domain, [])
         some = every if most is None or not is_large(every) else drawn(every, most)
-        further = [record for record in some if record.image not in known]
+        further = _without(some, train.records) if domain.has_further_images else []
     except (OSError, ValueError) as error:
         said, reason = told(as_problem(error)), "it is about the configuration"
         findings.found.append(Finding("budget", "problem", domain.train, *said, unfixable=reason))
@@ -149,13 +152,24 @@ def _examine_training(data: DomainMixture, name: str, findings: Findings, fresh:
     if further:
         contents = survey(domain.dataset, further, f"{name} unlabelled", fresh=fresh)
         findings.parts["unlabelled"] = Part(further, contents, len(further) if some is every else len(every))
-    shown = [content for record, content in zip(train.records, train.contents, strict=True) if record.image in labeled]
-    seen = frozenset[int]().union(*(content.classes for content in shown))
-    missing = [title for i, title in enumerate(domain.dataset.labels.classes) if i not in seen]
-    if labeled and missing and len(labeled) < train.whole:
+    if not chosen or len(chosen) == train.whole:
+        return
+    labeled = {record.image for record in chosen}
+    shown = np.fromiter((record.image in labeled for record in train.records), bool, len(train.records))
+    seen = train.contents.pixels[shown].sum(axis=0)[:-1]
+    missing = [title for title, pixels in zip(domain.dataset.labels.classes, seen, strict=True) if not pixels]
+    if missing:
         message = f"the {len(labeled)} labelled images do not show {', '.join(missing)}; expected every class"
         remedy = f"raise data.domains.{name}.labeled, or merge classes"
         findings.found.append(Finding("unlabelled-class", "remark", domain.train, message, remedy))
+
+
+def _without(records: Sequence[Record], known: Iterable[Record]) -> Sequence[Record]:
+    """Those of some records whose images are not among others."""
+    apart = {record.image for record in known}
+    if isinstance(records, Records):
+        return records.each_once(apart)
+    return [record for record in records if record.image not in apart]
 
 
 def unused_files(domain: Domain) -> list[FolderFiles]:
@@ -170,8 +184,11 @@ def unused_files(domain: Domain) -> list[FolderFiles]:
             places += [(place, used) for place in dataset.watched()]
     if domain.unlabeled_folder is not None:
         with suppress(OSError, ValueError):
-            place = find_folder(domain.unlabeled_folder, "unlabeled_folder")
-            places.append((place, set(list_images(place, problems=[]).values())))
+            place, problems = find_folder(domain.unlabeled_folder, "unlabeled_folder"), list[DataProblem]()
+            images = images_below(place, problems=problems)  # all of them are used
+            pictures = images.other_pictures
+            others = [path for path in images.others if path not in pictures]
+            found.append(FolderFiles(place.name, place, None, {}, {}, others, pictures, problems))
     for place, used in places:
         files = list_folder(place.name, place, None)
         names = {name: [path for path in paths if path not in used] for name, paths in files.image_names.items()}

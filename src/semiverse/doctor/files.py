@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from semiverse.data import ALL, Content
 from semiverse.data.images import IMAGE_EXTENSIONS
@@ -10,6 +11,8 @@ from semiverse.doctor.findings import Facts, Finding, FolderFiles, listed, maske
 from semiverse.formats.labelme import has_shapes, image_of
 
 ANNOTATIONS = (".json", ".xml")
+USUAL = ("RGB", "YCbCr")
+"""How images are stored that are colours already, as Pillow says it."""
 DARK = 64
 """The brightest value of an image, of 255, up to which it is nearly black: 14 bits in 16."""
 SMALL = 32
@@ -130,6 +133,8 @@ def find_unused(facts: Facts) -> Iterator[Finding]:
 
 def _annotations_of_no_image(folder: FolderFiles, drawn: Sequence[Path], facts: Facts) -> Iterator[Finding]:
     """Annotation files that belong to no image; those that seem to be an image's under another name stop training."""
+    if not drawn:
+        return
     waiting = {record.image for part in facts.parts.values() for record in part.records if record.mask is None}
     by_name = {path.name.lower(): path for path in waiting} | {path.stem.lower(): path for path in waiting}
     lost: list[Path] = []
@@ -160,27 +165,43 @@ def find_unreadable(facts: Facts) -> Iterator[Finding]:
                 yield Finding("reader", "problem", split, *told(content.problem), files, unfixable=reason)
 
 
+def _unusual(content: Content) -> Iterator[tuple[str, Any]]:
+    """In what an image is unusual."""
+    if content.image is None:
+        return
+    header = content.image.header
+    if header.orientation > 1 and content.at != "size":
+        yield "turned", header.orientation
+    if header.format is not None and header.mode not in USUAL:
+        yield "modes", header.mode
+    if header.pages > 1:
+        yield "stacks", header.pages
+    if content.image.brightest <= DARK:
+        yield "dark", content.image.brightest
+    if content.size is not None and min(content.size) < SMALL:
+        yield "small", content.size
+
+
 def find_unusual_images(facts: Facts) -> Iterator[Finding]:
     """Images that are turned on reading, not in colours, or tiny: remarks."""
     for split, part in facts.parts.items():
-        pairs = zip(part.records, part.contents, strict=True)
-        seen = [(record.image, content, content.image.header) for record, content in pairs if content.image is not None]
-        turned = tuple(path for path, content, header in seen if header.orientation > 1 and content.at != "size")
+        seen: dict[str, dict[Path, Any]] = {kind: {} for kind in ("turned", "modes", "stacks", "dark", "small")}
+        for record, content in zip(part.records, part.contents, strict=True):
+            for kind, value in _unusual(content):
+                seen[kind][record.image] = value
+        turned, modes, stacks, dark, small = seen.values()
         if turned:
             message = (
-                f"{len(turned)} images are turned on reading, as their EXIF orientation says, first: {turned[0]}; "
-                "expected upright pixels, since many programs ignore it"
+                f"{len(turned)} images are turned on reading, as their EXIF orientation says, first: "
+                f"{next(iter(turned))}; expected upright pixels, since many programs ignore it"
             )
             remedy = "make sure that masks were drawn on the upright image"
-            yield Finding("turned", "remark", split, message, remedy, turned)
-        usual = ("RGB", "YCbCr")
-        modes = {path: h.mode for path, _, h in seen if h.format is not None and h.mode not in usual}
+            yield Finding("turned", "remark", split, message, remedy, tuple(turned))
         if modes:
             found = listed(sorted(set(modes.values())))
             message = f"{len(modes)} images are stored as {found}, first: {next(iter(modes))}; expected RGB"
             remedy = "nothing has to be done if that is meant: grey is repeated, alpha dropped, 16 bits are scaled to 8"
             yield Finding("not-rgb", "remark", split, message, remedy, tuple(modes))
-        stacks = {path: h.pages for path, _, h in seen if h.pages > 1}
         if stacks:
             path, count = next(iter(stacks.items()))
             message = (
@@ -188,7 +209,6 @@ def find_unusual_images(facts: Facts) -> Iterator[Finding]:
                 "the first is read"
             )
             yield Finding("stack", "remark", split, message, "save the others as files of their own", tuple(stacks))
-        dark = {path: c.image.brightest for path, c, _ in seen if c.image is not None and c.image.brightest <= DARK}
         if dark:
             path, value = next(iter(dark.items()))
             message = (
@@ -197,7 +217,6 @@ def find_unusual_images(facts: Facts) -> Iterator[Finding]:
             )
             remedy = "set SEMIVERSE_BRIGHTEST to the largest value (4095, say) whenever they are read, or multiply them"
             yield Finding("dark", "remark", split, message, remedy, tuple(dark))
-        small = {path: c.size for path, c, _ in seen if c.size is not None and min(c.size) < SMALL}
         if small:
             path, (height, width) = next(iter(small.items()))
             message = (
@@ -209,12 +228,11 @@ def find_unusual_images(facts: Facts) -> Iterator[Finding]:
 
 def find_sizes(facts: Facts) -> Iterator[Finding]:
     """One finding a mask, with the likely cause."""
-    for split, pairs in masked(facts).items():
-        for record, content in pairs:
-            if content.at == "size" and record.mask is not None and content.problem is not None:
-                (message, remedy), (cause, reason) = told(content.problem), _cause(content)
-                text, files = f"{message} ({cause})" if cause else message, (record.mask, record.image)
-                yield Finding("sizes", "problem", split, text, remedy, files, unfixable=reason)
+    for split, record, content in masked(facts):
+        if content.at == "size" and record.mask is not None and content.problem is not None:
+            (message, remedy), (cause, reason) = told(content.problem), _cause(content)
+            text, files = f"{message} ({cause})" if cause else message, (record.mask, record.image)
+            yield Finding("sizes", "problem", split, text, remedy, files, unfixable=reason)
 
 
 def _cause(content: Content) -> tuple[str, str]:

@@ -1,6 +1,6 @@
 """What the doctor looks at, and what it says."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 from PIL import Image
 
-from semiverse.data import Content, Record, SegmentationDataset
+from semiverse.data import Content, Contents, Record, SegmentationDataset
 from semiverse.data.images import IMAGE_EXTENSIONS, OTHER_PICTURES
 from semiverse.data.pairing import composed
 from semiverse.data.walking import walk
@@ -109,7 +109,7 @@ class Part:
     """
 
     records: Sequence[Record]
-    contents: Sequence[Content]
+    contents: Contents
     whole: int = 0
 
     def __post_init__(self) -> None:
@@ -197,12 +197,12 @@ def told(problem: DataProblem) -> tuple[str, str]:
     return problem.finding, problem.remedy or "correct or remove the file"
 
 
-def masked(facts: Facts) -> dict[str, list[tuple[Record, Content]]]:
-    """Records with masks, and what they hold, by split."""
-    return {
-        split: [pair for pair in zip(part.records, part.contents, strict=True) if pair[0].mask is not None]
-        for split, part in facts.parts.items()
-    }
+def masked(facts: Facts) -> Iterator[tuple[str, Record, Content]]:
+    """Records with masks, and what they hold, with their split; one after the other, as there may be very many."""
+    for split, part in facts.parts.items():
+        for record, content in zip(part.records, part.contents, strict=True):
+            if record.mask is not None:
+                yield split, record, content
 
 
 def listed(items: Sequence[object], most: int = 5) -> str:

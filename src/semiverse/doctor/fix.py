@@ -94,8 +94,8 @@ def _write_split(findings: Findings, split: str, folder: Path, copies: Outputs) 
     decoders: dict[Path | None, Decode] = {path: f.decode for f in findings.found if f.decode for path in f.files}
     written = corrected = changed = 0
     place = folder.relative_to(copies.folder).as_posix()
-    pairs = list(zip(part.records, part.contents, strict=True))
-    for record, content in progress(pairs, f"writing {folder}", unit="images"):
+    pairs = zip(part.records, part.contents, strict=True)
+    for record, content in progress(pairs, f"writing {folder}", len(part.records), "images"):
         known = record.mask in decoders
         if content.problem is not None and not known and content.at != "size":
             left_out.append(str(content.problem))

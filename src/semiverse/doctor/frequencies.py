@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from semiverse.data.pairing import Record
-from semiverse.doctor.findings import Facts, Finding, masked
+from semiverse.data.records import masked, taken
+from semiverse.doctor.findings import Facts, Finding
 from semiverse.labels import LabelSpace
 
 RARE = 1e-4
@@ -19,11 +20,12 @@ HALF = 0.5
 
 def find_frequencies(facts: Facts) -> Iterator[Finding]:
     """Everything that counts of pixels tell, split by split."""
-    for split, pairs in masked(facts).items():
-        counted = [(record, content.pixels) for record, content in pairs if content.pixels is not None]
-        if counted:
-            records, pixels = [record for record, _ in counted], np.stack([count for _, count in counted])
-            yield from _classes(split, pixels, facts.labels, only=len(counted) == len(pairs))
+    for split, part in facts.parts.items():
+        numbers = np.flatnonzero(part.contents.counted)
+        if len(numbers):
+            records, pixels = taken(part.records, numbers), part.contents.pixels[numbers]
+            only = len(numbers) == np.count_nonzero(masked(part.records))
+            yield from _classes(split, pixels, facts.labels, only)
             yield from _one_class(split, split == facts.train, records, pixels, facts.labels)
             yield from _ignored(split, split == facts.train, records, pixels)
 
@@ -63,7 +65,7 @@ def _one_class(
 
 def _ignored(split: str, train: bool, records: Sequence[Record], pixels: np.ndarray) -> Iterator[Finding]:
     shares = pixels[:, -1] / np.maximum(1, pixels.sum(axis=1))
-    empty = [record for record, share in zip(records, shares, strict=True) if share == 1]
+    empty = taken(records, np.flatnonzero(shares == 1))
     if len(empty) == len(records):
         message = (
             f"{len(records)} masks have no labelled pixel, first: {records[0].id}, and the split has no other; "
@@ -76,7 +78,7 @@ def _ignored(split: str, train: bool, records: Sequence[Record], pixels: np.ndar
     if empty:
         message = f"{len(empty)} masks have no labelled pixel, first: {empty[0].id}; expected classes"
         yield Finding("empty-mask", "remark", split, message, "label them, or remove them", _masks(empty))
-    few = [record for record, share in zip(records, shares, strict=True) if MOSTLY < share < 1]
+    few = taken(records, np.flatnonzero((shares > MOSTLY) & (shares < 1)))
     total = pixels[:, -1].sum() / max(1, pixels.sum())
     if few or total > HALF:
         first = f", first: {few[0].mask}" if few else ""

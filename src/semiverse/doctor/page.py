@@ -7,6 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from semiverse.data.records import masked, taken
 from semiverse.doctor.findings import Findings
 from semiverse.files import Outputs
 from semiverse.inference.pictures import overlay
@@ -23,8 +26,8 @@ def as_values(findings: Findings) -> dict[str, Any]:
         sizes = Counter(content.size for content in part.contents if content.size is not None)
         splits[split] = {
             "images": len(part.records),
-            "masks": sum(record.mask is not None for record in part.records),
-            "problems": sum(content.problem is not None for content in part.contents),
+            "masks": int(np.count_nonzero(masked(part.records))),
+            "problems": len(part.contents.problems),
             "sizes": [{"height": h, "width": w, "images": count} for (h, w), count in sizes.most_common()],
             "ignored": round(1 - sum(share for share, _ in counted.values()), 6) if counted else None,
             "frequencies": {
@@ -119,8 +122,9 @@ def _contact_sheet(findings: Findings) -> bytes | None:
     """About 12 images of all splits, each beside its mask laid over it, as a PNG; None if none is readable."""
     dataset, used = findings.dataset, {}
     for split, part in findings.parts.items():
-        pairs = zip(part.records, part.contents, strict=True)
-        if records := [record for record, content in pairs if not content.problem]:
+        in_order = np.ones(len(part.records), dtype=bool)
+        in_order[list(part.contents.problems)] = False
+        if records := taken(part.records, np.flatnonzero(in_order)):
             used[split] = records
     cells, captions, masks = [], [], []
     for split, records in used.items():

@@ -105,7 +105,8 @@ def _named(path: Path | str, error: Exception, expected: str, remedy: str, found
         wanted = "memory for it"
         return DataProblem(f"{path}: not enough memory to read it", wanted, "make it smaller, or cut it into pieces")
     if isinstance(error, PermissionError):
-        return DataProblem(f"{path}: it may not be read ({error.strerror})", *_PERMITTED)
+        closed = path if error.filename is None else _closed(Path(os.fsdecode(error.filename)))
+        return DataProblem(f"{closed}: it may not be read ({error.strerror})", *_PERMITTED)
     if isinstance(error, OSError) and isinstance(path, Path) and not os.path.exists(path):
         return missing(path, expected, remedy)
     if isinstance(error, ValueError) and str(path) in str(error):  # a sentence of a dataset's own
@@ -117,6 +118,13 @@ def _named(path: Path | str, error: Exception, expected: str, remedy: str, found
     if not isinstance(error, ValueError | OSError | SyntaxError | EOFError):  # its text alone says little
         reason = f"{type(error).__name__}: {reason}"
     return DataProblem(f"{path}: {found} ({reason})", expected, remedy)
+
+
+def _closed(path: Path) -> Path:
+    """What may not be entered on the way to a path, or else the path itself."""
+    effective = os.access in os.supports_effective_ids
+    above = (one for one in reversed(path.parents) if not os.access(one, os.X_OK, effective_ids=effective))
+    return next(above, path)
 
 
 _PERMITTED = (

@@ -110,6 +110,11 @@ class Domain:
         names = self.dataset.split_names()
         return len(names) == 1 and names[0] not in ("train", "val")  # a folder for one of them has lost the other
 
+    @property
+    def has_further_images(self) -> bool:
+        """Whether images without masks come from elsewhere than the training split."""
+        return self.unlabeled_split is not None or self.unlabeled_folder is not None
+
     @cached_property
     def everything(self) -> dict[Path, data.Content]:
         """What each image of a dataset that divides itself holds; every file is read once and remembered."""

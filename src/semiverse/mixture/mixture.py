@@ -18,6 +18,7 @@ from semiverse.data import (
     ALL,
     Augmentation,
     Content,
+    Contents,
     CropTransform,
     Record,
     ResizeTransform,
@@ -74,7 +75,7 @@ class DomainMixture:
             if not name or "." in name:
                 raise ValueError(f"domain name {name!r} is empty or has a dot; expected a word: call it 'streets', say")
         self.domains, self.seed, self.balance = domains, seed, balance
-        self._contents: dict[tuple[str, str], list[Content]] = {}
+        self._contents: dict[tuple[str, str], Contents] = {}
         least = {"batch_size": (batch_size, 1), "unlabeled_batches": (unlabeled_batches, 1)}
         least |= {"workers": (workers, 0), "seed": (seed, 0)}
         for option, (value, minimum) in least.items():
@@ -95,7 +96,7 @@ class DomainMixture:
         """Working size of each domain."""
         return {name: domain.resolution for name, domain in self.domains.items()}
 
-    def contents(self, name: str, split: str, fresh: bool = False) -> list[Content]:
+    def contents(self, name: str, split: str, fresh: bool = False) -> Contents:
         """What the files of a domain's split hold, in its order; every file is read once and remembered.
 
         Args:
@@ -108,7 +109,8 @@ class DomainMixture:
             records = domain.subset(split)
             # What looks alike was found out by reading all.
             if domain.divides_itself and not fresh and not is_large(records):
-                self._contents[name, split] = [domain.everything[record.image] for record in records]
+                known = (domain.everything[record.image] for record in records)
+                self._contents[name, split] = Contents(records, known, len(domain.dataset.labels))
             else:
                 self._contents[name, split] = survey(domain.dataset, records, f"{name} {split}", fresh=fresh)
         return self._contents[name, split]
@@ -166,7 +168,7 @@ class DomainMixture:
             for name, space in self.label_spaces.items()
         }
 
-    def labeled_contents(self, name: str) -> list[Content]:
+    def labeled_contents(self, name: str) -> Sequence[Content]:
         """What the labelled images of a domain hold, in their order."""
         if not self.labeled[name]:
             return []

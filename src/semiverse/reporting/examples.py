@@ -6,12 +6,11 @@ from itertools import cycle
 from pathlib import Path
 from statistics import mean
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from semiverse.configuration.build import build
-from semiverse.data import Content, Sample
+from semiverse.data import Contents, Sample
 from semiverse.inference.pictures import overlay
 from semiverse.inference.predictor import Predictor
 from semiverse.labels import IGNORE, LabelSpace
@@ -156,15 +155,14 @@ def mixture(run: RunFacts) -> DomainMixture:
     return data
 
 
-def frequencies(contents: Sequence[Content], labels: LabelSpace) -> Frequencies:
+def frequencies(contents: Contents, labels: LabelSpace) -> Frequencies:
     """Share of all pixels of the masks, ignored ones included, and number of images of each class.
 
     Empty without a readable mask.
     """
-    counted = [content.pixels for content in contents if content.pixels is not None]
-    if not counted:
+    pixels = contents.pixels[contents.counted]
+    if not len(pixels):
         return {}
-    pixels = np.stack(counted)
     shares, images = pixels.sum(axis=0) / max(1, pixels.sum()), (pixels > 0).sum(axis=0)
     return {title: (float(shares[i]), int(images[i])) for i, title in enumerate(labels.classes)}
 
