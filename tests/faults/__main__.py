@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from tests.faults import fuzz, kills, readers, targets
+from tests.faults import fuzz, kills, processes, readers, targets
 from tests.faults.processes import Fault
 
 
@@ -58,6 +58,7 @@ def main() -> int:
     os.nice(max(0, 5 - os.nice(0)))
     torch.set_num_threads(1)
     torch.zeros(1, requires_grad=True).sum().backward()  # before anything makes torch believe in further devices
+    processes.import_everything()
     readers.RUN["run"] = make_run(given.out / "made").absolute()
     chosen: list[tuple[str, Any]] = [(f"fuzz {one.name}", one) for one in readers.all_readers()]
     chosen += [(f"{kind} {one.name}", one) for kind in ("kill", "disk") for one in targets.all_targets()]

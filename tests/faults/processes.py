@@ -7,8 +7,10 @@ both are found again by their numbers.
 
 import csv
 import errno
+import importlib
 import json
 import os
+import pkgutil
 import resource
 import shutil
 import signal
@@ -25,6 +27,7 @@ import yaml
 from PIL import Image
 from safetensors.torch import load_file
 
+import semiverse
 from semiverse.cli.main import main
 
 EVENTS = ("os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.link", "os.truncate", "shutil.rmtree")
@@ -36,6 +39,12 @@ UNEQUAL = ("seconds", "command", "fetched", "images_per_second", "revision")
 """What differs between two calls that do the same."""
 
 
+LATER = (
+    "jinja2", "scipy.stats", "skimage.color", "skimage.draw", "skimage.measure", "skimage.segmentation",
+    "sklearn.cluster", "sklearn.decomposition", "sklearn.manifold", "torch._dynamo", "torch.export",
+    "torch.utils.tensorboard",
+)  # fmt: skip
+"""What commands import when they need it."""
 KEPT: list[Any] = []
 Before = Callable[[], object] | None
 
@@ -60,6 +69,14 @@ class Ended(NamedTuple):
     told: str
     events: int
     seconds: float
+
+
+def import_everything() -> None:
+    """Import the library and what it imports late, so that no child has to; of packages, those that are installed."""
+    inside = (module.name for module in pkgutil.walk_packages(semiverse.__path__, "semiverse."))
+    for name in (*LATER, *(name for name in inside if not name.endswith("__main__"))):
+        with suppress(ImportError):
+            importlib.import_module(name)
 
 
 def run(words: Sequence[str], folder: Path, fault: Fault | None = None, before: Before = None) -> Ended:

@@ -28,6 +28,7 @@ class Target(NamedTuple):
         text: Its words; ``{f}`` stands for the folder, ``{run}`` for a run.
         before: What is prepared in its process.
         code: How it ends.
+        once: Whether a call refuses to replace the results of a finished one.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Target(NamedTuple):
     text: str
     before: Callable[[], object] | None = None
     code: int = 0
+    once: bool = False
 
     def words(self, folder: Path) -> list[str]:
         """Its words, for that folder."""
@@ -165,13 +167,18 @@ DISTURBED = (
     Target(
         "predict", photographs, "predict {run} {f}/photos --domain streets --out {f}/out --device cpu --overwrite true"
     ),
-    Target("pseudolabel", photographs, "pseudolabel {run} {f}/photos --domain streets --keep 0.5 --out {f}/out"),
+    Target(
+        "pseudolabel",
+        photographs,
+        "pseudolabel {run} {f}/photos --domain streets --keep 0.5 --out {f}/out",
+        once=True,
+    ),
     Target("cluster", photographs, "cluster {f}/photos --out {f}/out --device cpu --settings.iterations 2"),
     Target("check --fix", images_and_masks, "check --config {f}/c.yaml --fix {f}/out", code=1),
-    Target("download", archive, "download camvid --mirror {served} --root {f}/out", own_commit, 1),
+    Target("download", archive, "download camvid --mirror {served} --root {f}/out", own_commit, 1, once=True),
     Target("cache", cached_images, TRAIN, save_often),
     Target("init", photographs_with_masks, "init {f}/yard --out {f}/mine.yaml --device cpu"),
-    Target("split", cached_images, "split --config {f}/c.yaml --out {f}/lists --val 1"),
+    Target("split", cached_images, "split --config {f}/c.yaml --out {f}/lists --val 1", once=True),
     Target("evaluate", copied_run, "evaluate {f}/run --device cpu"),
     Target("export", nothing, "export {run} --domain streets --out {f}/m.pt2 --overwrite true"),
     Target("reproduce", in_two_rows, "reproduce {f}/tiny.yaml --out {f}/out --device cpu", save_often),
