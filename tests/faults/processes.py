@@ -11,6 +11,7 @@ import importlib
 import json
 import os
 import pkgutil
+import re
 import resource
 import shutil
 import signal
@@ -37,6 +38,8 @@ LEFT = (".part", ".new", ".previous", ".lock", ".lock.soft", ".download")
 """Ends of names that no finished call leaves."""
 UNEQUAL = ("seconds", "command", "fetched", "images_per_second", "revision")
 """What differs between two calls that do the same."""
+SPENT = re.compile(r"\d+( to \d+)? seconds a run")
+"""And in texts of tables."""
 
 
 LATER = (
@@ -177,6 +180,8 @@ def contents(folder: Path) -> dict[str, Any]:
         name = path.relative_to(folder).as_posix()
         if path.name.startswith(".written_by_") or name.startswith("cache/surveys/"):
             continue
+        if name.startswith("cache/") and path.name.endswith(LEFT):  # as in ``left``
+            continue
         if path.name == "environment.json" or "tensorboard" in path.parts:
             continue
         found[name] = _content(path)
@@ -192,6 +197,8 @@ def _content(path: Path) -> Any:
         case ".ckpt":
             state = torch.load(path, weights_only=True)
             return repr(_equal({key: _digest(value) for key, value in state.items()}))
+        case ".md" | ".tex":
+            return _equal(path.read_text())
         case _:
             return path.read_bytes()
 
@@ -207,6 +214,8 @@ def _digest(value: Any) -> Any:
 def _equal(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _equal(item) for key, item in value.items() if key not in UNEQUAL}
+    if isinstance(value, str):
+        return SPENT.sub("", value)
     return [_equal(item) for item in value] if isinstance(value, list) else value
 
 
