@@ -105,13 +105,13 @@ class Journal:
         Raises:
             ValueError: If nobody notes anything for half an hour.
         """
-        newest, since = 0.0, time.monotonic()
+        known, since = dict[str, int](), time.monotonic()
         while True:
             found = dict(entry for entries in self._read() for entry in entries)
             if all(key in found for key in keys):
                 return [found[key] for key in keys]
-            changed = max((path.stat().st_mtime for path in self._files()), default=0.0)
-            newest, since = (changed, time.monotonic()) if changed > newest else (newest, since)
+            sizes = {path.name: path.stat().st_size for path in self._files()}  # no times: clocks may jump
+            known, since = (sizes, time.monotonic()) if sizes != known else (known, since)
             if time.monotonic() - since > LONGEST:
                 missing = f"{self.folder}: {sum(key not in found for key in keys)} of {len(keys)} processes"
                 expected = f"something of them within {LONGEST / 60:.0f} minutes"
