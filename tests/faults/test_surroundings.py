@@ -45,13 +45,13 @@ def test_a_file_that_changes_is_named_or_was_read_before(name, faults, tmp_path)
     assert failures(changes.OPENINGS, named(CHANGED, name), tmp_path, faults)[0] == {}
 
 
-def test_what_changes_in_silence_is_noticed(tmp_path):
-    """The harness itself: another photograph is other results, which are allowed only where the file can be read."""
+def test_results_of_others_that_are_not_as_they_were_are_noticed(tmp_path):
+    """The harness itself."""
     target = named(CHANGED, "predict")
     whole = kills.undisturbed(target, tmp_path / "t", target.reads)
-    assert changes.trial(target, tmp_path / "t", whole, Fault("other", 1)) == []
-    spoilt = whole._replace(contents=whole.contents | {"out/0.png": b""})
-    assert changes.trial(target, tmp_path / "t", spoilt, Fault("vanish", whole.ended.events)) != []
+    spoilt = whole._replace(contents=whole.contents | {f"out/{number}.png": b"" for number in range(3)})
+    found = changes.trial(target, tmp_path / "t", spoilt, Fault("vanish", 1))
+    assert len(found) == 2 and all("is named, but another one: out/" in one for one in found)
 
 
 @pytest.mark.parametrize("name, kept", [("index", "listings"), ("drawings", "idd"), ("images", "samples")])
