@@ -104,10 +104,8 @@ class _UniqueKeyLoader(yaml.SafeLoader):
         seen: set[tuple[str, str]] = set()
         for key, _ in node.value:
             if (key.tag, str(key.value)) in seen:
-                raise ValueError(
-                    f"key {key.value!r} stands twice (again in line {key.start_mark.line + 1}); expected each once: "
-                    "rename one of them"
-                )
+                found = f"key {key.value!r} stands twice (again in line {key.start_mark.line + 1})"
+                raise DataProblem(found, "each once", "rename one of them")
             seen.add((key.tag, str(key.value)))
         return super().construct_mapping(node, deep)
 
@@ -138,7 +136,9 @@ def load_yaml(text: str) -> Plain:
     """
     try:
         return copy.deepcopy(_loaded(text))
-    except (yaml.YAMLError, RecursionError, TypeError, OverflowError) as error:
+    except DataProblem:
+        raise
+    except (yaml.YAMLError, RecursionError, TypeError, ValueError, OverflowError) as error:  # such as 30 February
         place = getattr(error, "problem_mark", None)
         reason = getattr(error, "problem", None) or str(error)
         where = f" in line {place.line + 1}, column {place.column + 1}" if place is not None else ""
