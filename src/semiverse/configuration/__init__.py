@@ -289,7 +289,11 @@ def rewritten(values: dict[str, Plain]) -> tuple[dict[str, Plain], dict[str, Pla
     if ("." in kind and not kind.startswith("semiverse.")) or kind.rpartition(".")[2] in NEWER:
         return values, {}  # a method of somebody else's may well have an option of such a name
     described = bool(kind) or "init_args" in method
-    arguments = dict((method.get("init_args") or {}) if described else method)
+    given = (method.get("init_args") or {}) if described else method
+    sections_given = [values.get(name.partition(".")[0]) or {} for name in MOVED.values()]
+    if not all(isinstance(part, dict) for part in (given, *sections_given)):
+        return values, {}  # whoever reads the options says so
+    arguments = dict(given)
     moved: dict[str, dict[str, Plain]] = {}
     rows = arguments.get("rows")
     if isinstance(rows, dict) and "class_path" not in rows:
