@@ -143,6 +143,16 @@ def test_a_source_of_another_size_but_the_same_time_is_read_again(reader):
     assert same(reader.read(record), from_files(reader, record))
 
 
+def test_a_source_of_1970_that_another_one_of_its_size_replaces_is_read_again(reader):
+    record = reader.dataset.records("train")[0]
+    os.utime(record.mask, (0, 0))
+    reader.build([record], "train")
+    content = record.mask.read_bytes()
+    record.mask.write_bytes(content[:-1] + b"?")  # the end of a PNG, which nobody looks at
+    os.utime(record.mask, (0, 0))
+    assert not is_kept(reader, record)
+
+
 def test_a_new_entry_takes_the_place_of_the_outdated_one(reader):
     record = reader.dataset.records("train")[0]
     before = entries(reader)

@@ -13,6 +13,7 @@ from semiverse.data.pairing import Record
 from semiverse.data.records import Records, drawn, joined
 from semiverse.data.walking import walk
 from semiverse.datasets import Folder
+from semiverse.files import states
 from semiverse.mixture import Domain
 from semiverse.mixture.domain import choose_labeled, choose_unlabeled
 
@@ -31,7 +32,7 @@ def few(monkeypatch):
     """Folders are large from three images on."""
     monkeypatch.setattr(listing, "LARGE", 2)
     monkeypatch.setattr(records, "LARGE", 2)
-    monkeypatch.setattr(listing, "SETTLED", -1.0)
+    monkeypatch.setattr(states, "SETTLED", -1.0)
 
 
 def fill(folder, names=NAMES):
@@ -104,7 +105,7 @@ def test_what_changed_is_seen_and_what_did_not_is_not_looked_at_again(change, tm
 
 
 def test_folders_that_just_changed_are_looked_at_again(tmp_path, few, monkeypatch):
-    monkeypatch.setattr(listing, "SETTLED", 60.0)
+    monkeypatch.setattr(states, "SETTLED", 60.0)
     folder, looked = fill(tmp_path / "photos"), []
     image_records(folder)
     monkeypatch.setattr(listing, "look_into", lambda one, problems: looked.append(one) or walk_into(one, problems))

@@ -22,7 +22,7 @@ from semiverse.doctor.encodings import by_nearest_color, by_threshold, by_values
 from semiverse.doctor.examine import diagnose, examine_domain
 from semiverse.doctor.files import scaled
 from semiverse.doctor.findings import Coding, Facts, Finding, Part, list_folder, told
-from semiverse.files import DataProblem, as_problem
+from semiverse.files import DataProblem, as_problem, states
 from semiverse.labels import IGNORE, LabelSpace
 from semiverse.mixture import Domain, DomainMixture
 from tests.fakes import write_camvid, write_mask, write_photo
@@ -232,9 +232,10 @@ def test_listing_strips_suffixes_and_keeps_others_apart(tmp_path):
     assert [path.name for path in files.others] == ["notes.txt"]
 
 
-def old(folder: Path, seconds: float = 60) -> None:
-    for path in folder.rglob("*.png"):
-        os.utime(path, (time.time() - seconds,) * 2)
+@pytest.fixture
+def at_once(monkeypatch):
+    """Files may be remembered that were written in this moment."""
+    monkeypatch.setattr(states, "SETTLED", -1.0)
 
 
 def entries(cache: Path) -> list[Path]:
@@ -266,9 +267,8 @@ class Counting(CamVid):
 
 
 @pytest.fixture
-def counting(tmp_path):
+def counting(tmp_path, at_once):
     write_camvid(tmp_path / "camvid")
-    old(tmp_path)
     Counting.reads = 0
     return Counting(tmp_path / "camvid")
 
@@ -287,17 +287,31 @@ def test_a_changed_file_is_read_again_and_its_problem_is_never_remembered(counti
     records = counting.subset("train")
     survey(counting, records, "train")
     write_mask(records[1].mask, np.full((12, 16), 12))
-    old(records[1].mask.parent, 30)
     for _ in range(2):
         assert [c.problem is None for c in survey(counting, records, "train")] == [True, False, True]
 
 
-def test_a_file_that_was_just_written_is_not_remembered(counting, cache):
+def test_a_file_that_was_just_written_is_not_remembered(counting, cache, monkeypatch):
     records = counting.subset("train")
-    write_photo(records[0].image, seed=9)
+    monkeypatch.setattr(states, "SETTLED", 60.0)
+    survey(counting, records, "train")
+    assert entries(cache) == []
+
+
+def test_a_file_of_next_year_is_not_remembered(counting):
+    records = counting.subset("train")
+    os.utime(records[0].image, (time.time() + 3e7,) * 2)
     survey(counting, records, "train")
     survey(counting, records, "train")
     assert Counting.reads == 4
+
+
+def test_a_file_of_1970_that_another_one_of_its_size_replaces_is_read_again(counting):
+    record = counting.subset("train")[0]
+    for value in (0, 1):  # no file is larger for its values
+        Image.fromarray(np.full((12, 16), value, dtype=np.uint8)).save(record.mask, "BMP")
+        os.utime(record.mask, (0, 0))
+        assert survey(counting, [record], "train")[0].classes == {value}
 
 
 def test_processes_read_a_share_each_and_the_first_tells_of_all(counting, cache, monkeypatch, capsys):
@@ -351,11 +365,10 @@ def test_entries_with_wrong_values_are_read_again(counting, cache):
     assert Counting.reads == 4
 
 
-def test_another_description_of_the_dataset_has_a_cache_of_its_own(tmp_path, cache):
+def test_another_description_of_the_dataset_has_a_cache_of_its_own(tmp_path, cache, at_once):
     for name in "ab":
         write_photo(tmp_path / "images" / f"{name}.png", seed=ord(name))
         write_mask(tmp_path / "masks" / f"{name}.png", np.arange(192).reshape(12, 16) % 3)
-    old(tmp_path)
     for classes in (["x", "y", "z"], ["x", "y", "z", "w"]):
         folder = Folder(tmp_path, classes)
         assert [len(c.pixels) for c in survey(folder, folder.subset("all"), "all")] == [len(classes) + 1] * 2

@@ -7,14 +7,24 @@ import sys
 import tempfile
 import traceback
 from collections import defaultdict
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from tqdm import tqdm
 
-from tests.faults import fuzz, kills, readers, targets
+from tests.faults import changes, clocks, fuzz, kills, processes, readers, shared, targets
 from tests.faults.processes import Fault
+
+KINDS: dict[str, tuple[Callable[[], Sequence[targets.Target]], kills.Trials]] = {
+    "kill": (targets.all_targets, kills.KILLS),
+    "disk": (targets.all_targets, kills.KILLS),
+    "clock": (lambda: [*targets.DISTURBED, targets.all_targets()[-1]], clocks.JUMPS),
+    "shared": (lambda: targets.SHARED, shared.SHARES),
+    "change": (lambda: targets.CHANGED, changes.OPENINGS),
+}
+"""Kinds of faults, beside damaged files: whom they happen to, and how."""
 
 
 def make_run(folder: Path) -> Path:
@@ -58,9 +68,10 @@ def main() -> int:
     os.nice(max(0, 5 - os.nice(0)))
     torch.set_num_threads(1)
     torch.zeros(1, requires_grad=True).sum().backward()  # before anything makes torch believe in further devices
+    processes.import_everything()
     readers.RUN["run"] = make_run(given.out / "made").absolute()
     chosen: list[tuple[str, Any]] = [(f"fuzz {one.name}", one) for one in readers.all_readers()]
-    chosen += [(f"{kind} {one.name}", one) for kind in ("kill", "disk") for one in targets.all_targets()]
+    chosen += [(f"{kind} {one.name}", one) for kind, (found, _) in KINDS.items() for one in found()]
     wanted = given.only.split(",")
     for name, one in [pair for word in wanted for pair in chosen if word in pair[0]]:
         state = given.out / f"{name.replace(' ', '_')}.jsonl"
@@ -73,7 +84,7 @@ def main() -> int:
                     prepare(place)
                     fuzz.campaign(one, Path(place) / "work", state, total, given.seed, bar.update)
                 else:
-                    kills.campaign(one, kind, Path(place) / "t", state, total, given.seed, bar.update)
+                    kills.campaign(one, kind, Path(place) / "t", state, total, given.seed, bar.update, KINDS[kind][1])
             except AssertionError:
                 print(f"{name}: {traceback.format_exc()[-1500:]}", file=sys.stderr)
     return report(given.out)
@@ -93,9 +104,10 @@ def prepare(place: str) -> None:
 def show(one: Any, kind: str, place: Path, seed: int, number: int) -> None:
     """One input or one moment, with what is wrong as it is."""
     if kind != "fuzz":
-        whole = kills.undisturbed(one, place / "t")
-        fault: Fault = kills.moment(kind, whole, kills.Random(f"{seed}/{one.name}/{kind}/{number}"))
-        print(fault, whole.ended, *kills.trial(one, place / "t", whole, fault), sep="\n")
+        trials = KINDS[kind][1]
+        whole = kills.undisturbed(one, place / "t", trials.where(one))
+        fault: Fault = trials.moment(kind, whole, kills.Random(f"{seed}/{one.name}/{kind}/{number}"))
+        print(fault, whole.ended, *trials.trial(one, place / "t", whole, fault), sep="\n")
         return
     prepare(str(place))
     (place / "work").mkdir()

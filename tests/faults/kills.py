@@ -15,6 +15,20 @@ from tests.faults.targets import Target
 ERRORS = ("ENOSPC", "EROFS", "EDQUOT", "EIO")
 
 
+class Trials(NamedTuple):
+    """A kind of fault.
+
+    Args:
+        moment: A fault, of this kind, for a call of which this is known.
+        trial: What is wrong after it, given the target, its folder, what is known of it, and the fault.
+        where: Below which folder of the target files change, if they do.
+    """
+
+    moment: Callable[[str, "Whole", Random], Fault]
+    trial: Callable[[Target, Path, "Whole", Fault], list[str]]
+    where: Callable[[Target], str] = lambda _: ""
+
+
 class Whole(NamedTuple):
     """A call that nothing happened to: how it ended, and what it left."""
 
@@ -22,20 +36,20 @@ class Whole(NamedTuple):
     contents: dict[str, Any]
 
 
-def undisturbed(target: Target, folder: Path) -> Whole:
-    """Prepare a target, and run it once."""
+def undisturbed(target: Target, folder: Path, where: str = "") -> Whole:
+    """Prepare a target, and run it once; events are openings of files below ``where``, if that is given."""
     prepared, work = folder / "prepared", folder / "work"
     shutil.rmtree(folder, ignore_errors=True)
     prepared.mkdir(parents=True)
     target.prepare(prepared)
     fresh(prepared, work)
-    ended = run(target.words(work), work, before=target.before)
+    ended = run(target.words(work), work, Fault("", 0, where) if where else None, target.before)
     assert ended.code == target.code, f"{target.name}: {ended.code}, {ended.told[-600:]}"
     assert "Traceback" not in ended.told, ended.told[-600:]
     return Whole(ended, contents(work))
 
 
-def moment(kind: str, whole: Whole, rng: Random) -> Fault:
+def killed_or_without_disk(kind: str, whole: Whole, rng: Random) -> Fault:
     """A moment of this kind."""
     if kind == "kill":
         if rng.random() < 0.3:
@@ -65,15 +79,19 @@ def trial(target: Target, folder: Path, whole: Whole, fault: Fault) -> list[str]
     found += [f"changed what stood there: {path.name}" for path, old in before.items()
               if not path.is_file() or path.read_bytes() != old]  # fmt: skip
     second = run(target.words(work), work, before=target.before)
-    ended_before = first.code == target.code and target.name in ("split", "download")
-    if second.code != target.code and not ended_before:  # a finished call of these refuses to replace its results
+    if second.code != target.code and not (first.code == target.code and target.once):
         found.append(f"the same call again ends with {second.code}: {second.told.strip()[-300:]}")
         return found
     found += [f"left: {one}" for one in left(work)]
-    now = contents(work)
-    for name in sorted(whole.contents.keys() | now.keys()):
-        if whole.contents.get(name) != now.get(name):
-            where = "missing" if name not in now else "too many" if name not in whole.contents else "differs"
+    return found + differences(whole.contents, contents(work))
+
+
+def differences(expected: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    """Files that are not as expected."""
+    found = []
+    for name in sorted(expected.keys() | now.keys()):
+        if expected.get(name) != now.get(name):
+            where = "missing" if name not in now else "too many" if name not in expected else "differs"
             found.append(f"{name}: {where}")
     return found
 
@@ -97,19 +115,29 @@ def told_wrong(target: Target, ended: Ended, work: Path) -> list[str]:
     return []
 
 
+KILLS = Trials(killed_or_without_disk, trial)
+
+
 def campaign(
-    target: Target, kind: str, folder: Path, state: Path, total: int, seed: int, step: Callable[[int], object]
+    target: Target,
+    kind: str,
+    folder: Path,
+    state: Path,
+    total: int,
+    seed: int,
+    step: Callable[[int], object],
+    trials: Trials = KILLS,
 ) -> None:
     """Trials up to a number, going on where an earlier call stopped; results are appended to a file of lines."""
     done = {line["number"] for line in read_state(state) if line["seed"] == seed}
     step(len(done & set(range(total))))
     if done >= set(range(total)):
         return
-    whole = undisturbed(target, folder)
+    whole = undisturbed(target, folder, trials.where(target))
     for number in (number for number in range(total) if number not in done):
-        fault = moment(kind, whole, Random(f"{seed}/{target.name}/{kind}/{number}"))
+        fault = trials.moment(kind, whole, Random(f"{seed}/{target.name}/{kind}/{number}"))
         start = time.time()
-        found = trial(target, folder, whole, fault)
+        found = trials.trial(target, folder, whole, fault)
         line = {"target": f"{kind} {target.name}", "seed": seed, "number": number, "fault": list(fault)}
         line |= {"events": whole.ended.events, "seconds": round(time.time() - start, 1), "failures": found}
         with state.open("a", encoding="utf-8") as file:

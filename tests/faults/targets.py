@@ -9,11 +9,17 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 import semiverse.methods
 from semiverse.commands import train as training
 from semiverse.configuration import dump_yaml
+from semiverse.data import listing
+from semiverse.files import states
 from semiverse.methods import Method
 from semiverse.training.recorder import Recorder
+from tests.fakes import WRITERS
+from tests.faults.processes import OTHER
 from tests.faults.readers import RUN
 from tests.robustness.yards import halves, photo, save, yard
 from tests.tiny import TINY, config
@@ -28,6 +34,9 @@ class Target(NamedTuple):
         text: Its words; ``{f}`` stands for the folder, ``{run}`` for a run.
         before: What is prepared in its process.
         code: How it ends.
+        once: Whether a call refuses to replace the results of a finished one.
+        reads: The folder whose files may change while it runs.
+        each: Whether it goes on without a file that cannot be read.
     """
 
     name: str
@@ -35,6 +44,9 @@ class Target(NamedTuple):
     text: str
     before: Callable[[], object] | None = None
     code: int = 0
+    once: bool = False
+    reads: str = ""
+    each: bool = False
 
     def words(self, folder: Path) -> list[str]:
         """Its words, for that folder."""
@@ -165,18 +177,86 @@ DISTURBED = (
     Target(
         "predict", photographs, "predict {run} {f}/photos --domain streets --out {f}/out --device cpu --overwrite true"
     ),
-    Target("pseudolabel", photographs, "pseudolabel {run} {f}/photos --domain streets --keep 0.5 --out {f}/out"),
+    Target(
+        "pseudolabel",
+        photographs,
+        "pseudolabel {run} {f}/photos --domain streets --keep 0.5 --out {f}/out",
+        once=True,
+    ),
     Target("cluster", photographs, "cluster {f}/photos --out {f}/out --device cpu --settings.iterations 2"),
     Target("check --fix", images_and_masks, "check --config {f}/c.yaml --fix {f}/out", code=1),
-    Target("download", archive, "download camvid --mirror {served} --root {f}/out", own_commit, 1),
+    Target("download", archive, "download camvid --mirror {served} --root {f}/out", own_commit, 1, once=True),
     Target("cache", cached_images, TRAIN, save_often),
     Target("init", photographs_with_masks, "init {f}/yard --out {f}/mine.yaml --device cpu"),
-    Target("split", cached_images, "split --config {f}/c.yaml --out {f}/lists --val 1"),
+    Target("split", cached_images, "split --config {f}/c.yaml --out {f}/lists --val 1", once=True),
     Target("evaluate", copied_run, "evaluate {f}/run --device cpu"),
     Target("export", nothing, "export {run} --domain streets --out {f}/m.pt2 --overwrite true"),
     Target("reproduce", in_two_rows, "reproduce {f}/tiny.yaml --out {f}/out --device cpu", save_often),
 )
 """Commands that write files, other than training."""
+
+
+def another() -> np.ndarray:
+    return photo(9, (40, 30))
+
+
+def photographs_and_another(folder: Path) -> None:
+    photographs(folder)
+    save(folder / OTHER, another())
+
+
+def described(values: dict[str, Any], folder: Path, **domain: object) -> None:
+    """A yard, without a cache of its pixels, and a file that takes the place of one of its files."""
+    yard(folder / "yard", "abcd")
+    save(folder / OTHER, another())
+    dataset = yard_at(folder)
+    data = {"domains": {"yard": {"dataset": dataset, "train": "all", "val": "all", **domain}}, "batch_size": 2}
+    (folder / "c.yaml").write_text(dump_yaml(values | {"data": data | {"workers": 0}}))
+
+
+TRAINED = {key: value for key, value in TINY.items() if key != "data"} | STEPS
+CHANGED = (
+    Target(
+        "predict",
+        photographs_and_another,
+        "predict {run} {f}/photos --domain streets --out {f}/out --device cpu",
+        reads="photos",
+        each=True,
+    ),
+    Target("train", partial(described, TRAINED), TRAIN, reads="yard"),
+    Target("train cached", partial(described, TRAINED, cache=True), TRAIN, reads="yard"),
+    Target("check", partial(described, {}), "check --config {f}/c.yaml --out {f}/out", reads="yard"),
+)
+"""Commands that files change under."""
+
+
+def polygons(folder: Path) -> None:
+    """A dataset whose masks are drawn once."""
+    from semiverse.datasets import IDD
+
+    WRITERS[IDD]["part-one"](folder / "idd")
+    dataset = {"class_path": "IDD", "init_args": {"root": str(folder.parent / "work" / "idd")}}
+    values = {"data": {"domains": {"idd": {"dataset": dataset, "train": "all", "val": "all"}}}}
+    (folder / "c.yaml").write_text(dump_yaml(values))
+
+
+def many_are_few() -> None:
+    """Three images are many, and folders that were just written are remembered."""
+    listing.LARGE = 2
+    states.SETTLED = -1.0
+
+
+SHARED = (
+    Target("images", partial(described, TRAINED, cache=True), TRAIN),
+    Target(
+        "index",
+        photographs,
+        "predict {run} {f}/photos --domain streets --out {f}/out --device cpu",
+        many_are_few,
+    ),
+    Target("drawings", polygons, "check --config {f}/c.yaml --out {f}/out", many_are_few),
+)
+"""Commands that fill a cache: images at their working size, the index of a folder, drawn masks and what checks know."""
 
 
 def all_targets() -> list[Target]:

@@ -24,6 +24,7 @@ def trained_run(trained):
         ("init", [Fault("kill", 6), Fault("EROFS", 4)]),
         ("split", [Fault("kill", 14), Fault("size", 10)]),
         ("predict", [Fault("kill", 25), Fault("EDQUOT", 9)]),
+        ("pseudolabel", [Fault("kill", 46), Fault("kill", 47), Fault("size", 100)]),  # 46 and 47: all is done
     ],
 )
 def test_a_call_that_something_happened_to_can_be_repeated(name, faults, tmp_path):

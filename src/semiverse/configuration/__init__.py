@@ -104,10 +104,8 @@ class _UniqueKeyLoader(yaml.SafeLoader):
         seen: set[tuple[str, str]] = set()
         for key, _ in node.value:
             if (key.tag, str(key.value)) in seen:
-                raise ValueError(
-                    f"key {key.value!r} stands twice (again in line {key.start_mark.line + 1}); expected each once: "
-                    "rename one of them"
-                )
+                found = f"key {key.value!r} stands twice (again in line {key.start_mark.line + 1})"
+                raise DataProblem(found, "each once", "rename one of them")
             seen.add((key.tag, str(key.value)))
         return super().construct_mapping(node, deep)
 
@@ -138,7 +136,9 @@ def load_yaml(text: str) -> Plain:
     """
     try:
         return copy.deepcopy(_loaded(text))
-    except (yaml.YAMLError, RecursionError, TypeError, OverflowError) as error:
+    except DataProblem:
+        raise
+    except (yaml.YAMLError, RecursionError, TypeError, ValueError, OverflowError) as error:  # such as 30 February
         place = getattr(error, "problem_mark", None)
         reason = getattr(error, "problem", None) or str(error)
         where = f" in line {place.line + 1}, column {place.column + 1}" if place is not None else ""
@@ -289,7 +289,11 @@ def rewritten(values: dict[str, Plain]) -> tuple[dict[str, Plain], dict[str, Pla
     if ("." in kind and not kind.startswith("semiverse.")) or kind.rpartition(".")[2] in NEWER:
         return values, {}  # a method of somebody else's may well have an option of such a name
     described = bool(kind) or "init_args" in method
-    arguments = dict((method.get("init_args") or {}) if described else method)
+    given = (method.get("init_args") or {}) if described else method
+    sections_given = [values.get(name.partition(".")[0]) or {} for name in MOVED.values()]
+    if not all(isinstance(part, dict) for part in (given, *sections_given)):
+        return values, {}  # whoever reads the options says so
+    arguments = dict(given)
     moved: dict[str, dict[str, Plain]] = {}
     rows = arguments.get("rows")
     if isinstance(rows, dict) and "class_path" not in rows:

@@ -25,7 +25,7 @@ from semiverse.data.dataset import SegmentationDataset
 from semiverse.data.images import Resolution
 from semiverse.data.pairing import Record
 from semiverse.data.samples import resize
-from semiverse.files import cache_folder, write_cached
+from semiverse.files import cache_folder, file_stamp, write_cached
 from semiverse.labels import IGNORE
 from semiverse.progress import progress
 
@@ -67,13 +67,12 @@ def code_of(dataset: SegmentationDataset) -> bytes:
 
 
 def stamp_of(code: bytes, *paths: Path) -> bytes | None:
-    """What a result has to carry to count: size and time of its files, and the code (``code_of``) that read them.
+    """What a result has to carry to count: size and times of its files, and the code (``code_of``) that read them.
 
     None for what is no file, such as rendered images: it is not kept.
     """
     files = [file for file in map(find_file, paths) if file is not None]
-    stamps = (f"{file.st_size} {file.st_mtime_ns}" for file in files)
-    return digest(code, *stamps) if len(files) == len(paths) else None
+    return digest(code, *map(file_stamp, files)) if len(files) == len(paths) else None
 
 
 MAGIC = b"SVC1"
@@ -84,11 +83,11 @@ HEADER = struct.Struct("<4s16s3I")
 class CachedReader:
     """Reads records of a dataset at their working size, from memory-mapped bytes where it has them.
 
-    An entry is one image or one mask as ``ResizeTransform`` makes it. It counts as long as size and modification time
-    of its file, the code of the dataset's class and the version of the library are what they were; otherwise the file
-    itself is read. Only ``build`` writes: a whole entry or none, each in the place of its predecessor, so there is
-    never more than one for a file, dataset and working size. What a mask is read from beside its own file is not
-    watched, and what is no file (rendered images) is not kept.
+    An entry is one image or one mask as ``ResizeTransform`` makes it. It counts as long as size and times of its file,
+    the code of the dataset's class and the version of the library are what they were; otherwise the file itself is
+    read. Only ``build`` writes: a whole entry or none, each in the place of its predecessor, so there is never more
+    than one for a file, dataset and working size. What a mask is read from beside its own file is not watched, and what
+    is no file (rendered images) is not kept.
 
     Args:
         dataset: Whose records are read.

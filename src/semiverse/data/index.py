@@ -21,7 +21,7 @@ import numpy as np
 from semiverse.data.images import OTHER_PICTURES
 from semiverse.data.pairing import Record, composed
 from semiverse.data.records import Columns, records_of
-from semiverse.files import cache_folder, write_cached
+from semiverse.files import cache_folder, changed_at, write_cached
 
 MAGIC = b"SVI1"
 HEAD = struct.Struct("<4s16sIQQ")
@@ -129,11 +129,6 @@ def title_of(file: str) -> str:
     """Path of an image file without its extension, accents composed."""
     title = file.rpartition(".")[0]
     return title if title.isascii() else composed(title)
-
-
-def changed_at(state: os.stat_result) -> int:
-    """When a folder last changed, in nanoseconds; copying programs set one of the two times, but not the other."""
-    return max(state.st_mtime_ns, state.st_ctime_ns)
 
 
 class Kept:

@@ -4,7 +4,6 @@ Of a folder that changed since its index was kept, and of those below which it h
 """
 
 import os
-import time
 from array import array
 from collections.abc import Sequence
 from contextlib import suppress
@@ -13,14 +12,11 @@ from pathlib import Path
 import numpy as np
 
 from semiverse.data.images import IMAGE_EXTENSIONS
-from semiverse.data.index import Kept, ListedImages, Visited, changed_at, index_place, read_index, title_of, write_index
+from semiverse.data.index import Kept, ListedImages, Visited, index_place, read_index, title_of, write_index
 from semiverse.data.pairing import Record, composed, pair, refuse_other_encoding
 from semiverse.data.records import LARGE, Paired, records_of
 from semiverse.data.walking import Place, look_into, place_of, state_of
-from semiverse.files import DataProblem, MissingData
-
-SETTLED = 2.0
-"""Seconds after which the time of a folder tells later changes: clocks of file systems tick coarsely."""
+from semiverse.files import DataProblem, MissingData, changed_at, settled
 
 
 def images_below(
@@ -150,7 +146,7 @@ class _Listing:
     def _look(self, folder: Path, name: str, changed: int, problems: list[DataProblem]) -> tuple[Visited, list[str]]:
         """A folder and the names of its images, sorted."""
         inside = look_into(folder, problems)
-        lasting = inside.lasting and time.time() - changed / 1e9 > SETTLED
+        lasting = inside.lasting and settled(changed)
         visited, files = Visited(name, 0, inside.folders), list[str]()
         for file in sorted(inside.files):
             if not file.lower().endswith(IMAGE_EXTENSIONS):

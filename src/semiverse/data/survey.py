@@ -2,7 +2,6 @@
 
 import json
 import os
-import time
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -22,7 +21,7 @@ from semiverse.data.headers import Header, read_header
 from semiverse.data.images import THUMBNAIL, ImageFacts, MaskFacts, examine_raw, note_image
 from semiverse.data.pairing import Record
 from semiverse.distributed import launched
-from semiverse.files import DataProblem, as_problem, cache_folder
+from semiverse.files import DataProblem, as_problem, cache_folder, changed_at, settled
 from semiverse.labels import IGNORE
 from semiverse.progress import progress
 
@@ -105,7 +104,6 @@ def _examined(dataset: SegmentationDataset, records: Sequence[Record], fresh: bo
 
 TOGETHER = 200  # contents that are remembered at once: so many a call that is killed may lose
 FORMAT = 3  # raise it whenever the same file would be described in another way
-SETTLED = 2.0  # seconds after which a file may be kept: younger ones may change again within the clock's own tick
 
 
 class _Lines:
@@ -198,7 +196,7 @@ class _Cache:
                 continue
             stamp = stamp_of(self._code, *_paths(record))
             files = [file for path in _paths(record) if (file := find_file(path)) is not None]
-            if stamp is None or time.time() - max(file.st_mtime for file in files) <= SETTLED:
+            if stamp is None or not settled(max(map(changed_at, files))):  # it may just be being written
                 continue
             image = content.image
             entry = {
@@ -212,8 +210,8 @@ class _Cache:
         if self.path is not None and new:
             with suppress(OSError):  # a full or read-only disk makes the next check slower, and nothing else
                 self.path.parent.mkdir(parents=True, exist_ok=True)
-                with self.path.open(self._mode, encoding="ascii") as lines:
-                    lines.write("\n" + "\n".join(new) + "\n")  # the last line of a call that was killed may be cut
+                with self.path.open(f"{self._mode}b", buffering=0) as lines:  # at once, as others may be adding theirs
+                    lines.write(("\n" + "\n".join(new) + "\n").encode("ascii"))  # a call that was killed may leave half
             self._mode = "a"
 
 

@@ -112,7 +112,7 @@ def find_cvat(files: Files) -> Found | None:
     for path in files.ending(".xml"):
         try:
             _, first = next(iter(iterparse(files.root / path, events=("start",))))
-        except (ParseError, StopIteration):
+        except (ParseError, StopIteration, LookupError, ValueError):  # no XML, or in an encoding that is unknown
             continue
         if first.tag == "annotations":
             content = read_cvat(files.root / path)

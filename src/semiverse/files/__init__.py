@@ -12,6 +12,7 @@ from semiverse.files.problems import (
     out_of_memory,
     reading,
 )
+from semiverse.files.states import changed_at, file_stamp, settled
 from semiverse.files.text import read_json, read_text, value_of
 from semiverse.files.writing import (
     FULL_DISK,
@@ -30,9 +31,11 @@ __all__ = [
     "as_problem",
     "bearable",
     "cache_folder",
+    "changed_at",
     "check_number",
     "data_root",
     "expand",
+    "file_stamp",
     "find_folder",
     "missing",
     "out_of_memory",
@@ -42,6 +45,7 @@ __all__ = [
     "reading",
     "refuse_inside",
     "replaced_folder",
+    "settled",
     "value_of",
     "work_beside",
     "write_atomically",

@@ -54,7 +54,12 @@ def write_cached(path: Path, content: str | bytes | memoryview, durable: bool = 
             if durable:
                 file.flush()
                 os.fsync(file.fileno())
-        partial.replace(path)
+        try:
+            partial.replace(path)
+        except FileNotFoundError:
+            if durable:
+                raise
+            # A process whose clock is a day ahead took it for left behind: it is made again when it is next needed.
     finally:
         partial.unlink(missing_ok=True)
 

@@ -55,6 +55,7 @@ class Journal:
         values = json.dumps(call, sort_keys=True, default=str) + (_launch(self.share[1]) if fresh else "")
         self._call = blake2b(values.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
         self._own = folder / f".{command}_{self.share[0]}.jsonl"
+        self._lock_file = folder / f".{command}.lock"
         self._file: TextIO | None = None
         self._lock = Lock()
         found = list(self._read())
@@ -69,7 +70,8 @@ class Journal:
         self.folder.mkdir(parents=True, exist_ok=True)
         mine = _lines(self._own)
         known = bool(mine) and mine[0] == self._call
-        self._file = self._own.open("a" if known else "w", encoding="utf-8")
+        with self._writing():
+            self._file = self._own.open("a" if known else "w", encoding="utf-8")
         self._write("" if known else json.dumps(self._call))  # the last line may have been cut
 
     def note(self, key: str, entry: Entry) -> None:
@@ -84,10 +86,16 @@ class Journal:
         Raises:
             OSError: If that cannot be done; the message names the file.
         """
-        try:
+        with self._writing():
             if self._file is not None:
                 self._file.write(line + "\n")
                 self._file.flush()
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Name the file in what a disk refuses."""
+        try:
+            yield
         except OSError as error:
             raise OSError(f"{self._own} cannot be written ({error.strerror}); {FULL_DISK}") from error
 
@@ -97,13 +105,13 @@ class Journal:
         Raises:
             ValueError: If nobody notes anything for half an hour.
         """
-        newest, since = 0.0, time.monotonic()
+        known, since = dict[str, int](), time.monotonic()
         while True:
             found = dict(entry for entries in self._read() for entry in entries)
             if all(key in found for key in keys):
                 return [found[key] for key in keys]
-            changed = max((path.stat().st_mtime for path in self._files()), default=0.0)
-            newest, since = (changed, time.monotonic()) if changed > newest else (newest, since)
+            sizes = {path.name: path.stat().st_size for path in self._files()}  # no times: clocks may jump
+            known, since = (sizes, time.monotonic()) if sizes != known else (known, since)
             if time.monotonic() - since > LONGEST:
                 missing = f"{self.folder}: {sum(key not in found for key in keys)} of {len(keys)} processes"
                 expected = f"something of them within {LONGEST / 60:.0f} minutes"
@@ -111,9 +119,14 @@ class Journal:
             time.sleep(0.2)
 
     def close(self) -> None:
-        """Stop to note; what was noted stays."""
+        """Stop to note; what was noted stays.
+
+        Raises:
+            OSError: If a line that could not be written before still cannot; the message names the file.
+        """
         if self._file is not None:
-            self._file.close()
+            with self._writing():
+                self._file.close()
             self._file = None
 
     def finish(self, keys: Iterable[str], merge: Callable[[dict[str, Entry]], None]) -> bool:
@@ -135,6 +148,15 @@ class Journal:
             raise
 
     def _finish(self, keys: Sequence[str], merge: Callable[[dict[str, Entry]], None]) -> bool:
+        if not self._merge_alone(keys, merge):
+            return False
+        # Its own notes at last, when nothing else is left: a call that is killed before goes on with them. Without the
+        # notes of others nobody else merges.
+        self._own.unlink(missing_ok=True)
+        return True
+
+    def _merge_alone(self, keys: Sequence[str], merge: Callable[[dict[str, Entry]], None]) -> bool:
+        """Merge what all noted, and remove the notes of others; False if something is left to do."""
         with self._alone():
             found = dict(entry for entries in self._read() for entry in entries)
             if not self._own.exists() or any(key not in found for key in keys):
@@ -144,7 +166,9 @@ class Journal:
             except ValueError:  # there is nothing to go on with
                 self.remove()
                 raise
-            self.remove()
+            for path in self._files():
+                if path != self._own:
+                    path.unlink(missing_ok=True)
             return True
 
     def remove(self) -> None:
@@ -154,7 +178,7 @@ class Journal:
 
     def is_alone(self) -> bool:
         """Whether nothing but notes lies in the folder: those of a call that could write nothing else, perhaps."""
-        return set(self.folder.iterdir()) <= set(self._files())
+        return set(self.folder.iterdir()) <= {*self._files(), self._lock_file}
 
     def _files(self) -> list[Path]:
         return sorted(self.folder.glob(f".{self.command}_*.jsonl"))
@@ -169,7 +193,7 @@ class Journal:
     @contextmanager
     def _alone(self) -> Iterator[None]:
         """One process at a time, where the drive knows locks."""
-        lock = FileLock(self.folder / f".{self.command}.lock", timeout=60)
+        lock = FileLock(self._lock_file, timeout=60)
         held = False
         with suppress(OSError, NotImplementedError):  # Timeout is an OSError
             lock.acquire()

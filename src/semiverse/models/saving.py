@@ -4,6 +4,7 @@ import json
 import shutil
 from collections.abc import Mapping
 from dataclasses import asdict
+from hashlib import file_digest
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -145,14 +146,14 @@ def find_model(folder: Path) -> Path:
     )
 
 
-def state_of(folder: Path) -> tuple[int, int]:
-    """Size of the weights of a model and when they were written: others have, or may have, other results.
+def state_of(folder: Path) -> str:
+    """What stands for the weights of a model, whenever they were written: others have other results.
 
     Raises:
         FileNotFoundError: If there is no such model.
     """
-    found = (find_model(folder) / WEIGHTS).stat()
-    return found.st_size, found.st_mtime_ns
+    with (find_model(folder) / WEIGHTS).open("rb") as file:
+        return file_digest(file, "sha256").hexdigest()
 
 
 def _refuse_foreign(folder: Path) -> None:

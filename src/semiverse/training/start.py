@@ -8,6 +8,7 @@ from typing import Any
 from lightning_fabric import seed_everything
 from lightning_fabric.loggers.tensorboard import TensorBoardLogger
 
+from semiverse.configuration.records import checked
 from semiverse.data import digest
 from semiverse.distributed import is_first_process
 from semiverse.files import write_atomically
@@ -87,12 +88,12 @@ def refuse_other_labels(run: Run, data: DomainMixture) -> None:
     for name, records in data.labeled.items():
         with run.part(path):
             ids, facts = [record.id for record in records], kept[name]
-            if isinstance(facts, list):  # as runs of version 0.1 have it
-                facts = {"ids": facts, "sha256": digest(facts)}
-            facts = {"ids": list(facts["ids"]), "sha256": str(facts["sha256"])}
-        if facts["sha256"] != digest(ids):
-            gone, added = sorted({*facts["ids"]} - {*ids}), sorted({*ids} - {*facts["ids"]})
-            changes = [f"{len(gone)} of {len(facts['ids'])} left, such as {gone[0]}"] if gone else []
+            listed = facts if isinstance(facts, list) else facts["ids"]
+            known = checked(listed, list[str], f"{path}: what domain {name} had labelled")
+            digested = digest(known) if isinstance(facts, list) else str(facts["sha256"])  # a list: of version 0.1
+        if digested != digest(ids):
+            gone, added = sorted({*known} - {*ids}), sorted({*ids} - {*known})
+            changes = [f"{len(gone)} of {len(known)} left, such as {gone[0]}"] if gone else []
             changes += [f"{len(added)} came, such as {added[0]}"] if added else []
             raise ValueError(
                 f"domain {name}: the labelled images are not those that {run.folder} began with "
