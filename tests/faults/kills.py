@@ -105,7 +105,7 @@ def told_wrong(target: Target, ended: Ended, work: Path) -> list[str]:
     if ended.code not in (1, 2):
         return [f"code {ended.code}: {ended.told[-300:]}"]
     lines = [line for line in ended.told.splitlines() if line.strip() and not line.startswith(("warning:", "\r"))]
-    said = [line for line in lines if line.startswith("semiverse ")]
+    said = [line for line in lines if line.startswith("semiverse ") or " failed: " in line]  # of one run of several
     if len(said) != 1:
         return [f"{len(said)} lines say it: {lines[-3:]}"]
     if str(work) not in said[0]:
