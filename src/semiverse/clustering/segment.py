@@ -15,7 +15,7 @@ from semiverse.clustering.network import Network, cross_entropy
 from semiverse.clustering.results import Clusters, Reason, by_size
 from semiverse.inference.predictor import usable_device
 from semiverse.labels import IGNORE
-from semiverse.models import warn_of_slow_bfloat16
+from semiverse.models import warn_of_slow_halves
 from semiverse.upsampling import ScoreMap, argmax_with_confidence
 
 Kind = Literal["slic", "felzenszwalb", "grid", "none"]
@@ -172,7 +172,7 @@ def segment(
         )
     place = usable_device(device)
     if settings.precision == "bfloat16":
-        warn_of_slow_bfloat16(torch.device(place.type))
+        warn_of_slow_halves(torch.bfloat16, torch.device(place.type))
     pixels, longest = image.cpu().flip(0) if settings.bgr else image.cpu(), max(image.shape[1:])
     if settings.max_size is not None and settings.max_size < longest:
         size = [max(1, round(side * (settings.max_size / longest))) for side in image.shape[1:]]

@@ -6,7 +6,7 @@ from typing import Literal, cast
 import torch
 from torch import Tensor, nn
 
-from semiverse.models import SegmentationModel, fold_batch_norm, select_group, warn_of_slow_bfloat16
+from semiverse.models import SegmentationModel, fold_batch_norm, select_group, warn_of_slow_halves
 
 Precision = Literal["exact", "float32", "bf16"]
 
@@ -17,7 +17,7 @@ class FastNetworks:
     Args:
         model: In evaluation mode, on its device; it is left as it is.
         precision: ``float32``: batch norm folded into convolutions, channels last; features differ from the model's by
-            rounding alone. ``bf16``: weights and maps in bfloat16 as well, faster where ``computes_bfloat16``; labels
+            rounding alone. ``bf16``: weights and maps in bfloat16 as well, faster where ``computes_in`` says so; labels
             at borders of classes may change. ``exact``: the model itself, bit for bit.
     """
 
@@ -25,7 +25,7 @@ class FastNetworks:
         if precision not in ("exact", "float32", "bf16"):
             raise ValueError(f"precision is {precision!r}; expected exact, float32 or bf16: choose one of them")
         if precision == "bf16":
-            warn_of_slow_bfloat16(torch.device(model.mean.device.type))
+            warn_of_slow_halves(torch.bfloat16, torch.device(model.mean.device.type))
         self.model, self.precision = model, precision
         self._ready: dict[tuple[int, int], nn.Module] = {}
 

@@ -13,7 +13,7 @@ from semiverse.models.label_embeddings import LabelEmbeddings
 from semiverse.models.latent_branch import LatentBranch
 from semiverse.models.model import SegmentationModel
 from semiverse.models.network import Network, build_head
-from semiverse.models.precision import computes_bfloat16, warn_of_slow_bfloat16
+from semiverse.models.precision import computes_in, warn_of_slow_halves
 from semiverse.models.published import KeyReport, load_weights, read_tensors
 
 __all__ = [
@@ -33,11 +33,11 @@ __all__ = [
     "build_decoder",
     "build_encoder",
     "build_head",
-    "computes_bfloat16",
+    "computes_in",
     "convert_batch_norm",
     "fold_batch_norm",
     "load_weights",
     "read_tensors",
     "select_group",
-    "warn_of_slow_bfloat16",
+    "warn_of_slow_halves",
 ]

@@ -22,7 +22,7 @@ from semiverse.methods import Method, Opponent, Optimizer
 from semiverse.methods.optimizer import parameter_groups
 from semiverse.mixture import TrainBatch
 from semiverse.mixture.loading import raise_stop
-from semiverse.models import SegmentationModel, warn_of_slow_bfloat16
+from semiverse.models import SegmentationModel, warn_of_slow_halves
 from semiverse.run import Run
 from semiverse.training.failure import BeforeStep, NonFiniteLossError, write_failure
 from semiverse.training.recorder import Checkpoint, Recorder
@@ -100,12 +100,14 @@ def fit(fabric: Fabric, method: Method, optimizer: Optimizer, recorder: Recorder
 
 def place(fabric: Fabric, method: Method) -> None:
     """Bring a method to its device, in its precision and the order of memory that suits it, or a share of it."""
-    if "bf16" in str(fabric.strategy.precision.precision) and fabric.is_global_zero:
-        warn_of_slow_bfloat16(torch.device(fabric.device.type))
+    precision = str(fabric.strategy.precision.precision)
+    if "16" in precision and fabric.is_global_zero:
+        kind = torch.bfloat16 if "bf16" in precision else torch.float16
+        warn_of_slow_halves(kind, torch.device(fabric.device.type))
     fabric.to_device(fabric.strategy.precision.convert_module(method))
     if isinstance(fabric.strategy, FullyShardedStrategy):
         shard(method, fabric.device)
-    elif "32" not in str(fabric.strategy.precision.precision):  # full precision gains nothing (docs/performance.md)
+    elif "32" not in precision:  # full precision gains nothing (docs/performance.md)
         for model in (one for one in method.modules() if isinstance(one, SegmentationModel)):  # a teacher's too
             model.to(memory_format=torch.channels_last)
 

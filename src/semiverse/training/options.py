@@ -13,7 +13,7 @@ from lightning_fabric.loggers.logger import Logger
 from lightning_fabric.strategies.ddp import DDPStrategy
 from lightning_fabric.strategies.single_device import SingleDeviceStrategy
 
-from semiverse.models import computes_bfloat16
+from semiverse.models import computes_in
 from semiverse.training.sharding import FullyShardedStrategy
 
 LENGTH = ("max_steps", "max_epochs")
@@ -73,7 +73,7 @@ def with_precision(given: Mapping[str, Any] | None, begun: Mapping[str, Any] | N
     accelerator = str(given.get("accelerator", "auto"))
     cuda = torch.cuda.is_available() and accelerator in ("auto", "gpu", "cuda")
     device = torch.device("cuda" if cuda else "cpu" if accelerator in ("auto", "cpu") else "meta")
-    return {**given, "precision": "bf16-mixed" if computes_bfloat16(device) else "32-true"}
+    return {**given, "precision": "bf16-mixed" if computes_in(torch.bfloat16, device) else "32-true"}
 
 
 def networks_options(trainer: Mapping[str, Any] | None, given: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
