@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from semiverse.cli.main import main
+from semiverse.recipes.cells import Cell
+from semiverse.recipes.results import CellResult, result_of
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "benchmarks" / "results"
@@ -33,3 +35,18 @@ def test_page_on_results_shows_the_table(file):
     rows = [line for line in file.with_name("table.md").read_text().splitlines() if line.startswith("|")]
     done = [row for row in rows if any(sign.isdigit() for sign in row.split("|")[-2])]
     assert all(row in page for row in done)
+
+
+@pytest.mark.parametrize(
+    ("asked", "used", "counts"),
+    [
+        ("auto", "bf16-mixed", True),
+        ("auto", "32-true", True),
+        ("32-true", "bf16-mixed", False),
+        ("32-true", "auto", False),
+    ],
+)
+def test_a_result_counts_in_whatever_precision_an_automatic_one_became(asked, used, counts):
+    cell = Cell("n20", "joint", 0, {"trainer": {"max_steps": 8, "precision": asked}}, "joint")
+    result = CellResult("n20", "joint", 0, {"trainer": {"max_steps": 8, "precision": used}}, {})
+    assert (result_of(cell, [result]) is result) == counts

@@ -21,7 +21,7 @@ class CellResult:
         column: Its column group.
         row: Its row.
         seed: Its seed.
-        config: What was run, as the recipe said.
+        config: What was run, as the recipe said, with the precision that "auto" stood for.
         scores: By name, in [0, 1] where they are shares; what was not to score is left out.
         seconds: Of training and of labelling images for it, or of clustering.
         environment: Hardware, versions and revision.
@@ -80,8 +80,17 @@ def gather(every: Sequence[Cell], folder: Path, others: Sequence[Path]) -> list[
 def result_of(cell: Cell, results: Sequence[CellResult]) -> CellResult | None:
     """The cell's result, if there is one, under whatever name: same seed, same configuration."""
     now = rewritten(cell.config)[0]
-    same = (r for r in results if r.seed == cell.seed and not differences(rewritten(r.config)[0], now))
-    return next(same, None)
+    mine = (result for result in results if result.seed == cell.seed)
+    return next((r for r in mine if not differences(_in_precision(rewritten(r.config)[0], now), now)), None)
+
+
+def _in_precision(config: dict[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
+    """A configuration whose precision is "auto" where that of another one is, which stands for any."""
+    for section in ("trainer", "networks_trainer"):
+        asked, used = now.get(section), config.get(section)
+        if asked and used and asked.get("precision") == "auto" and "precision" in used:
+            config = {**config, section: {**used, "precision": "auto"}}
+    return config
 
 
 def result_of_run(cell: Cell, run: Run) -> CellResult:
@@ -98,7 +107,10 @@ def result_of_run(cell: Cell, run: Run) -> CellResult:
     labels = [run.read_json(path) for path in run.folder.glob("labels/*/pseudolabels.json")]
     seconds = finished.get("seconds")
     seconds = None if seconds is None else seconds + sum(one["seconds"] for one in labels)
-    return CellResult(cell.column, cell.row, cell.seed, cell.config, scores, seconds, environment(run.folder))
+    used = (run.read_config().get("trainer") or {}).get("precision")
+    trainer = {**(cell.config.get("trainer") or {}), "precision": used}
+    config = cell.config if used is None else {**cell.config, "trainer": trainer}
+    return CellResult(cell.column, cell.row, cell.seed, config, scores, seconds, environment(run.folder))
 
 
 def _evaluated(run: Run) -> dict[str, dict[str, Any]]:
