@@ -1,5 +1,6 @@
 # Every target sets up what it needs: `make demo` and `make test` are all a fresh machine has to know.
 export OMP_WAIT_POLICY ?= PASSIVE
+export GOMP_SPINCOUNT ?= 1000
 
 PYTHON ?= python3.11
 VENV ?= .venv

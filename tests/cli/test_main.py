@@ -1,5 +1,6 @@
 """The command line before any command runs."""
 
+import os
 import subprocess
 import sys
 from importlib import import_module
@@ -81,3 +82,15 @@ def test_misspelt_command_is_answered_with_the_right_one(capsys):
 def test_module_runs_like_the_script():
     done = subprocess.run([sys.executable, "-m", "semiverse", "--version"], capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (0, f"semiverse {__version__}\n")
+
+
+@pytest.mark.parametrize(("given", "spins"), [(None, "1000"), ("ACTIVE", None)])
+def test_waiting_threads_sleep_soon_unless_the_user_says_how_they_wait(given, spins, monkeypatch):
+    for name in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT"):
+        monkeypatch.setenv(name, "")  # so that both are as before afterwards
+        monkeypatch.delenv(name)
+    if given:
+        monkeypatch.setenv("OMP_WAIT_POLICY", given)
+    assert main(["datasets"]) == 0
+    assert os.environ["OMP_WAIT_POLICY"] == (given or "PASSIVE")
+    assert os.environ.get("GOMP_SPINCOUNT") == spins

@@ -92,9 +92,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         hint = f"; did you mean {near[0]!r}?" if near else ""
         print(f"semiverse: no command {name!r}; expected one of {', '.join(COMMANDS)}{hint}", file=sys.stderr)
         return 2
-    # Threads that spin while they wait slow a shared processor down many times over (docs/performance.md); it has to be
-    # said before torch is imported.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # Threads that spin while they wait slow a shared processor down many times over, and those that sleep at once slow
+    # small networks down by a third, so they spin for a moment (docs/performance.md); it has to be said before torch is
+    # imported.
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
+        os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     # Only now, and only what this command needs: --help and --version answer at once.
     code: int = import_module("semiverse.cli.call").call(name, COMMANDS[name], rest)
     return code
