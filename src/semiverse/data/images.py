@@ -94,7 +94,12 @@ def decode_image(source: Path | BinaryIO, name: Path | str) -> Image.Image:
         try:
             allow_pixels()
             with Image.open(source) as image:
+                notes = image.info.get("exif")
                 image.load()
+                if (
+                    notes is not None
+                ):  # a PNG may have others behind its pixels, which who reads its header does not see
+                    image.info["exif"] = notes
         except Exception as error:
             _explain(source, name, error)
             raise

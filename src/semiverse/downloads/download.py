@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from semiverse.downloads.archives import BLOCK, stated_commit, unpack
-from semiverse.files import FULL_DISK, expand, read_json
+from semiverse.files import FULL_DISK, DataProblem, expand, read_json
 from semiverse.progress import Progress
 
 if TYPE_CHECKING:
@@ -132,8 +132,8 @@ def installed(target: Path, sha256: str | None = None) -> dict[str, Any] | None:
     except (OSError, ValueError, KeyError):
         return None
     if sha256 and sha256.lower() != found:
-        found = f"{target}: made from an archive with SHA-256 {found}; expected {sha256}"
-        raise ValueError(f"{found}: move the folder away to fetch it again")
+        made = f"{target}: made from an archive with SHA-256 {found}"
+        raise DataProblem(made, sha256, "move the folder away to fetch it again")
     return source
 
 

@@ -25,6 +25,7 @@ from semiverse.formats.regions import (
     checked_size,
     fill_polygon,
 )
+from semiverse.labels import LabelSpace
 
 ELLIPSE_POINTS = 64
 """Corners of the polygon that stands for an ellipse."""
@@ -237,7 +238,11 @@ class ManyInOneFile(DrawnDataset):
         """What the file says; read once."""
         file = self.folder / self.annotations
         with reading(file, "what was drawn in images", "export it again"):
-            return self.read_file(file)
+            found = self.read_file(file)
+        if self.classes is None and found.labels:
+            with reading(file, "names that classes can have", "rename them there, or give classes"):
+                LabelSpace("classes", tuple(found.labels))
+        return found
 
     @property
     def drawn(self) -> dict[str, DrawnImage]:

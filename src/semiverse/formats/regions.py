@@ -158,7 +158,7 @@ def drawn_once(file: Path, draw: Callable[[], Tensor]) -> Tensor:
     """
     with suppress(Exception), file.open("rb") as stream, np.load(stream) as content:  # whatever damage makes it raise
         known = np.asarray(content["mask"])
-        if known.dtype == np.uint8 and known.ndim == 2:
+        if known.dtype == np.uint8 and known.ndim == 2 and known.size:
             return torch.from_numpy(known)
     mask = draw()
     packed = io.BytesIO()
