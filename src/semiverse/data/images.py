@@ -96,9 +96,7 @@ def decode_image(source: Path | BinaryIO, name: Path | str) -> Image.Image:
             with Image.open(source) as image:
                 notes = image.info.get("exif")
                 image.load()
-                if (
-                    notes is not None
-                ):  # a PNG may have others behind its pixels, which who reads its header does not see
+                if notes is not None:  # those behind the pixels of a PNG are not seen where its header alone is read
                     image.info["exif"] = notes
         except Exception as error:
             _explain(source, name, error)
