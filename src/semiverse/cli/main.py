@@ -1,5 +1,6 @@
 """The command line: a list of functions, whose signatures are its options."""
 
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -105,4 +106,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def entry() -> None:
     """What the installed script runs."""
-    sys.exit(main())
+    code = main()
+    gc.freeze()  # the process ends: to look for garbage among all that was imported would take a second of it
+    sys.exit(code)
