@@ -16,7 +16,7 @@ from semiverse.labels import LabelSpace
 from semiverse.models import ModelConfig, SegmentationModel
 from semiverse.reporting.card import model_card
 from tests.downloads.hub_stand_in import HubStandIn
-from tests.tiny import in_child, needs_fork
+from tests.tiny import free_port, in_child, needs_fork
 
 SPACE = LabelSpace("two", ("ground", "thing"))
 CONFIG = ModelConfig("drn_d_22", width=0.125, pretrained=False)
@@ -95,6 +95,11 @@ def test_a_pushed_model_stands_wherever_a_run_is_expected(hub, model, tmp_path):
     hub.repositories.clear()  # the copy in the cache does when the hub cannot help
     offline = alone(hub, tmp_path, lambda: SegmentationModel.from_pretrained("me/yard"), HF_HUB_OFFLINE="1")
     assert offline.returncode == 0, offline.stderr
+    nobody = f"http://127.0.0.1:{free_port()}"
+    silent = alone(hub, tmp_path, lambda: SegmentationModel.from_pretrained("me/yard"), HF_ENDPOINT=nobody)
+    assert silent.returncode == 0 and "etry" not in silent.stderr, silent.stderr
+    refused = alone(hub, tmp_path, lambda: main(["push", str(model), "hf:me/yard"]), HF_ENDPOINT=nobody)
+    assert refused.returncode == 2 and f"({nobody} does not answer)" in refused.stderr
 
 
 @needs_fork

@@ -1,7 +1,9 @@
 """Weights that packages ship."""
 
 import hashlib
+from contextlib import nullcontext
 
+import huggingface_hub
 import pytest
 import torch
 from skimage import data as photographs
@@ -11,6 +13,7 @@ from semiverse.configuration import load_yaml
 from semiverse.models import ModelConfig, packaged
 from semiverse.models.encoder import build_encoder
 from semiverse.models.packaged import PACKAGES, load_packaged, packaged_file
+from tests.tiny import free_port
 
 timm = pytest.importorskip("timm")
 LITE0 = "tf_efficientnet_lite0"
@@ -82,8 +85,19 @@ def test_hub_that_cannot_be_reached_is_told_with_what_helps(monkeypatch):
         raise AssertionError
 
     monkeypatch.setattr(timm, "create_model", offline)
+    monkeypatch.setattr("semiverse.models.encoder.asked", lambda: nullcontext(""))
     with pytest.raises(ValueError, match=r"hub \(no route to host\); expected .* model.pretrained: false"):
         build_encoder("resnet18", 32, pretrained=True)
+
+
+def test_hub_that_does_not_answer_is_asked_once(monkeypatch, tmp_path, caplog):
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", f"http://127.0.0.1:{free_port()}")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    with pytest.raises(ValueError, match=r"hub \(http://127.0.0.1:\d+ does not answer\); .* model.pretrained: false"):
+        build_encoder("resnet18", 32, pretrained=True)
+    assert "etry" not in caplog.text  # the hub's own library tries for a minute, and says so six times
+    assert not huggingface_hub.constants.HF_HUB_OFFLINE
 
 
 def test_command_line_that_names_only_the_encoder_gets_its_weights(capsys):

@@ -1,13 +1,19 @@
 """Models on a hub: a name such as ``hf:owner/name`` stands wherever a run is expected."""
 
 import re
-from collections.abc import Sequence
+import ssl
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from semiverse.files import DataProblem
 
 PREFIX = "hf:"
 """What a name on the hub begins with; without it a path that is mistyped would be asked for on the network."""
+PATIENCE = 5.0
+"""Seconds within which the hub has to answer."""
 _NAME = re.compile(r"hf:/{0,2}(?P<name>[\w.-]+/[\w.-]+?)(?:@(?P<revision>[\w./-]+))?")
 
 
@@ -28,6 +34,37 @@ def split_name(place: Path | str) -> tuple[str, str | None]:
             f"{place} is no name on the hub; expected hf:owner/name, or hf:owner/name@revision: correct it"
         )
     return found["name"], found["revision"]
+
+
+@contextmanager
+def asked() -> Iterator[str]:
+    """Use the hub, or what its cache holds where it does not answer: its own library would ask on for a minute.
+
+    Yields:
+        Why only the cache is used; "" where the hub answers.
+    """
+    from huggingface_hub import constants
+
+    why = f"{constants.ENDPOINT} does not answer" if not constants.HF_HUB_OFFLINE else "HF_HUB_OFFLINE is set"
+    if not constants.HF_HUB_OFFLINE and _answers(constants.ENDPOINT):
+        yield ""
+        return
+    before, constants.HF_HUB_OFFLINE = constants.HF_HUB_OFFLINE, True
+    try:
+        yield why
+    finally:
+        constants.HF_HUB_OFFLINE = before
+
+
+def _answers(address: str) -> bool:
+    """Whether anything answers there, be it that it refuses."""
+    try:
+        urllib.request.urlopen(urllib.request.Request(address, method="HEAD"), timeout=PATIENCE).close()
+    except urllib.error.HTTPError:
+        return True
+    except OSError as error:  # a certificate that only Python does not know is for the hub's library to judge
+        return isinstance(getattr(error, "reason", None), ssl.SSLError)
+    return True
 
 
 def fetch(place: Path | str, files: Sequence[str], more: Sequence[str] = ()) -> Path:
@@ -52,7 +89,8 @@ def fetch(place: Path | str, files: Sequence[str], more: Sequence[str] = ()) -> 
 
     name, revision = split_name(place)
     try:
-        folder = Path(snapshot_download(name, revision=revision, allow_patterns=[*files, *more]))
+        with asked() as silence:
+            folder = Path(snapshot_download(name, revision=revision, allow_patterns=[*files, *more]))
     except (RepositoryNotFoundError, RevisionNotFoundError) as error:
         raise FileNotFoundError(
             f"the hub has no model {name}{f' at {revision}' if revision else ''}, or does not show it; expected one "
@@ -60,8 +98,8 @@ def fetch(place: Path | str, files: Sequence[str], more: Sequence[str] = ()) -> 
         ) from error
     except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
         raise FileNotFoundError(
-            f"{name} could not be fetched from the hub ({type(error).__name__}); expected an answer, or a copy in the "
-            "cache: check the network, or name a local folder"
+            f"{name} could not be fetched from the hub ({silence or type(error).__name__}); expected an answer, or a "
+            "copy in the cache: check the network, or name a local folder"
         ) from error
     lacking = [file for file in files if not (folder / file).is_file()]
     if lacking:
@@ -89,6 +127,9 @@ def upload(files: Sequence[Path], card: str, place: Path | str, private: bool = 
 
     name, revision = split_name(place)
     hub = HfApi(library_name="semiverse")
+    with asked() as silence:
+        if silence:
+            raise DataProblem(f"the hub did not take {name} ({silence})", "an answer", "check the network")
     try:
         hub.create_repo(name, private=private, exist_ok=True)
         operations = [CommitOperationAdd(file.name, file) for file in files]

