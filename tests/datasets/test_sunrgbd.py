@@ -59,7 +59,7 @@ def test_a_single_frame_in_a_list_is_still_a_list(tmp_path):
 def test_images_that_a_list_names_and_nobody_unpacked_are_counted(tmp_path):
     dataset, _ = write_sunrgbd(tmp_path)
     dataset.subset("train")[1].image.unlink()
-    with pytest.raises(FileNotFoundError, match=r"1 of 3 listed images of train.*kv1/NYUdata/NYU0001.*unpack"):
+    with pytest.raises(FileNotFoundError, match=r"1 of 3 images of train do not exist.*kv1/NYUdata/NYU0001.*unpack"):
         dataset.subset("train")
 
 

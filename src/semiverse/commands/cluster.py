@@ -6,9 +6,9 @@ from pathlib import Path
 
 from semiverse.clustering import Settings, check_count, name_clusters, segment
 from semiverse.clustering.folder import CONFIG, ClusterFolder
-from semiverse.configuration import load_yaml
+from semiverse.configuration import read_yaml
 from semiverse.data.images import read_image
-from semiverse.files import read_text, refuse_inside
+from semiverse.files import refuse_inside
 from semiverse.inference.images import ahead, find_images, read_or_explain, within_memory
 from semiverse.progress import Progress
 
@@ -98,7 +98,7 @@ def _name(out: Path, names: Path, images: list[Path] | None) -> int:
         raise ValueError("--names is about clusters that exist; expected no images beside it: cluster them first")
     if not names.is_file():
         raise FileNotFoundError(f"{names}: no such file; expected YAML with names of clusters: write it")
-    named = load_yaml(read_text(names, "YAML with names of clusters"))
+    named = read_yaml(names, "YAML with names of clusters")
     if not isinstance(named, dict):
         raise ValueError(f"{names}: no names of clusters; expected {{image: {{number: class}}}}: correct the file")
     root = name_clusters(out, named)

@@ -159,6 +159,24 @@ def dump_yaml(values: Plain) -> str:
     return yaml.dump(values, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
 
 
+def read_yaml(path: Path, expected: str) -> Plain:
+    """Plain values from a YAML file, which is there.
+
+    Args:
+        path: The file.
+        expected: What it should hold, for messages.
+
+    Raises:
+        ValueError: If it is no such text; the message names the file.
+    """
+    text = read_text(path, f"{expected}, in UTF-8")
+    with reading(path, expected, "check indents and quotes"):
+        try:
+            return load_yaml(text)
+        except ValueError as error:
+            raise DataProblem(f"{path}: {error}") from error
+
+
 def read_config(path: Path, silent: bool = False) -> dict[str, Plain]:
     """Options from a YAML file in today's form; a warning shows it where the file has another, unless ``silent``.
 
@@ -170,12 +188,7 @@ def read_config(path: Path, silent: bool = False) -> dict[str, Plain]:
         near = get_close_matches(path.name, [other.name for other in path.parent.glob("*.y*ml")], n=1)
         hint = f"did you mean {path.with_name(near[0])}?" if near else "check the path"
         raise FileNotFoundError(f"{path}: no such file; expected a YAML file with options: {hint}")
-    text = read_text(path, "options as YAML, in UTF-8")
-    with reading(path, "options as YAML", "check indents and quotes"):
-        try:
-            values = load_yaml(text)
-        except ValueError as error:
-            raise DataProblem(f"{path}: {error}") from error
+    values = read_yaml(path, "options as YAML")
     if not isinstance(values, dict):
         raise ValueError(
             f"{path}: found {type(values).__name__}; expected options as keys and values: see the examples"

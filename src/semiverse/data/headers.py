@@ -5,6 +5,7 @@ import struct
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from PIL import Image, TiffImagePlugin
 
@@ -21,6 +22,8 @@ TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+JPEG2000 = b"\0\0\0\x0cjP  \r\n\x87\n"
+"""How a JPEG 2000 with notes begins."""
 STACKS = ("TIFF", "GIF", "WEBP", "PNG")
 """Formats of which a file may hold several pictures; those of a photograph's preview (MPO) do not count."""
 
@@ -49,11 +52,44 @@ class Header:
         return self.orientation in range(5, 9)
 
 
+def opened(source: Path | BinaryIO) -> Image.Image:
+    """An image file, opened but not decoded.
+
+    Raises:
+        OSError: If it is no image, or cannot be read.
+        ValueError: If it is a JPEG 2000 that promises more than it holds, for which Pillow would take memory at once.
+    """
+    if isinstance(source, Path):
+        with source.open("rb") as file:
+            _check_boxes(file)
+    else:
+        _check_boxes(source)
+    return Image.open(source)
+
+
+def _check_boxes(file: BinaryIO) -> None:
+    """Compare the lengths of the parts before the picture of a JPEG 2000 with that of the file."""
+    start = file.tell()
+    if file.read(len(JPEG2000)) == JPEG2000:
+        size, place = file.seek(0, os.SEEK_END) - start, 0
+        while place + 8 <= size:
+            file.seek(start + place)
+            length, kind = struct.unpack(">I4s", file.read(8))
+            if length == 1:  # it follows in twice as many bits
+                length = int.from_bytes(file.read(8))
+            if kind == b"jp2c" or length < 8:  # the picture; or a part that is said to end with the file
+                break
+            if place + length > size:
+                raise ValueError(f"a part of it has {length} bytes, the file {size}")
+            place += length
+    file.seek(start)
+
+
 def read_header(path: Path) -> Header:
     """The header of a file; an empty one for what is no image file."""
     try:
         allow_pixels()
-        with Image.open(path) as image:
+        with opened(path) as image:
             size, mode, turned = (image.height, image.width), image.mode, orientation(image)
             if isinstance(image, TiffImagePlugin.TiffImageFile):  # Pillow turns these itself, and says so beforehand
                 size = int(image.tag_v2[257]), int(image.tag_v2[256])

@@ -13,7 +13,7 @@ import torch
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
-from semiverse.data.headers import Header, allow_pixels, describe_tiff, read_header, upright
+from semiverse.data.headers import Header, allow_pixels, describe_tiff, opened, read_header, upright
 from semiverse.files import DataProblem, missing, reading
 from semiverse.labels import Color
 
@@ -93,7 +93,7 @@ def decode_image(source: Path | BinaryIO, name: Path | str) -> Image.Image:
     with reading(name, "a complete file", "copy or download it again", UNDECODED):
         try:
             allow_pixels()
-            with Image.open(source) as image:
+            with opened(source) as image:
                 notes = image.info.get("exif")
                 image.load()
                 if notes is not None:  # those behind the pixels of a PNG are not seen where its header alone is read

@@ -11,7 +11,7 @@ from semiverse.data import Record, SegmentationDataset
 from semiverse.data.pairing import composed
 from semiverse.files import MissingData
 from semiverse.formats.coco import AnnotatedImage, Empty, pixels_of, read_annotations, read_categories, without_area
-from semiverse.formats.regions import OtherRegions, Overlap, RegionPainter
+from semiverse.formats.regions import OtherRegions, Overlap, RegionPainter, check_class_names
 
 
 class Coco(SegmentationDataset):
@@ -76,6 +76,8 @@ class Coco(SegmentationDataset):
         self._read: dict[Path, dict[str, AnnotatedImage]] = {}
         if classes is None:  # a name that two ids have is one class
             files = [read_categories(self._file(split)) for split in self.annotations]
+            for split, file in zip(self.annotations, files, strict=True):
+                check_class_names(file.values(), self._file(split))
             pairs = sorted((number, place, title) for place, file in enumerate(files) for number, title in file.items())
             classes = list(dict.fromkeys(title for _, _, title in pairs))  # ids of several files may disagree
         self._painter = RegionPainter(name, classes, self.mapping, background, others, overlap)

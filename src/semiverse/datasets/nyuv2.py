@@ -74,7 +74,7 @@ class NYUv2(SegmentationDataset):
         """Train id of each of the owner's ids 0..894, uint8."""
         path = self.folder / "classMapping40.mat"
         of_40 = np.atleast_1d(load_variable(path, "mapClass"))
-        if len(of_40) != 894 or of_40.min() < 1 or of_40.max() > len(OF_13):
+        if len(of_40) != 894 or not (of_40.min() >= 1 and of_40.max() <= len(OF_13)):  # so that no NaN passes
             found = f"{path}: found {len(of_40)} values {of_40.min()}..{of_40.max()} of mapClass"
             raise DataProblem(found, f"894 values 1..{len(OF_13)}", "download the mapping of Gupta et al. again")
         ids = np.arange(len(OF_13)) if self.classes != 13 else np.array(OF_13) - 1

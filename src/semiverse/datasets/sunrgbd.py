@@ -9,7 +9,7 @@ import numpy as np
 from torch import Tensor
 
 from semiverse.data import Record, SegmentationDataset, list_images, pair, read_indices, select
-from semiverse.files import DataProblem, MissingData, read_text
+from semiverse.files import DataProblem, MissingData, bearable, file_stamp, read_text
 from semiverse.formats.matlab import is_hdf5, load_variable, struct_entry, struct_field, train_ids
 from semiverse.formats.nyu import CLASSES_40
 from semiverse.labels import IGNORE, LabelSpace, lookup_table
@@ -52,13 +52,14 @@ class SUNRGBD(SegmentationDataset):
         """Records of the owner's archives."""
         toolbox = self.folder / "SUNRGBDtoolbox"
         is_hdf5(masks := toolbox / "Metadata" / "SUNRGBD2Dseg.mat")  # or it says what is missing
-        frames = _frame_numbers(toolbox / "Metadata" / "SUNRGBDMeta.mat")
-        listed = load_variable(toolbox / "traintestSUNRGBD" / "allsplit.mat", f"all{split}")
-        names = [_inside(folder).as_posix() for folder in np.atleast_1d(listed).tolist()]
+        meta = toolbox / "Metadata" / "SUNRGBDMeta.mat"
+        frames = _frame_numbers(meta, file_stamp(meta.stat()) if meta.is_file() else "")
+        listed = load_variable(lists := toolbox / "traintestSUNRGBD" / "allsplit.mat", f"all{split}")
+        names = [_inside(folder, lists).as_posix() for folder in np.atleast_1d(listed).tolist()]
         images = {name: self.folder / "SUNRGBD" / frames[name][0] for name in names if name in frames}
         missing = [name for name in names if name not in images or not images[name].is_file()]
         if missing:
-            found = f"SUNRGBD: {len(missing)} of {len(names)} listed images of {split} do not exist"
+            found = f"{lists}: {len(missing)} of {len(names)} images of {split} do not exist where {meta} says"
             wanted = f"{self.folder / 'SUNRGBD' / missing[0] / 'image'}"
             raise MissingData(f"{found}, first: that of {missing[0]}", wanted, "unpack SUNRGBD.zip there")
         return [Record(image, masks / str(frames[name][1]), name) for name, image in images.items()]
@@ -73,17 +74,18 @@ class SUNRGBD(SegmentationDataset):
 
 
 @lru_cache(maxsize=1)  # the file also holds every box of every image, and takes seconds
-def _frame_numbers(meta: Path) -> Mapping[str, tuple[PurePosixPath, int]]:
-    """Photograph and number (from 1) of every frame, by its folder."""
-    photographs = [_inside(path) for path in struct_field(meta, "SUNRGBDMeta", "rgbpath")]
+def _frame_numbers(meta: Path, _: str) -> Mapping[str, tuple[PurePosixPath, int]]:
+    """Photograph and number (from 1) of every frame, by its folder; a file with another stamp is read anew."""
+    photographs = [_inside(path, meta) for path in struct_field(meta, "SUNRGBDMeta", "rgbpath")]
     return {path.parent.parent.as_posix(): (path, number) for number, path in enumerate(photographs, start=1)}
 
 
-def _inside(path: str) -> PurePosixPath:
+def _inside(path: object, file: Path) -> PurePosixPath:
     """A path of the owner's machine (/n/fs/sun3d/data/SUNRGBD/kv2/...) from the sensor on."""
-    parts, sensors = PurePosixPath(path).parts, ("kv1", "kv2", "realsense", "xtion")
+    parts = PurePosixPath(path).parts if isinstance(path, str) else ()
+    sensors = ("kv1", "kv2", "realsense", "xtion")
     start = next((i for i, part in enumerate(parts) if part in sensors), None)
     if start is None:
-        found = f"SUNRGBD: the toolbox lists {path!r}"
+        found = f"{file}: found {bearable(str(path))!r} in its list"
         raise DataProblem(found, f"a path with one of {', '.join(sensors)}", "download SUNRGBDtoolbox.zip again")
     return PurePosixPath(*parts[start:])

@@ -12,8 +12,10 @@ from semiverse.configuration import Plain
 from semiverse.configuration.records import fits
 from semiverse.discovery.found import HELD_OUT, Files, Found, Guess, chosen_splits, part_of, split_word, template_of
 from semiverse.discovery.names import find_names
+from semiverse.files import DataProblem, reading
 from semiverse.formats.cvat import read_cvat
 from semiverse.formats.label_studio import read_tasks
+from semiverse.labels import IGNORE
 
 IGNORED = "__ignore__"
 """What Labelme, and prediction for annotation tools, calls a region without a label."""
@@ -184,8 +186,7 @@ def find_yolo(files: Files) -> Found | None:
     texts = [path for path in files.ending(".txt") if "labels" in path.parts[:-1] and _is_yolo(files.root / path)]
     if not texts:
         return None
-    words = (line.split() for path in texts for line in (files.root / path).read_text(encoding="utf-8").splitlines())
-    highest = max((int(line[0]) for line in words if line), default=0)
+    highest = max(_highest_class(files.root / path) for path in texts)
     known = names is not None and {*names.by_id} == {*range(len(names.by_id))} and highest < len(names.by_id)
     guesses = [Guess("sure", "YOLO's text files of polygons")]
     if names is not None and known:
@@ -227,6 +228,16 @@ def _yolo_folders(texts: Sequence[Path]) -> tuple[list[str], str]:
     if len(heads) > 1 and len(templates) == 1:
         return [str(word) for word, _ in heads], templates.pop()
     return [], (next(iter(heads.values())).as_posix() if len(heads) == 1 else "labels")
+
+
+def _highest_class(path: Path) -> int:
+    """The highest number of a class in one of YOLO's files; 0 in an empty one."""
+    with reading(path, "numbers of classes, then points", "export it again"):
+        lines = path.read_text(encoding="utf-8").splitlines()
+        highest = max((int(line.split()[0]) for line in lines if line.strip()), default=0)
+    if highest >= IGNORE:
+        raise DataProblem(f"{path}: found class {highest}", f"numbers below {IGNORE}", "correct it, or export it again")
+    return highest
 
 
 def _is_yolo(path: Path) -> bool:

@@ -21,11 +21,11 @@ from semiverse.formats.regions import (
     Overlap,
     Polygon,
     RegionPainter,
+    check_class_names,
     checked_points,
     checked_size,
     fill_polygon,
 )
-from semiverse.labels import LabelSpace
 
 ELLIPSE_POINTS = 64
 """Corners of the polygon that stands for an ellipse."""
@@ -239,9 +239,8 @@ class ManyInOneFile(DrawnDataset):
         file = self.folder / self.annotations
         with reading(file, "what was drawn in images", "export it again"):
             found = self.read_file(file)
-        if self.classes is None and found.labels:
-            with reading(file, "names that classes can have", "rename them there, or give classes"):
-                LabelSpace("classes", tuple(found.labels))
+        if self.classes is None:
+            check_class_names(found.labels, file)
         return found
 
     @property

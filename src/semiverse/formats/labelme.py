@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
+from semiverse.data.headers import opened
 from semiverse.files import DataProblem, read_json, reading, value_of
 from semiverse.formats.regions import REACH, Patch, checked_points, checked_size
 
@@ -88,7 +89,7 @@ def _shape(entry: object, where: str) -> Shape:
     if kind == "mask":
         text = value_of(entry, "mask", str, where)
         try:
-            with Image.open(io.BytesIO(base64.b64decode(text, validate=True))) as image:
+            with opened(io.BytesIO(base64.b64decode(text, validate=True))) as image:
                 brushed = np.asarray(image.convert("L")) > 0
         except Exception as error:  # decoders raise anything
             found = f"{where} has a mask that cannot be decoded ({error})"

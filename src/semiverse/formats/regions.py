@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 
 from semiverse.data.dataset import Relabeling
-from semiverse.files import DataProblem, write_cached
+from semiverse.files import DataProblem, reading, write_cached
 from semiverse.labels import IGNORE, LabelSpace
 
 Polygon = Sequence[tuple[float, float]]  # points (x, y) in pixels
@@ -105,6 +105,17 @@ class Patch(NamedTuple):
         height, width = self.pixels.shape
         whole[self.top : self.top + height, self.left : self.left + width] = self.pixels
         return whole
+
+
+def check_class_names(names: Iterable[str], file: Path) -> None:
+    """Refuse a file of annotations that names what no class can be called.
+
+    Raises:
+        DataProblem: If so.
+    """
+    with reading(file, "names that classes can have", "rename them there, or give classes"):
+        if distinct := tuple(dict.fromkeys(names)):
+            LabelSpace("classes", distinct)
 
 
 def draw_polygons(

@@ -17,6 +17,7 @@ from PIL import Image
 from torch import Tensor
 
 from semiverse import __version__
+from semiverse.data.headers import opened
 from semiverse.inference.asking import Asked, Asking
 from semiverse.inference.predictor import Predictor
 from semiverse.inference.sources import as_image
@@ -188,7 +189,7 @@ async def _body(request: Request, limits: Limits) -> bytes:
 def _image(body: bytes, limits: Limits) -> Tensor:
     """The image, (3, H, W) uint8, if its header promises no more pixels than are allowed."""
     try:
-        with Image.open(io.BytesIO(body)) as header:
+        with opened(io.BytesIO(body)) as header:
             pixels = header.width * header.height
     except Image.DecompressionBombError as error:
         raise HTTPException(413, f"{error}; expected at most {limits.megapixels:g} megapixels") from error
