@@ -19,7 +19,7 @@ from warnings import warn
 import torch
 from filelock import BaseFileLock, FileLock, SoftFileLock, Timeout
 
-from semiverse.configuration import Plain, describe, differences, dump_yaml, modernized, read_yaml
+from semiverse.configuration import Plain, describe, differences, dump_yaml, load_yaml, modernized
 from semiverse.data.records import is_large
 from semiverse.files import FULL_DISK, DataProblem, Outputs, read_text, reading, write_atomically
 from semiverse.mixture import DomainMixture
@@ -101,7 +101,7 @@ class Run:
             ValueError: If the file is damaged, or none of a run.
         """
         with self.part(self.config):
-            values = read_yaml(self.config, "the configuration of a run")
+            values = load_yaml(read_text(self.config, "the configuration of a run"))
             if not isinstance(values, dict):
                 raise ValueError(f"found {type(values).__name__}")
             return modernized(values, silent=True)

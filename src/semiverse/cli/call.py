@@ -245,7 +245,7 @@ def messages(debug: bool) -> Iterator[None]:
     ours.setLevel(logging.DEBUG if debug else logging.INFO)
     with warnings.catch_warnings():
         if not debug:
-            warnings.filterwarnings("always", module="semiverse")
+            warnings.filterwarnings("default", module="semiverse")  # each once
             warnings.filterwarnings("ignore", module="(?!semiverse)")
             warnings.filterwarnings("ignore", category=FutureWarning)  # of other libraries, about how we call them
             warnings.showwarning = lambda message, *_, **__: print(f"warning: {message}", file=sys.stderr)

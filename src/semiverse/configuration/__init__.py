@@ -136,8 +136,8 @@ def load_yaml(text: str) -> Plain:
     """
     try:
         return copy.deepcopy(_loaded(text))
-    except DataProblem:
-        raise
+    except DataProblem as error:
+        raise ValueError(str(error)) from error  # who knows the file names it
     except (yaml.YAMLError, RecursionError, TypeError, ValueError, OverflowError) as error:  # such as 30 February
         place = getattr(error, "problem_mark", None)
         reason = getattr(error, "problem", None) or str(error)

@@ -104,7 +104,7 @@ def affordable(processes: int) -> int:
     if free is None or free >= 4096 * (6 * processes + 24):  # and as many again while validation has some too
         return processes
     warn(
-        f"{SHARED} has {free // 1024} KiB left, too little for {processes} loading processes; expected more "
+        f"{SHARED} has {free // 1024} KiB left, too little for loading processes; expected more "
         "(docker run --shm-size=1g): images are loaded in the training process, as with data.workers: 0",
         stacklevel=3,
     )
