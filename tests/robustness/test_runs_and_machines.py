@@ -4,6 +4,8 @@ import errno
 import logging
 import os
 import signal
+import sys
+import threading
 import time
 from pathlib import Path
 from shutil import rmtree
@@ -20,6 +22,7 @@ from semiverse.files import DataProblem, MissingData, cache_folder, expand
 from semiverse.mixture import loading
 from semiverse.mixture.loading import Carried, Loader, Packed, fitting, portable, raise_stop
 from semiverse.run import Run
+from semiverse.training.loop import interruptible
 from tests.robustness.yards import checked, folder, yard
 from tests.tiny import config, needs_fork, train_words
 
@@ -168,6 +171,31 @@ def test_stops_from_outside_are_those_of_ctrl_c(number):
         assert signal.getsignal(number) == signal.SIG_DFL
     finally:
         signal.signal(number, before)
+
+
+class Loud:
+    """Raises where nobody can catch it, as a loader of images does whose processes were stopped as well."""
+
+    def __del__(self):
+        raise RuntimeError("DataLoader worker is killed by signal: Terminated")
+
+
+@pytest.mark.parametrize(
+    "number, default", [(signal.SIGTERM, signal.SIG_DFL), (signal.SIGINT, signal.default_int_handler)]
+)
+def test_what_ends_together_with_a_stopped_command_is_not_told(number, default, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "unraisablehook", sys.__unraisablehook__)
+    monkeypatch.setattr(threading, "excepthook", threading.__excepthook__)
+    before, loud = signal.signal(number, default), Loud()
+    try:
+        with pytest.raises(KeyboardInterrupt), stoppable(), interruptible():
+            os.kill(os.getpid(), number)
+            time.sleep(10)
+        assert signal.getsignal(number) == default
+    finally:
+        signal.signal(number, before)
+    del loud
+    assert capsys.readouterr().err == ""
 
 
 def test_what_is_ignored_stays_so():

@@ -6,6 +6,7 @@ import re
 import signal
 import sys
 import threading
+import traceback
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -26,6 +27,7 @@ from semiverse.importing import uncollected
 def call(name: str, command: Command, words: Sequence[str]) -> int:
     """Run the command ``name`` with these words; returns its exit code."""
     debug = "--debug" in words
+    hooks = sys.unraisablehook, threading.excepthook
     words = [word for word in words if word != "--debug"]
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a terminal may not know every sign; what it lacks is spelled
@@ -45,10 +47,10 @@ def call(name: str, command: Command, words: Sequence[str]) -> int:
     except BrokenPipeError:  # whoever read the output has seen enough
         sys.stdout = None
         return 0
-    except KeyboardInterrupt:
-        if hasattr(signal, "SIGCHLD") and threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # that loading processes end with it is no news
+    except KeyboardInterrupt as stop:
+        _stay_quiet()
         print(f"\nsemiverse {name}: stopped{'; ' * bool(command.again)}{command.again}", file=sys.stderr)
+        traceback.clear_frames(stop.__traceback__)  # what they hold is given back here and now
         return 130
     except Exception as error:
         memory = out_of_memory(error)
@@ -57,6 +59,8 @@ def call(name: str, command: Command, words: Sequence[str]) -> int:
         told = error if not memory or isinstance(error, DataProblem) else _memory(error, command)
         print(f"semiverse {name}: {told}", file=sys.stderr)
         return 2
+    finally:
+        sys.unraisablehook, threading.excepthook = hooks
     return result if isinstance(result, int) else 0
 
 
@@ -216,14 +220,31 @@ def stoppable() -> Iterator[None]:
         yield
         return
     signals = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    changed = [one for one in signals if signal.getsignal(one) == signal.SIG_DFL]
+    before = {one: signal.getsignal(one) for one in (signal.SIGINT, *signals)}
+    changed = {one: old for one, old in before.items() if old in (signal.SIG_DFL, signal.default_int_handler)}
     for one in changed:
-        signal.signal(one, signal.default_int_handler)
+        signal.signal(one, _stop)
     try:
         yield
     finally:
-        for one in changed:
-            signal.signal(one, signal.SIG_DFL)
+        for one, old in changed.items():
+            signal.signal(one, old)
+
+
+def _stop(*_: object) -> None:
+    _stay_quiet()
+    raise KeyboardInterrupt
+
+
+def _stay_quiet() -> None:
+    """Tell nothing of what ends together with a command that is stopped, such as its loading processes."""
+    if threading.current_thread() is threading.main_thread() and hasattr(signal, "SIGCHLD"):
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    sys.unraisablehook = threading.excepthook = _tell_nothing
+
+
+def _tell_nothing(_: object) -> None:
+    pass
 
 
 class _Ours(logging.Filter):

@@ -149,7 +149,8 @@ class Deadline:
         timer = threading.Timer(max(0.0, self.end - time.monotonic()), _thread.interrupt_main)
         timer.daemon = True
         before = signal.getsignal(signal.SIGINT)
-        signal.signal(signal.SIGINT, signal.default_int_handler)  # which a job in the background of a shell lacks
+        if before == signal.SIG_IGN:  # as for a job in the background of a shell
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         timer.start()
         try:
             yield

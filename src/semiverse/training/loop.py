@@ -231,7 +231,9 @@ def interruptible() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    before = signal.getsignal(signal.SIGTERM)
+    if before == signal.SIG_DFL:  # the command line has its own already
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
     except RuntimeError as error:  # torch tells of its loading processes wherever the training is
