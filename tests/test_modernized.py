@@ -11,6 +11,7 @@ from semiverse.commands.train import train
 from semiverse.configuration import describe, dump_yaml, load_yaml, modernized, rewritten
 from semiverse.embeddings.sources import FeatureRows, RandomRows, RowsFromFile
 from semiverse.methods import Consistency, Supervised, Universal
+from semiverse.methods.strong_views import StrongView
 from semiverse.run import Run
 from tests.tiny import TINY
 
@@ -183,6 +184,23 @@ def test_a_run_that_knew_no_pseudolabels_goes_on_as_it_was(kind, tmp_path):
     run.claim(now)
     with pytest.raises(ValueError, match=r"pseudo_weight: 1.0, now 0.5"):
         run.claim(now | describe({"method": partial(kind, pseudo_weight=0.5)}))
+
+
+@pytest.mark.parametrize("kind", [Supervised, Consistency])
+def test_a_run_of_fewer_options_of_views_and_labels_goes_on_as_it_was(kind, tmp_path):
+    run = Run(tmp_path)
+    now = describe({"method": partial(kind, strong=StrongView(box=0.25)), "model": {"padding": "mean"}})
+    before = load_yaml(dump_yaml(now))
+    arguments = before["method"]["init_args"]
+    arguments.pop("trust", None)
+    del arguments["strong"]["hide"]
+    run.claim(before)
+    run.append_metrics({"step": 1})
+    run.claim(now)
+    with pytest.raises(ValueError, match=r"hide: 0.0, now 0.7"):
+        run.claim(
+            describe({"method": partial(kind, strong=StrongView(box=0.25, hide=0.7)), "model": {"padding": "mean"}})
+        )
 
 
 def test_warning_shows_what_to_write():

@@ -19,12 +19,17 @@ from semiverse.methods.mixing import View, paste_classes
 from semiverse.methods.strong_views import AREA, StrongView, generator, partners, paste, pasted_classes
 from semiverse.methods.teacher_labels import (
     Labels,
+    Trust,
     class_thresholds,
+    labels_by_power,
     labels_by_share,
     note_confidence,
+    note_learned,
     note_moments,
     predicted,
     smooth_labels,
+    sure_from,
+    thresholds_by_count,
 )
 from semiverse.mixture import Balance, TrainBatch
 from semiverse.models import SegmentationModel
@@ -291,15 +296,48 @@ def test_what_a_label_counts_is_its_factor_in_the_loss():
     assert any(p.grad is not None and p.grad.any() for p in model.parameters())
 
 
-@pytest.mark.parametrize("trust", ["smooth", "share"])
+def test_labels_count_by_the_square_of_their_confidence_as_in_ael():
+    mask = torch.tensor([[[0, 1, IGNORE]]], dtype=torch.uint8)
+    labels = labels_by_power(mask, torch.tensor([[[0.9, 0.3, 0.7]]]).double())
+    assert (labels.counts / labels.counts.sum()).flatten().tolist() == pytest.approx([0.9, 0.1, 0.0])
+    assert labels.counts.sum().item() == pytest.approx(2)  # one a pixel on average
+    nothing = labels_by_power(torch.full_like(mask, IGNORE), torch.ones(1, 1, 3))
+    assert not nothing.counts.any()
+
+
+def test_thresholds_by_the_number_of_labels_are_those_of_flexmatch():
+    found = thresholds_by_count(torch.tensor([0.4, 0.2, 0.0, 0.4]), 0.9)
+    assert found.tolist() == pytest.approx([0.9, 0.3, 0.0])
+    found = thresholds_by_count(torch.tensor([0.25, 0.25, 0.0, 0.5]), 0.9)  # the pixels without labels are more
+    assert found.tolist() == pytest.approx([0.3, 0.3, 0.0])
+    assert thresholds_by_count(torch.tensor([0.0, 0.0, 1.0]), 0.9).tolist() == [0.0, 0.0]  # at first all are labels
+
+
+def test_shares_of_labels_move_towards_those_inside_the_images():
+    learned, mask = torch.tensor([0.0, 0.0, 1.0]), torch.tensor([[[0, 1, 1, 1, IGNORE]]], dtype=torch.uint8)
+    note_learned(learned, mask, torch.tensor([[[True, True, True, False, True]]]))
+    assert learned.tolist() == pytest.approx([0.01 * 0.25, 0.01 * 0.5, 0.99 + 0.01 * 0.25])
+    before = learned.clone()
+    note_learned(learned, torch.full_like(mask, IGNORE), torch.ones(1, 1, 5, dtype=torch.bool))
+    assert torch.equal(learned, before)
+
+
+@pytest.mark.parametrize("trust", ["smooth", "share", "power", "curriculum"])
 def test_labels_of_the_teacher_count_as_the_method_is_told(trust):
     method = consistency(trust=trust)
     sample = first_batch(method.data).unlabeled["streets"]
     logits = method.teacher.classify(method.teacher.features(sample.image, "streets", sample.padding), "streets")
     classes = len(method.model.label_spaces["streets"])
     mask, confidence = predicted(logits, sample.image, sample.padding, classes)
-    method.threshold = float(confidence.median())
-    expected = labels_by_share(mask, confidence, method.threshold)
+    threshold = float(confidence.median())
+    method.trust = Trust(trust, threshold)
+    expected = labels_by_share(mask, confidence, threshold)
+    if trust == "power":
+        expected = labels_by_power(mask, confidence)
+    if trust == "curriculum":
+        learned = torch.tensor([0.0] * classes + [1.0])
+        note_learned(learned, mask, confidence >= threshold)
+        expected = sure_from(mask, confidence, thresholds_by_count(learned, threshold))
     if trust == "smooth":
         moments = torch.tensor([1 / classes, 1.0])
         note_moments(moments, mask, confidence)
@@ -323,8 +361,34 @@ def test_pasted_classes_count_fully():
 
 
 def test_a_floor_is_of_thresholds_alone():
-    with pytest.raises(ValueError, match=r"trust smooth and floor 0\.5; expected one of them"):
-        consistency(trust="smooth", floor=0.5)
+    for trust in ("curriculum", "smooth", "share", "power"):
+        with pytest.raises(ValueError, match=rf"trust {trust} and floor 0\.5; expected one of them"):
+            consistency(trust=trust, floor=0.5)
+
+
+def test_blocks_are_hidden_as_in_mic():
+    strong, image = StrongView(hide=0.7), torch.zeros(3, 512, 512, dtype=torch.uint8)
+    shares = []
+    for number in range(1000):
+        blocks = strong.hidden(image[:, ::64, ::64], np.random.default_rng(number))
+        shares.append(blocks.double().mean().item())
+    assert np.mean(shares) == pytest.approx(0.7, abs=0.01)
+    hidden = strong.hidden(image, np.random.default_rng(0))
+    blocks = hidden.unfold(0, 64, 64).unfold(1, 64, 64)
+    assert blocks.shape == (8, 8, 64, 64) and torch.equal(blocks.amin((2, 3)), blocks.amax((2, 3)))
+    assert torch.equal(blocks[:, :, 0, 0], strong.hidden(image[:, ::64, ::64], np.random.default_rng(0)))
+    assert strong.hidden(image[:, :50, :70], np.random.default_rng(0)).shape == (50, 70)
+
+
+def test_hidden_blocks_get_the_mean_colour_and_nothing_else_changes():
+    images = torch.randint(0, 256, (2, 3, 32, 48), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    padding, mean = torch.zeros(2, 32, 48, dtype=torch.uint8), torch.tensor([0.5, 0.25, 0.75]).view(1, 3, 1, 1)
+    plain, hiding = StrongView(), StrongView(hide=0.5)
+    whole = plain.recolored_batch(images, padding, mean, [np.random.default_rng(n) for n in range(2)])
+    found = hiding.recolored_batch(images, padding, mean, [np.random.default_rng(n) for n in range(2)])
+    gone = (found == (255 * mean).to(torch.uint8)).all(1, keepdim=True)
+    assert torch.equal(torch.where(gone, 0, found), torch.where(gone, 0, whole))
+    assert 0.2 < gone.double().mean() < 0.8
 
 
 def test_pseudo_labels_are_weighted_as_labels():

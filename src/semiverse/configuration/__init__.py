@@ -221,10 +221,12 @@ FEATURE_ROWS = {"joint_pca": False, "project_from_pca": False, "pixels": 50_000}
 ADDED: dict[str, dict[str, Plain]] = {
     "semiverse.methods.Universal": {"update_from": "epoch"},
     "semiverse.methods.Supervised": {"pseudo_weight": 1.0, "strong": None},
-    "semiverse.methods.Consistency": {"pseudo_weight": 1.0, "cross_mix": 0.0, "adjust": 0.0}
+    "semiverse.methods.Consistency": {"pseudo_weight": 1.0, "cross_mix": 0.0, "adjust": 0.0, "trust": "threshold"}
     | {"anchor": 0.0, "embed_dim": 128, "rows": None},
 }
 """Options that methods have got since, and what they did before."""
+ADDED_TO_VIEWS: dict[str, Plain] = {"hide": 0.0}
+"""Likewise of the strong views of methods (``strong``)."""
 
 ADDED_TO_DATASETS: dict[str, dict[str, Plain]] = {
     "semiverse.datasets.Coco": {"empty": "refuse"},
@@ -243,6 +245,8 @@ def modernized(values: dict[str, Plain], silent: bool = False) -> dict[str, Plai
     new, moved = rewritten(values)
     if silent and isinstance(method := new.get("method"), dict) and method.get("class_path") in ADDED:
         arguments = ADDED[method["class_path"]] | (method.get("init_args") or {})
+        if isinstance(strong := arguments.get("strong"), dict):
+            arguments["strong"] = ADDED_TO_VIEWS | strong
         new = new | {"method": method | {"init_args": arguments}}
     if moved and not silent:
         warn(

@@ -24,16 +24,7 @@ from semiverse.methods.method import Curve, Method, Role, ramp
 from semiverse.methods.mixing import Mixing, View
 from semiverse.methods.optimizer import Optimizer
 from semiverse.methods.strong_views import StrongView
-from semiverse.methods.teacher_labels import (
-    Labels,
-    class_thresholds,
-    labels_by_share,
-    note_confidence,
-    note_moments,
-    predicted,
-    smooth_labels,
-    sure_from,
-)
+from semiverse.methods.teacher_labels import Labels, Trust, TrustRule, predicted
 from semiverse.mixture import DomainMixture, Draws, TrainBatch
 from semiverse.models import SegmentationModel
 from semiverse.models.batch_norm import statistics_kept
@@ -56,9 +47,10 @@ class Consistency(Method):
         model: The model to train, the student.
         weight: Of L_u.
         threshold: Confidence of the teacher, in [0, 1], from which on a prediction is a label.
-        trust: Which labels of the teacher count. threshold: those of at least this confidence, as in FixMatch; smooth:
-            all, the less the further their confidence lies below its moving mean (SoftMatch); share: all alike, as much
-            as is the share of a batch that reaches the threshold (DACS).
+        trust: Which labels of the teacher count. threshold: those of at least this confidence, as in FixMatch;
+            curriculum: the same, with a threshold of each class by the number of its labels (FlexMatch); smooth: all,
+            the less the further their confidence lies below its moving mean (SoftMatch); share: all alike, as much as
+            is the share of a batch that reaches the threshold (DACS); power: all, by its square (AEL).
         floor: Least threshold of a class; each then has its own, in proportion to the teacher's mean confidence in it.
             None: one threshold for all.
         ramp: Between these shares of the training the weight rises from 0.
@@ -104,7 +96,7 @@ class Consistency(Method):
         model: SegmentationModel,
         weight: float = 1.0,
         threshold: float = 0.7,
-        trust: Literal["threshold", "smooth", "share"] = "threshold",
+        trust: TrustRule = "threshold",
         floor: float | None = None,
         ramp: tuple[float, float] = (0.1, 0.3),
         decay: float | None = None,
@@ -126,10 +118,7 @@ class Consistency(Method):
         for name, value in numbers.items():
             if value is not None and not 0 <= value <= (1 if name in shares else float("inf")):
                 raise ValueError(f"Consistency has {name} {value}; expected 0 or more, and at most 1: correct it")
-        if trust != "threshold" and floor is not None:
-            raise ValueError(f"Consistency has trust {trust} and floor {floor}; expected one of them: leave floor out")
-        self.weight, self.threshold, self.floor, self.ramp, self.decay = weight, threshold, floor, ramp, decay
-        self.trust = trust
+        self.weight, self.ramp, self.decay, self.trust = weight, ramp, decay, Trust(trust, threshold, floor)
         self.views, self.strong, self.mix, self.pseudo_weight = views, strong, mix, pseudo_weight
         self.cross_mix, self.adjust, self.anchor, self.rows = cross_mix, adjust, anchor, rows or FeatureRows()
         if anchor:
@@ -143,9 +132,8 @@ class Consistency(Method):
             self._given.append(SegmentationModel.load(find_model(teacher)).requires_grad_(False))
             _refuse_other_domains(self._given[0], model, teacher)
         for domain, space in model.label_spaces.items():
-            self.register_buffer(f"confidence_{domain}", torch.full((len(space),), 1 / len(space)))
-            if trust == "smooth":
-                self.register_buffer(f"moments_{domain}", torch.tensor([1 / len(space), 1.0]))
+            for name, known in self.trust.initial(len(space)).items():
+                self.register_buffer(f"{name}_{domain}", known)
 
     @property
     def teacher(self) -> SegmentationModel:
@@ -215,25 +203,13 @@ class Consistency(Method):
         if self.adjust:
             logits = logits.lowered(self.adjust * self.class_weights[domain].log())
         mask, confidence = predicted(logits, sample.image, sample.padding, len(classes))
-        labels = self._trusted(domain, mask, confidence)
+        known = {name: self.get_buffer(f"{name}_{domain}") for name in self.trust.initial(len(classes))}
+        labels = self.trust.labels(mask, confidence, known)
         shares = self.coverage.note(domain, labels, self.steps_done)
         self.means.add(f"{domain}/sure", shares.sum())
         for title, share in zip(classes, shares, strict=True):
             self.means.add(f"{domain}/pseudo_labels/{title}", share)
         return labels
-
-    def _trusted(self, domain: str, mask: Tensor, confidence: Tensor) -> Labels:
-        """What the teacher predicted, both (N, H, W), with how much it counts."""
-        if self.trust == "share":
-            return labels_by_share(mask, confidence, self.threshold)
-        if self.trust == "smooth":
-            moments = self.get_buffer(f"moments_{domain}")
-            note_moments(moments, mask, confidence)
-            return smooth_labels(mask, confidence, moments)
-        mean = self.get_buffer(f"confidence_{domain}")
-        if self.floor is not None:
-            note_confidence(mean, mask, confidence)
-        return sure_from(mask, confidence, class_thresholds(mean, self.threshold, self.floor))
 
     def consistency_loss(self, view: View, domain: str, number: int) -> Tensor:
         """L_u of a strong view of a domain's unlabelled images, by its number."""

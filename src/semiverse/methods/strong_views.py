@@ -1,5 +1,7 @@
 """Strong views of unlabelled images: other colours, and boxes of other images (UniMatch V2, Yang et al., 2025).
 
+Parts of them can be hidden, to be told from what lies around (MIC; Hoyer et al., CVPR 2023).
+
 Everything that is drawn depends on the seed, the step, the domain, the view and the image's place in the batch alone,
 so that a resumed training and several processes draw the same.
 """
@@ -19,6 +21,8 @@ from semiverse.labels import IGNORE
 
 AREA, ASPECT = (0.02, 0.4), (0.3, 1 / 0.3)
 """Of a box: its share of the image, and its width over its height."""
+BLOCKS = 8
+"""Blocks of which all or nothing is hidden, in the height of a crop: they have 64 pixels where it has 512, as MIC's."""
 REFERENCE = 518
 """Height of the crops for which the blur is given, in pixels; it shrinks with smaller ones."""
 
@@ -34,6 +38,7 @@ class StrongView:
         grey: Probability of a grey image.
         blur: Probability of a Gaussian blur, whose deviation is 0.1 to 2 pixels at crops of 518 pixels.
         box: Probability that an image gets a box of another one (CutMix, Yun et al., ICCV 2019).
+        hide: Share of the blocks of an image that get the mean colour before anything is pasted; MIC hides 0.7.
     """
 
     color: float = 0.5
@@ -42,6 +47,7 @@ class StrongView:
     grey: float = 0.2
     blur: float = 0.5
     box: float = 0.5
+    hide: float = 0.0
 
     def recolored(self, image: Tensor, draw: np.random.Generator) -> Tensor:
         """An image, (3, H, W) uint8, in other colours; no pixel moves."""
@@ -65,14 +71,28 @@ class StrongView:
     def recolored_batch(
         self, images: Tensor, padding: Tensor, mean: Tensor, draws: Sequence[np.random.Generator | None]
     ) -> Tensor:
-        """Images, (N, 3, H, W) uint8, each in other colours of its own; those whose draw is None stay as they are.
+        """Images, (N, 3, H, W) uint8, each in other colours of its own, parts of it hidden where they are to be.
+
+        Those whose draw is None stay as they are.
 
         Their padding, (N, H, W), gets the mean colour, (1, 3, 1, 1) in [0, 1], first: what lies beyond an image is not
         to be blurred into it.
         """
-        shown = torch.where((padding == IGNORE)[:, None], (255 * mean).to(torch.uint8), images)
+        nothing = (255 * mean).to(torch.uint8)
+        shown = torch.where((padding == IGNORE)[:, None], nothing, images)
         pairs = zip(shown, draws, strict=True)
-        return torch.stack([one if draw is None else self.recolored(one, draw) for one, draw in pairs])
+        return torch.stack([one if draw is None else self._changed(one, nothing[0], draw) for one, draw in pairs])
+
+    def _changed(self, image: Tensor, nothing: Tensor, draw: np.random.Generator) -> Tensor:
+        image = self.recolored(image, draw)
+        return torch.where(self.hidden(image, draw), nothing, image) if self.hide else image
+
+    def hidden(self, image: Tensor, draw: np.random.Generator) -> Tensor:
+        """Which pixels of an image, (3, H, W), are hidden: each block with the same probability; (H, W) bool."""
+        height, width = image.shape[-2:]
+        side = max(1, round(height / BLOCKS))
+        blocks = torch.from_numpy(draw.random((-(-height // side), -(-width // side))) < self.hide).to(image.device)
+        return blocks.repeat_interleave(side, 0).repeat_interleave(side, 1)[:height, :width]
 
     def boxed(self, size: tuple[int, int], draw: np.random.Generator) -> tuple[slice, slice] | None:
         """Rows and columns of a box in an image of a size (H, W), or None where it gets none."""

@@ -1,6 +1,8 @@
 """What a teacher's scores become: a label for every pixel, and how much it counts."""
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -13,6 +15,8 @@ from semiverse.upsampling import ScoreMap, argmax_with_confidence
 
 MOMENTUM = 0.99
 """Of the mean confidence in each class; a training of more than some thousand steps could have 0.999."""
+TrustRule = Literal["threshold", "curriculum", "smooth", "share", "power"]
+"""How much labels of a teacher count."""
 
 
 class Labels(NamedTuple):
@@ -20,7 +24,7 @@ class Labels(NamedTuple):
 
     Args:
         mask: Train ids, or ``IGNORE`` beyond the image, (N, H, W) uint8.
-        sure: Where they are to be learned, (N, H, W) bool, or how much each counts, in [0, 1].
+        sure: Where they are to be learned, (N, H, W) bool, or how much each counts, 0 or more.
     """
 
     mask: Tensor
@@ -105,6 +109,41 @@ def labels_by_share(mask: Tensor, confidence: Tensor, threshold: float) -> Label
     return Labels(mask, inside * share)
 
 
+def labels_by_power(mask: Tensor, confidence: Tensor, power: float = 2.0) -> Labels:
+    """All pixels count in proportion to a power of their confidence, one on average (AEL; Hu et al., NeurIPS 2021)."""
+    inside = mask != IGNORE
+    raised = confidence.double().pow(power) * inside
+    found = torch.stack([raised.sum(), inside.sum().double()])
+    if process_count() > 1:
+        all_reduce(found)
+    return Labels(mask, (raised * found[1] / found[0].clamp(min=1e-12)).to(confidence.dtype))
+
+
+def note_learned(learned: Tensor, mask: Tensor, sure: Tensor) -> None:
+    """Move the shares of pixels that become labels of each class, and of those that do not, (C + 1,)."""
+    inside = mask != IGNORE
+    classes = torch.where(sure, mask.long(), len(learned) - 1)[inside]
+    found = torch.bincount(classes, minlength=len(learned)).double()
+    if process_count() > 1:
+        all_reduce(found)
+    if found.sum():
+        learned.copy_(torch.lerp((found / found.sum()).to(learned), learned, MOMENTUM))
+
+
+def thresholds_by_count(learned: Tensor, threshold: float) -> Tensor:
+    """Least confidence of each class, (C,), the less the rarer its labels are (FlexMatch; Zhang et al., NeurIPS 2021).
+
+    A class with the share b of the labels of the most frequent one, or of the pixels without any if these are more, has
+    ``threshold`` b / (2 - b).
+
+    Args:
+        learned: Shares of pixels that become labels of each class, and of those that do not, (C + 1,).
+        threshold: That of the most frequent one.
+    """
+    share = learned[:-1] / learned.max().clamp(min=1e-12)
+    return threshold * share / (2 - share)
+
+
 def class_thresholds(mean: Tensor, threshold: float, floor: float | None) -> Tensor:
     """Least confidence of each class, (C,): ``threshold`` times its mean confidence over the largest such mean.
 
@@ -118,3 +157,55 @@ def class_thresholds(mean: Tensor, threshold: float, floor: float | None) -> Ten
     if floor is None:
         return torch.full_like(mean, threshold)
     return (threshold * mean / mean.max()).clamp(min(floor, threshold), threshold)
+
+
+@dataclass(frozen=True)
+class Trust:
+    """Which labels of a teacher count, and how much. What it knows of earlier batches is kept by who asks.
+
+    Args:
+        rule: threshold: those of at least a confidence, all alike (FixMatch); curriculum: the same, with a threshold of
+            each class by the number of its labels (FlexMatch); smooth: all, the less the further their confidence lies
+            below its moving mean (SoftMatch); share: all alike, as much as is the share of a batch that reaches the
+            threshold (DACS); power: all, by the square of their confidence (AEL).
+        threshold: Confidence in [0, 1].
+        floor: Least threshold of a class, for ``threshold`` alone; each then has its own, in proportion to the mean
+            confidence in it.
+
+    Raises:
+        ValueError: If a floor is given to a rule that has none.
+    """
+
+    rule: TrustRule
+    threshold: float
+    floor: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.rule != "threshold" and self.floor is not None:
+            found = f"Consistency has trust {self.rule} and floor {self.floor}"
+            raise ValueError(f"{found}; expected one of them: leave floor out")
+
+    def initial(self, classes: int) -> dict[str, Tensor]:
+        """What is known before the first batch, by name."""
+        known = {"confidence": torch.full((classes,), 1 / classes)}
+        if self.rule == "smooth":
+            known["moments"] = torch.tensor([1 / classes, 1.0])
+        if self.rule == "curriculum":
+            known["learned"] = F.one_hot(torch.tensor(classes), classes + 1).float()
+        return known
+
+    def labels(self, mask: Tensor, confidence: Tensor, known: Mapping[str, Tensor]) -> Labels:
+        """Labels from predictions of a batch, both (N, H, W); ``known`` is moved towards them."""
+        if self.rule == "share":
+            return labels_by_share(mask, confidence, self.threshold)
+        if self.rule == "power":
+            return labels_by_power(mask, confidence)
+        if self.rule == "smooth":
+            note_moments(known["moments"], mask, confidence)
+            return smooth_labels(mask, confidence, known["moments"])
+        if self.rule == "curriculum":
+            note_learned(known["learned"], mask, confidence >= self.threshold)
+            return sure_from(mask, confidence, thresholds_by_count(known["learned"], self.threshold))
+        if self.floor is not None:
+            note_confidence(known["confidence"], mask, confidence)
+        return sure_from(mask, confidence, class_thresholds(known["confidence"], self.threshold, self.floor))
