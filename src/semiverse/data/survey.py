@@ -181,6 +181,8 @@ class _Cache:
             grey = np.frombuffer(bytes.fromhex(thumbnail), dtype=np.uint8).reshape(THUMBNAIL)
             pixels = None if entry["pixels"] is None else np.array(entry["pixels"], dtype=np.int64)
             height, width = entry["size"]
+            if not 0 <= brightest <= 255 or not all(0 <= length < 2**31 for length in (height, width)):
+                return None
             if pixels is not None and (pixels.shape != (self._classes + 1,) or pixels.sum() != height * width):
                 return None
             image, mask = ImageFacts(headers[0], digest, grey, brightest), MaskFacts(headers[1]) if headers[1] else None

@@ -13,6 +13,9 @@ from semiverse.data import Resolution
 from semiverse.files import DataProblem, check_number
 from semiverse.labels import LabelSpace
 
+WIDEST = 4.0
+"""Factor on an encoder's channels: more is a slip, and memory would be taken for sixteen times as many weights."""
+
 
 class Convention(NamedTuple):
     """How an image becomes what a network was trained with.
@@ -144,7 +147,7 @@ class ModelConfig:
                 listed = ", ".join(map(str, choices))
                 raise ValueError(f"model has {field.name} {value!r}; expected one of {listed}: choose one of them")
 
-        check_number("model.width", self.width, 0, 64, above=True)
+        check_number("model.width", self.width, 0, WIDEST, above=True)
         if self.head_deviation is not None:
             check_number("model.head_deviation", self.head_deviation, 0)
         if self.frozen < 0:

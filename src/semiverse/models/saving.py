@@ -97,6 +97,8 @@ def read_model(folder: Path) -> SavedModel:
     with reading(folder / LABELS, *SAVED, "it is damaged"):
         labels = read_json(folder / LABELS, SAVED[0])
         domains = labels["domains"]
+        if not domains:
+            raise ValueError("it names no domain")
         spaces = {name: _label_space(facts, f"{folder / LABELS}: {name}") for name, facts in domains.items()}
         resolutions = {
             name: _resolution(facts["resolution"], f"{folder / LABELS}: {name}") for name, facts in domains.items()

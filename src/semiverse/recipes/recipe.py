@@ -8,6 +8,7 @@ from typing import Any, Literal, get_args, get_type_hints
 
 from semiverse.configuration import merged, modernized, read_config
 from semiverse.configuration.records import checked
+from semiverse.files import bearable
 from semiverse.models.saving import find_model
 from semiverse.models.saving import read_config as network_of
 
@@ -194,7 +195,7 @@ def load(name: str) -> Recipe:
     try:
         return Recipe(title, file.parent, **_read(values, Recipe, {"name", "folder"}))
     except (TypeError, ValueError) as error:
-        raise ValueError(f"recipe {file}: {error}") from error
+        raise ValueError(f"recipe {file}: {bearable(str(error))}") from error
 
 
 def _read(values: Mapping[str, Any], kind: type, given: set[str]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from lightning_fabric.loggers.tensorboard import TensorBoardLogger
 from semiverse.configuration.records import checked
 from semiverse.data import digest
 from semiverse.distributed import is_first_process
-from semiverse.files import write_atomically
+from semiverse.files import bearable, write_atomically
 from semiverse.methods import Method, Optimizer
 from semiverse.methods.method import declared
 from semiverse.mixture import DomainMixture
@@ -93,8 +93,8 @@ def refuse_other_labels(run: Run, data: DomainMixture) -> None:
             digested = digest(known) if isinstance(facts, list) else str(facts["sha256"])  # a list: of version 0.1
         if digested != digest(ids):
             gone, added = sorted({*known} - {*ids}), sorted({*ids} - {*known})
-            changes = [f"{len(gone)} of {len(known)} left, such as {gone[0]}"] if gone else []
-            changes += [f"{len(added)} came, such as {added[0]}"] if added else []
+            changes = [f"{len(gone)} of {len(known)} left, such as {bearable(gone[0])}"] if gone else []
+            changes += [f"{len(added)} came, such as {bearable(added[0])}"] if added else []
             raise ValueError(
                 f"domain {name}: the labelled images are not those that {run.folder} began with "
                 f"({', '.join(changes) or 'the same in another order'}); expected the "
