@@ -157,6 +157,6 @@ def check_number(option: str, value: float, least: float, most: float = math.inf
     """
     if math.isfinite(value) and least <= value <= most and not (above and value == least):
         return
-    low = f"more than {least:g}" if above else f"at least {least:g}"
-    high = "" if most == math.inf else f" and at most {most:g}"
+    low = f"more than {least:.10g}" if above else f"at least {least:.10g}"
+    high = "" if most == math.inf else f" and at most {most:.10g}"
     raise ValueError(f"{option} is {value}; expected a number, {low}{high}: correct it")
