@@ -86,3 +86,16 @@ def test_one_process_at_a_time_is_in_a_run_folder(tmp_path, capfd):
     assert "another process is training in it" in capfd.readouterr().err
     assert in_child(enter) == 0 and capfd.readouterr().out == "in\n"
     assert list(run.folder.iterdir()) == []
+
+
+@needs_fork
+def test_the_lock_of_a_process_that_died_is_removed_and_that_of_a_living_one_stays(tmp_path):
+    run = Run(tmp_path / "run")
+    run.unlock()  # no folder, no lock
+    run.folder.mkdir()
+    (run.folder / ".lock").touch()
+    run.unlock()
+    assert list(run.folder.iterdir()) == []
+    with run.alone():
+        assert in_child(lambda: Run(run.folder).unlock()) == 0
+        assert (run.folder / ".lock").exists()

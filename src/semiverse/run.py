@@ -9,7 +9,7 @@ import platform
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -208,6 +208,12 @@ class Run:
         finally:
             Path(lock.lock_file).unlink(missing_ok=True)
             lock.release()
+
+    def unlock(self) -> None:
+        """Remove the lock that a process left which was killed after all else; that of one that lives stays."""
+        if (self.folder / ".lock").exists():
+            with suppress(ValueError, OSError), self.alone():
+                pass
 
     def note_environment(self, seed: int) -> None:
         """Write versions, hardware, revision, seed and command of this process to ``environment.json``."""

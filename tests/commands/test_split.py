@@ -138,6 +138,15 @@ def test_no_list_is_overwritten(meadow, tmp_path, capsys):
     assert contents(out) == {"val.txt": b"mine"}
 
 
+def test_lists_of_the_same_call_are_left_as_they_are(meadow, tmp_path, capsys):
+    out = tmp_path / "lists"
+    assert main(words(meadow, out, "--val", "0.25")) == 0
+    before = contents(out)
+    assert main(words(meadow, out, "--val", "0.25")) == 0 and contents(out) == before
+    assert main(words(meadow, out, "--val", "0.5")) == 2
+    assert "lists are never overwritten" in capsys.readouterr().err and contents(out) == before
+
+
 @pytest.mark.parametrize(
     ("more", "parts"),
     [

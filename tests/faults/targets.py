@@ -188,7 +188,7 @@ DISTURBED = (
     Target("download", archive, "download camvid --mirror {served} --root {f}/out", own_commit, 1, once=True),
     Target("cache", cached_images, TRAIN, save_often),
     Target("init", photographs_with_masks, "init {f}/yard --out {f}/mine.yaml --device cpu"),
-    Target("split", cached_images, "split --config {f}/c.yaml --out {f}/lists --val 1", once=True),
+    Target("split", cached_images, "split --config {f}/c.yaml --out {f}/lists --val 1"),
     Target("evaluate", copied_run, "evaluate {f}/run --device cpu"),
     Target("export", nothing, "export {run} --domain streets --out {f}/m.pt2 --overwrite true"),
     Target("reproduce", in_two_rows, "reproduce {f}/tiny.yaml --out {f}/out --device cpu", save_often),

@@ -90,6 +90,7 @@ def train(
     run.refuse_another(config)
     if run.finished:
         if is_first_process():
+            run.unlock()
             log.info("%s is finished: nothing to do", run.folder)
         return run.folder
     divide(run, data)

@@ -51,7 +51,8 @@ def write_lists(folder: Path, lists: Mapping[str, Sequence[Record]], facts: Mapp
         root: The folder that files are named below.
 
     Raises:
-        FileExistsError: If one of the files is there already; nothing is written then.
+        FileExistsError: If one of the files is there already, unless all are, and as they would be; nothing is written
+            then.
         ValueError: If a list cannot hold a name.
         OSError: If a file cannot be written.
     """
@@ -63,12 +64,16 @@ def write_lists(folder: Path, lists: Mapping[str, Sequence[Record]], facts: Mapp
             )
             raise DataProblem(found, "names that stand in a line of a list", "rename the file, and its mask")
     outputs = Outputs(folder, "split")
-    there = [file for file in (*lists, FACTS) if (folder / file).exists()]
+    texts = {
+        file: pairs_text(records, root) if "labeled" in file else "".join(f"{record.id}\n" for record in records)
+        for file, records in lists.items()
+    } | {FACTS: json.dumps(facts, indent=1, ensure_ascii=False) + "\n"}
+    if all((folder / file).is_file() and (folder / file).read_bytes() == text.encode() for file, text in texts.items()):
+        return  # of the same call
+    there = [file for file in texts if (folder / file).exists()]
     # Lists of a call that was stopped before the last file, which says that all are there, are its own.
     if there and (FACTS in there or outputs.foreign(there)):
-        expected = f"none of {', '.join((*lists, FACTS))}, as lists are never overwritten: choose another --out"
+        expected = f"none of {', '.join(texts)}, as lists are never overwritten: choose another --out"
         raise FileExistsError(f"{folder} holds {', '.join(there)}; expected {expected}")
-    for file, records in lists.items():
-        ids = "".join(f"{record.id}\n" for record in records)
-        outputs.write(file, pairs_text(records, root) if "labeled" in file else ids)
-    outputs.write(FACTS, json.dumps(facts, indent=1, ensure_ascii=False) + "\n")
+    for file, text in texts.items():
+        outputs.write(file, text)
