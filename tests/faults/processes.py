@@ -182,7 +182,7 @@ class Watch:
             if not writing and isinstance(place, str | os.PathLike) and os.fspath(place).startswith(inside):
                 self.change(os.fspath(place))
         elif writing and isinstance(place, str | bytes | os.PathLike) and os.fsdecode(place).startswith(self.folder):
-            self.happen(event)
+            self.happen(event, os.fsdecode(place))
 
     def change(self, path: str) -> None:
         """Count an opening for reading, and change the file if it is the one: without opening anything."""
@@ -199,7 +199,7 @@ class Watch:
             case "other":
                 os.replace(f"{self.folder}/{OTHER}", path)
 
-    def happen(self, event: str) -> None:
+    def happen(self, event: str, place: str | None = None) -> None:
         """Count one, and do what is to be done at it."""
         self.events += 1
         if self.fault is None or self.fault.kind in ("stop", "size") or self.fault.where:
@@ -214,7 +214,7 @@ class Watch:
         lasting = (kind == "EROFS" or full) and self.events >= self.fault.at
         if kind != "kill" and (lasting or reached) and (event in MAKING or not full):  # removing needs no space
             number = getattr(errno, kind)
-            raise OSError(number, os.strerror(number))
+            raise OSError(number, os.strerror(number), place)
 
 
 def contents(folder: Path) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from filelock import FileLock
 
 from semiverse.cli.call import messages, stoppable
 from semiverse.cli.main import main
-from semiverse.files import DataProblem, MissingData, cache_folder, expand
+from semiverse.files import DataProblem, MissingData, cache_folder, disk_failure, expand
 from semiverse.mixture import loading
 from semiverse.mixture.loading import Carried, Loader, Packed, fitting, portable, raise_stop
 from semiverse.run import Run
@@ -196,6 +196,18 @@ def test_what_ends_together_with_a_stopped_command_is_not_told(number, default, 
         signal.signal(number, before)
     del loud
     assert capsys.readouterr().err == ""
+
+
+def test_a_disk_that_fails_where_something_is_removed_is_told_with_what_helps(tmp_path, monkeypatch, capsys):
+    def refuse(*_):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(tmp_path / "x"))
+
+    monkeypatch.setattr("semiverse.commands.check.check", refuse)
+    monkeypatch.setattr("semiverse.cli.call.parse", lambda *_: {})
+    assert main(["check"]) == 2
+    told = capsys.readouterr().err
+    assert f"{tmp_path / 'x'}: Read-only file system; expected free space and write access" in told
+    assert disk_failure(OSError(errno.ENOENT, "x")) is None and disk_failure(ValueError("x")) is None
 
 
 def test_what_is_ignored_stays_so():

@@ -20,7 +20,7 @@ from semiverse.cli.main import Command
 from semiverse.configuration import USER_ERRORS, Plain, describe, dump_yaml, load_yaml, merged, read_config
 from semiverse.configuration.options import REQUIRED, Option, alternatives, options
 from semiverse.downloads.hub import is_hub_name
-from semiverse.files import DataProblem, out_of_memory
+from semiverse.files import DataProblem, disk_failure, out_of_memory
 from semiverse.importing import uncollected
 
 
@@ -56,7 +56,9 @@ def call(name: str, command: Command, words: Sequence[str]) -> int:
         memory = out_of_memory(error)
         if debug or not (memory or isinstance(error, USER_ERRORS)):
             raise
-        told = error if not memory or isinstance(error, DataProblem) else _memory(error, command)
+        told = (
+            (disk_failure(error) or error) if not memory or isinstance(error, DataProblem) else _memory(error, command)
+        )
         print(f"semiverse {name}: {told}", file=sys.stderr)
         return 2
     finally:

@@ -109,14 +109,15 @@ def _instantiated(parser: ArgumentParser, values: Mapping[str, Plain], wrong: It
     """
     try:
         parsed = parser.parse_object(copy.deepcopy(dict(values)))  # which changes what it is given
-    except ArgumentError as error:
+    except (ArgumentError, OverflowError) as error:
         raise ValueError("\n  ".join(wrong) or re.sub(r"\s*tip: .*", "", str(error))) from error
     try:
         return parser.instantiate(parsed)
-    except TypeError as error:
-        if "must be a mapping" not in str(error):  # of options in the place of which something else stands
+    except TypeError as error:  # the parser lets pass nothing where a number belongs, and what is no options
+        told = "\n  ".join(wrong)
+        if not told and "must be a mapping" not in str(error):
             raise
-        raise ValueError("\n  ".join(wrong) or f"init_args: {error}; expected names and values: correct it") from error
+        raise ValueError(told or f"init_args: {error}; expected names and values: correct it") from error
 
 
 def _spelled_options(values: Mapping[str, Plain], known: Mapping[str, Option], where: str = "") -> dict[str, Plain]:
@@ -193,11 +194,14 @@ def _value_mistakes(value: Plain, hint: Any, where: str) -> Iterator[str]:  # no
     """What is wrong with a value of this type: shown at its parts, where only one kind of it has some."""
     parser = _new_parser()
     parser.add_argument("--value", type=hint)
+    accepted = True
     try:
         parser.parse_object({"value": copy.deepcopy(value)})
+    except (ArgumentError, OverflowError):
+        accepted = False
+    if accepted and (not _holds_null(value) or (value is None and not _lacks(value, hint))):
         return
-    except ArgumentError:
-        deep = [part for part in alternatives(hint) if class_hint(part) or item_hint(part) is not None]
+    deep = [part for part in alternatives(hint) if class_hint(part) or item_hint(part) is not None]
     built, inner = (class_hint(deep[0]), item_hint(deep[0])) if len(deep) == 1 else (None, None)
     read = load_yaml(value) if isinstance(value, str) else value  # on a command line all values are text
     if built:
@@ -206,7 +210,7 @@ def _value_mistakes(value: Plain, hint: Any, where: str) -> Iterator[str]:  # no
     elif isinstance(read, list if get_origin(deep[0] if deep else hint) is list else dict) and inner is not None:
         for name, item in read.items() if isinstance(read, dict) else enumerate(read):
             yield from _value_mistakes(item, inner, f"{where}.{name}")
-    else:
+    elif not accepted or _lacks(read, hint):
         literals = [str(one) for part in alternatives(hint) if get_origin(part) is Literal for one in get_args(part)]
         try:
             _spelled(read, hint, where)
@@ -214,6 +218,23 @@ def _value_mistakes(value: Plain, hint: Any, where: str) -> Iterator[str]:  # no
             yield str(error)
             return
         yield f"{where} is {short(read)}; expected {type_name(hint)}: {nearest(str(read), literals, 'correct it')}"
+
+
+def _holds_null(value: Plain) -> bool:
+    """Whether null stands anywhere in it: the parser lets it pass in options of objects and in tuples."""
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return value is None or any(map(_holds_null, inner))
+
+
+def _lacks(value: Plain, hint: Any) -> bool:  # noqa: ANN401  (a type hint has no type)
+    """Whether null stands where this type, or that of a part of a tuple, knows none."""
+    kinds = alternatives(hint)
+    if value is None:
+        return not {Any, type(None)} & {*kinds}
+    tuples = [get_args(kind) for kind in kinds if get_origin(kind) is tuple]
+    if not isinstance(value, list | tuple) or not tuples:
+        return False
+    return all(any(map(_lacks, value, types[:1] * len(value) if types[-1] is ... else types)) for types in tuples)
 
 
 def _class_mistakes(value: Plain, hint: ClassHint, where: str) -> Iterator[str]:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from semiverse.data.headers import STACKS, read_header, upright
 from semiverse.data.images import color_codes, drawn_in_transparency, open_image, rgb_of
-from semiverse.files import DataProblem, reading
+from semiverse.files import DataProblem, bearable, reading
 from semiverse.labels import IGNORE, Color
 
 MODES = {
@@ -256,8 +256,9 @@ class MaskCoding:
     def _check_ids(self) -> None:
         if self.ids is not None and set(self.ids) != set(self.classes):
             missing = [name for name in self.classes if name not in self.ids]
-            found = f"Folder: ids lack {missing} and name {[name for name in self.ids if name not in self.classes]}"
-            expected = f"the raw ids of each of {', '.join(self.classes)}: complete ids or classes"
+            strange = [name for name in self.ids if name not in self.classes]
+            found = f"Folder: ids lack {bearable(str(missing))} and name {bearable(str(strange))}"
+            expected = f"the raw ids of each of {bearable(', '.join(self.classes))}: complete ids or classes"
             raise ValueError(f"{found}, which are no classes; expected {expected}")
         owners: dict[int, str] = {}
         for name, value in self._listed_ids:

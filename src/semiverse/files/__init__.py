@@ -16,6 +16,7 @@ from semiverse.files.states import changed_at, file_stamp, settled
 from semiverse.files.text import read_json, read_text, value_of
 from semiverse.files.writing import (
     FULL_DISK,
+    disk_failure,
     previous_folder,
     replaced_folder,
     work_beside,
@@ -34,6 +35,7 @@ __all__ = [
     "changed_at",
     "check_number",
     "data_root",
+    "disk_failure",
     "expand",
     "file_stamp",
     "find_folder",

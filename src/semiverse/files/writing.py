@@ -1,5 +1,6 @@
 """Files and folders written whole or not at all."""
 
+import errno
 import os
 import shutil
 import time
@@ -14,6 +15,13 @@ from semiverse.files.problems import DataProblem
 FULL_DISK = (
     "expected free space and write access: provide them and repeat the call; what stood there before is untouched"
 )
+
+
+def disk_failure(error: BaseException) -> str | None:
+    """What a disk that failed where nobody reckoned with it means, such as when something is removed; or None."""
+    if not isinstance(error, OSError) or error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO):
+        return None
+    return f"{error.filename or 'a file'}: {error.strerror}; {FULL_DISK}"
 
 
 def write_atomically(path: Path, content: str | bytes | memoryview) -> None:
