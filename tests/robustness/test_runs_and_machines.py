@@ -210,6 +210,25 @@ def test_a_disk_that_fails_where_something_is_removed_is_told_with_what_helps(tm
     assert disk_failure(OSError(errno.ENOENT, "x")) is None and disk_failure(ValueError("x")) is None
 
 
+@pytest.mark.parametrize("number, traced", [(errno.ENOSPC, False), (errno.ENOENT, True)])
+def test_a_disk_that_fails_a_thread_is_told_in_a_line(number, traced, monkeypatch, capsys):
+    def written():
+        raise OSError(number, os.strerror(number), "events.out")
+
+    def writing():
+        thread = threading.Thread(target=written)
+        thread.start()
+        thread.join()
+
+    monkeypatch.setattr("semiverse.commands.check.check", writing)
+    monkeypatch.setattr("semiverse.cli.call.parse", lambda *_: {})
+    hook = threading.excepthook
+    assert main(["check"]) == 0 and threading.excepthook is hook
+    told = capsys.readouterr().err
+    assert ("Traceback" in told) is traced and "events.out" in told
+    assert traced or told.startswith("warning: events.out: No space left on device; expected free space")
+
+
 def test_what_is_ignored_stays_so():
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:

@@ -32,6 +32,8 @@ def call(name: str, command: Command, words: Sequence[str]) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a terminal may not know every sign; what it lacks is spelled
             stream.reconfigure(errors="backslashreplace")
+    if not debug:
+        threading.excepthook = _told_in_a_line
     try:
         with messages(debug), stoppable():
             if "-h" in words or "--help" in words:
@@ -247,6 +249,15 @@ def _stay_quiet() -> None:
 
 def _tell_nothing(_: object) -> None:
     pass
+
+
+def _told_in_a_line(failed: threading.ExceptHookArgs) -> None:
+    """A disk that failed a thread, such as that of TensorBoard's files, fails what comes next as well."""
+    told = None if failed.exc_value is None else disk_failure(failed.exc_value)
+    if told is None:
+        threading.__excepthook__(failed)
+    else:
+        print(f"warning: {told}", file=sys.stderr)
 
 
 class _Ours(logging.Filter):
