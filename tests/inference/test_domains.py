@@ -11,6 +11,7 @@ from semiverse.inference.domains import SIDE, note_domains, pooled, recognize
 from semiverse.inference.predictor import Question
 from semiverse.mixture import Domain, DomainMixture
 from semiverse.models import DomainStatistics, ModelConfig, SegmentationModel
+from tests.robustness.yards import folder, yard
 
 LEVELS = {"night": 40, "snow": 200}
 
@@ -45,6 +46,16 @@ def test_images_that_were_not_seen_are_told_apart_also_after_saving(model, tmp_p
         for seed in range(10, 14):
             domain, likeness = recognize(again, picture(level, seed))
             assert domain == name and 0.9 < likeness <= 1
+
+
+def test_images_that_cannot_be_read_are_told_and_the_others_do(tmp_path):
+    data = DomainMixture({"yard": Domain(folder(yard(tmp_path)), train="all", val="all")}, batch_size=2, workers=0)
+    model = SegmentationModel(ModelConfig("drn_d_22", width=0.0625), data.label_spaces).eval()
+    data.domains["yard"].subset("all")
+    (tmp_path / "images" / "b.png").write_bytes(b"no image")
+    with pytest.warns(UserWarning, match=r"1 of 3 images by which domain yard is recognized cannot be read, .*b\.png"):
+        note_domains(model, data)
+    assert model.domain_statistics is not None
 
 
 def test_probability_is_that_of_independent_normal_features():

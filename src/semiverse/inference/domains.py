@@ -1,5 +1,7 @@
 """Which domain an image resembles, by the statistics of features that a training keeps."""
 
+from warnings import warn
+
 import torch
 from torch import Tensor
 
@@ -33,7 +35,7 @@ def pooled(model: SegmentationModel, image: Tensor) -> Tensor:
 def note_domains(model: SegmentationModel, data: DomainMixture) -> None:
     """Give a model the statistics of its domains, from training images with or without labels; a minute at most.
 
-    Images that cannot be read are left out; nothing is noted if a domain has no other.
+    Images that cannot be read are left out, with a warning; nothing is noted if a domain has no other.
 
     Args:
         model: In evaluation mode.
@@ -45,7 +47,11 @@ def note_domains(model: SegmentationModel, data: DomainMixture) -> None:
         records = domain.subset(domain.train)
         chosen = records[:: -(-len(records) // IMAGES)]
         images = (read_or_explain(domain.dataset.read_image, record.image) for record in chosen)
-        seen = [pooled(model, image) for image in images if not isinstance(image, str)]
+        found = [image if isinstance(image, str) else pooled(model, image) for image in images]
+        seen, lost = [one for one in found if isinstance(one, Tensor)], [one for one in found if isinstance(one, str)]
+        if lost:
+            shares = f"{len(lost)} of {len(chosen)} images by which domain {name} is recognized cannot be read"
+            warn(f"{shares}, first: {lost[0]}; the others do", stacklevel=2)
         if not seen:
             return
         vectors.append(torch.stack(seen))
