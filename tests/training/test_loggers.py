@@ -1,6 +1,8 @@
 """Loggers beside the run's own files: by class path, by short name, as objects, and what is refused."""
 
 import csv
+import errno
+import os
 
 import pytest
 
@@ -62,3 +64,20 @@ def test_the_run_folder_is_filled_in_and_objects_stay_as_they_are(tmp_path):
 def test_what_is_no_logger_is_refused(given, message, tmp_path):
     with pytest.raises((ValueError, ImportError), match=message):
         build_loggers([given], Run(tmp_path))
+
+
+class Full(Kept):
+    """Fails as Lightning's TensorBoard logger does where the disk is full."""
+
+    def log_metrics(self, *_, **__):
+        try:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "events.out")
+        except OSError as error:
+            raise ValueError("\n you tried to log 0.5 which is currently not supported") from error
+
+
+def test_a_full_disk_under_a_logger_is_told_as_one(tmp_path, capsys):
+    changes = {"loggers": ["tests.training.test_loggers.Full"], "validate_every": 1}
+    assert main(train_words(tmp_path, changes)) == 2
+    told = capsys.readouterr().err
+    assert "semiverse train: events.out: No space left on device; expected free space" in told

@@ -88,7 +88,12 @@ class Recorder:
         improved = unscored or scores["sum_miou"] > self.best
         if improved:
             self.best, self.best_step = scores["sum_miou"], method.steps_done
-        self.fabric.log_dict({k: v for k, v in row.items() if k != "step"}, step=method.steps_done)
+        try:
+            self.fabric.log_dict({k: v for k, v in row.items() if k != "step"}, step=method.steps_done)
+        except ValueError as error:
+            if not isinstance(error.__cause__, OSError):
+                raise
+            raise error.__cause__ from None  # a full disk, which Lightning tells as numbers that cannot be logged
         if improved and self.keep == "best":
             self.save_model()
         if self.fabric.is_global_zero:
