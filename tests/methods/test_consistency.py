@@ -17,8 +17,8 @@ from semiverse.methods.complementary_dropout import dropped
 from semiverse.methods.coverage import Coverage
 from semiverse.methods.mixing import View, paste_classes
 from semiverse.methods.strong_views import AREA, StrongView, generator, partners, paste, pasted_classes
-from semiverse.methods.teacher_labels import (
-    Labels,
+from semiverse.methods.teacher_labels import Labels, predicted
+from semiverse.methods.trust import (
     Trust,
     class_thresholds,
     labels_by_power,
@@ -26,7 +26,6 @@ from semiverse.methods.teacher_labels import (
     note_confidence,
     note_learned,
     note_moments,
-    predicted,
     smooth_labels,
     sure_from,
     thresholds_by_count,

@@ -24,7 +24,8 @@ from semiverse.methods.method import Curve, Method, Role, ramp
 from semiverse.methods.mixing import Mixing, View
 from semiverse.methods.optimizer import Optimizer
 from semiverse.methods.strong_views import StrongView
-from semiverse.methods.teacher_labels import Labels, Trust, TrustRule, predicted
+from semiverse.methods.teacher_labels import Labels, predicted
+from semiverse.methods.trust import Trust, TrustRule
 from semiverse.mixture import DomainMixture, Draws, TrainBatch
 from semiverse.models import SegmentationModel
 from semiverse.models.batch_norm import statistics_kept
