@@ -6,6 +6,7 @@ import re
 import shlex
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -521,6 +522,32 @@ def test_files_in_the_guide_have_the_parts_of_those_that_are_written(trained, ph
     assert list(shown) == list(written)
     assert shown["classes"]["sky"].keys() == written["classes"]["sky"].keys()
     assert next(iter(shown["images"].values())).keys() == next(iter(written["images"].values())).keys()
+
+
+def test_soft_labels_are_masks_drawn_from_the_probabilities(trained, photos, tmp_path):
+    out = tmp_path / "out"
+    assert main(words(trained, photos, "--domain", "rooms", "--threshold", "0.3", "--draws", "2", "--out", out)) == 0
+    committee = Committee([Predictor(SegmentationModel.load(trained), device="cpu")], "rooms")
+    found = dataset(out)
+    for record in found.records("all"):
+        image, mask = found.read(record)
+        expected, drawn = committee.drawn(image, 2, zlib.crc32(record.id.encode()))
+        assert torch.equal(mask, torch.where(expected.confidence >= 0.3, expected.mask, IGNORE))
+        for number in range(2):
+            kept = np.asarray(Image.open(out / "drawn" / str(number) / f"{record.id}.png"))
+            assert np.array_equal(kept, torch.where(mask == IGNORE, IGNORE, drawn[number]).numpy())
+        assert not torch.equal(drawn[0], drawn[1])
+    assert json.loads((out / "pseudolabels.json").read_text())["draws"] == 2
+    data = DomainMixture({"rooms": Domain(SyntheticRooms(**WORLD), labeled=3, pseudolabels=out)})
+    assert len(data.pseudolabeled["rooms"]) == 2 * len(found.records("all"))
+
+
+def test_soft_labels_are_drawn_no_less_than_never(trained, photos, tmp_path, capsys):
+    asked = words(
+        trained, photos, "--domain", "rooms", "--threshold", "0.3", "--draws", "-1", "--out", tmp_path / "out"
+    )
+    assert main(asked) == 2
+    assert "draws is -1; expected 0 (hard labels) or more" in capsys.readouterr().err
 
 
 def test_weights_of_the_classes_are_taken_off_and_have_to_be_known(trained, photos, tmp_path, capsys):

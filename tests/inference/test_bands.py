@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from semiverse import upsampling
-from semiverse.inference.bands import Bands, argmax_of_mean
+from semiverse.inference.bands import Bands, argmax_of_mean, drawn_from_mean
 from semiverse.upsampling import ScoreMap, Upsampling, argmax_with_confidence, border_weights
 
 ZERO_BORDER = Upsampling(zero_border=True)
@@ -80,3 +80,32 @@ def test_mean_of_one_map_is_that_map_bit_for_bit_and_no_number_stays_none():
 def test_maps_of_other_channels_cannot_be_averaged():
     with pytest.raises(ValueError, match=r"\(1, 3\), \(1, 4\).*one such shape"):
         argmax_of_mean([ScoreMap(torch.zeros(1, channels, 2, 2)) for channels in (3, 4)], (4, 4))
+
+
+def test_draws_are_as_frequent_as_the_mean_of_the_probabilities_says():
+    """Two maps of (0.7, 0.3, 0) and (0.3, 0.3, 0.4): mean (0.5, 0.3, 0.2)."""
+    maps = [
+        ScoreMap(torch.tensor(p).log().clamp(min=-100)[None, :, None, None].expand(2, 3, 4, 5))
+        for p in ([0.7, 0.3, 0.0], [0.3, 0.3, 0.4])
+    ]
+    mask, confidence, drawn = drawn_from_mean(maps, (160, 200), 3, torch.Generator().manual_seed(0))
+    assert drawn.shape == (3, 2, 160, 200) and drawn.dtype == torch.uint8
+    assert (mask == 0).all() and torch.allclose(confidence, torch.tensor(0.5))
+    shares = torch.bincount(drawn.flatten().long(), minlength=3) / drawn.numel()
+    assert torch.allclose(shares, torch.tensor([0.5, 0.3, 0.2]), atol=0.004)  # deviation 0.0011 each
+    both = (drawn[0] == 0) & (drawn[1] == 0)  # masks are drawn apart
+    assert float(both.double().mean()) == pytest.approx(0.25, abs=0.008)
+    right = (drawn[0, 0, :, 1:] == 0) & (drawn[0, 0, :, :-1] == 0)  # and so are pixels
+    assert float(right.double().mean()) == pytest.approx(0.25, abs=0.012)
+
+
+def test_draws_are_a_function_of_the_generator_and_leave_the_arg_max_as_it_is():
+    torch.manual_seed(0)
+    maps = [ScoreMap(torch.randn(2, 5, 6, 7)), ScoreMap(torch.randn(2, 5, 3, 4))]
+    first, again = (drawn_from_mean(maps, (33, 40), 2, torch.Generator().manual_seed(7)) for _ in range(2))
+    assert all(torch.equal(one, other) for one, other in zip(first, again, strict=True))
+    ((mask, confidence),) = argmax_of_mean(maps, (33, 40))
+    assert torch.equal(first[0], mask) and torch.equal(first[1], confidence)
+    certain = ScoreMap(100.0 * torch.nn.functional.one_hot(torch.randint(0, 5, (1, 6, 7)), 5).movedim(-1, 1).float())
+    mask, _, drawn = drawn_from_mean([certain], (6, 7), 2, torch.Generator().manual_seed(0))
+    assert torch.equal(drawn, mask[None].expand_as(drawn))

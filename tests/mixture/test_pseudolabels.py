@@ -49,6 +49,17 @@ def test_images_and_masks_are_those_of_the_folder(tmp_path):
         assert np.array_equal(mask, draw(int(name), (0, 1, 2, IGNORE), (12, 16)))
 
 
+def test_where_masks_were_drawn_images_are_seen_with_each_of_them(tmp_path):
+    folder = write_folder(tmp_path / "pseudo", count=4)
+    for number in range(3):
+        for i in range(4):
+            write_mask(folder / "drawn" / str(number) / f"{i}.png", np.full((12, 16), number), mode="P")
+    batches = epochs(mixture(folder, crop=None, scale=(1.0, 1.0), flip=0.0), count=3, draws=DRAWS)
+    samples = [batches[step].pseudolabeled["taught"] for step in range(3)]  # 3 of 4: each pair once
+    seen = [(name, mask.unique().tolist()) for one in samples for name, mask in zip(one.id, one.mask, strict=True)]
+    assert sorted(seen) == [(str(i), [number]) for i in range(4) for number in range(3)]
+
+
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_batch_is_a_function_of_seed_and_step(workers, tmp_path):
     folder = write_folder(tmp_path / "pseudo")

@@ -35,6 +35,7 @@ def pseudolabel(
     flip: bool = False,
     also: Sequence[Path] = (),
     adjust: float = 0.0,
+    draws: int = 0,
 ) -> int:
     """Label images with what a model is sure of, and write them as a dataset to train from.
 
@@ -71,6 +72,9 @@ def pseudolabel(
         also: Further runs with the same classes; the probabilities of all of them are averaged.
         adjust: Times the log of the weights of data.balance is taken off the scores first, as a model that was trained
             with them predicts rare classes too often; 0: nothing is.
+        draws: Soft labels: so many further masks of every image, in ``drawn/0``, ``drawn/1``, ..., in which each pixel
+            has a class drawn from its probabilities; a domain whose ``pseudolabels`` the folder is learns these. 0:
+            none.
 
     Returns:
         0, or 1 if files could not be read.
@@ -87,7 +91,9 @@ def pseudolabel(
     if data is not None:
         Run(run.parent if run.name == "model" else run).restore_held_out(data)
     named = threshold if isinstance(threshold, Mapping) else None
-    how = Labeling(None if isinstance(threshold, Mapping) else threshold, keep, least, scales, flip, link, adjust)
+    how = Labeling(
+        None if isinstance(threshold, Mapping) else threshold, keep, least, scales, flip, link, adjust, draws
+    )
     predictors = [Predictor(model, via, window, device=device, **how.views) for model in models]
     labeler = Labeler(Committee(predictors, domain, labels, how.lowering(data, labels or domain)), how, named, workers)
     left_out: dict[str, str] = {}

@@ -77,6 +77,58 @@ def argmax_of_mean(
     Raises:
         ValueError: If the maps have not the same classes and images.
     """
+    bands = _alike(maps)
+    (count, channels), device = bands[0].shape, bands[0].device
+    parts = [channels] if spaces is None else list(spaces)
+    masks = [torch.empty(count, *size, dtype=torch.uint8, device=device) for _ in parts]
+    confidences = [torch.empty(count, *(size if sure else (0, 0)), device=device) for _ in parts]
+    with torch.no_grad(), torch.autocast(device.type, enabled=False):
+        for images, rows, strips in _strips(bands, size):
+            for place, split in enumerate(zip(*(torch.split(strip, parts, dim=1) for strip in strips), strict=True)):
+                best, probability = _best_of_mean(split, sure)
+                masks[place][images, rows] = best
+                if sure:
+                    confidences[place][images, rows] = probability
+    return list(zip(masks, confidences, strict=True))
+
+
+def drawn_from_mean(
+    maps: Sequence[Bands | ScoreMap], size: tuple[int, int], draws: int, generator: torch.Generator
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Classes of every pixel drawn from the mean of the upsampled probabilities, beside their arg-max.
+
+    Args:
+        maps: As ``argmax_of_mean`` takes them, of one label space.
+        size: Height and width wanted, (H, W).
+        draws: How often every pixel is drawn, by itself.
+        generator: Of the draws; on the CPU.
+
+    Returns:
+        The arg-max, (N, H, W) uint8; its probabilities, (N, H, W) in (0, 1]; the draws, (draws, N, H, W) uint8.
+
+    Raises:
+        ValueError: If the maps have not the same classes and images.
+    """
+    bands = _alike(maps)
+    count, device = bands[0].shape[0], bands[0].device
+    mask = torch.empty(count, *size, dtype=torch.uint8, device=device)
+    confidence, drawn = torch.empty(count, *size, device=device), mask.new_empty(draws, count, *size)
+    with torch.no_grad(), torch.autocast(device.type, enabled=False):
+        for images, rows, strips in _strips(bands, size):
+            mask[images, rows], confidence[images, rows] = _best_of_mean(strips, sure=True)
+            bounds = _mean(strips).cumsum(dim=1)
+            for one in drawn:
+                chance = torch.rand(mask[images, rows].shape, generator=generator).to(device)
+                one[images, rows] = (chance[:, None] >= bounds[:, :-1]).sum(dim=1)
+    return mask, confidence, drawn
+
+
+def _alike(maps: Sequence[Bands | ScoreMap]) -> list[Bands]:
+    """Maps as bands.
+
+    Raises:
+        ValueError: If they have not the same classes and images.
+    """
     bands = [one if isinstance(one, Bands) else Bands.of(one) for one in maps]
     shapes = {one.shape for one in bands}
     if len(shapes) != 1:
@@ -84,20 +136,15 @@ def argmax_of_mean(
             f"scores to be averaged are of (images, channels) {sorted(shapes)}; expected one such shape: average "
             "models whose heads have the same channels"
         )
-    ((count, channels),), device = shapes, bands[0].device
-    parts = [channels] if spaces is None else list(spaces)
-    masks = [torch.empty(count, *size, dtype=torch.uint8, device=device) for _ in parts]
-    confidences = [torch.empty(count, *(size if sure else (0, 0)), device=device) for _ in parts]
-    with torch.no_grad(), torch.autocast(device.type, enabled=False):
-        # Bands are forgotten from above: all images of a strip before the next strip.
-        for images, rows in sorted(partition(count, channels, size, device), key=lambda strip: strip[1].start):
-            strips = [one.up(images, rows, size) for one in bands]
-            for place, split in enumerate(zip(*(torch.split(strip, parts, dim=1) for strip in strips), strict=True)):
-                best, probability = _best_of_mean(split, sure)
-                masks[place][images, rows] = best
-                if sure:
-                    confidences[place][images, rows] = probability
-    return list(zip(masks, confidences, strict=True))
+    return bands
+
+
+def _strips(bands: Sequence[Bands], size: tuple[int, int]) -> Iterator[tuple[slice, slice, list[Tensor]]]:
+    """Images and output rows of each strip, with the scores of every map there, (images, C, rows, W)."""
+    (count, channels), device = bands[0].shape, bands[0].device
+    # Bands are forgotten from above: all images of a strip before the next strip.
+    for images, rows in sorted(partition(count, channels, size, device), key=lambda strip: strip[1].start):
+        yield images, rows, [one.up(images, rows, size) for one in bands]
 
 
 def _best_of_mean(strips: Sequence[Tensor], sure: bool) -> tuple[Tensor, Tensor]:
@@ -107,9 +154,14 @@ def _best_of_mean(strips: Sequence[Tensor], sure: bool) -> tuple[Tensor, Tensor]
         best = values.amax(dim=1)
         found = first_equal(values, best)
         return found, values.sub(best[:, None]).exp_().sum(dim=1).reciprocal_() if sure else best
+    mean = _mean(strips)
+    best = mean.amax(dim=1)
+    return first_equal(mean, best), best
+
+
+def _mean(strips: Sequence[Tensor]) -> Tensor:
+    """Mean probabilities of one strip, (N, C, rows, W), from scores of each map."""
     mean = torch.zeros((), device=strips[0].device)
     for strip in strips:
         mean = mean + strip.softmax(dim=1)
-    mean /= len(strips)
-    best = mean.amax(dim=1)
-    return first_equal(mean, best), best
+    return mean / len(strips)

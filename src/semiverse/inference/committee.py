@@ -5,7 +5,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from semiverse.inference.bands import Bands, drawn_from_mean
 from semiverse.inference.predictor import Predictor, Segmentation, segmented
+from semiverse.labels import IGNORE
 
 
 class Committee:
@@ -40,9 +42,20 @@ class Committee:
     @torch.inference_mode()
     def __call__(self, image: Tensor) -> Segmentation:
         """Mask and confidence of an image, (3, H, W) uint8, at its own size."""
-        batch, size = image[None], (image.shape[1], image.shape[2])
-        maps = [one for each in self.predictors for one in each.score_maps(batch, self.domain, [self.labels])]
-        if self.less is not None:
-            maps = [one.lowered(self.less) for one in maps]
-        ((found,),) = segmented(maps, size, [self.space], sure=True)
+        ((found,),) = segmented(self._maps(image), (image.shape[1], image.shape[2]), [self.space], sure=True)
         return found
+
+    @torch.inference_mode()
+    def drawn(self, image: Tensor, draws: int, seed: int) -> tuple[Segmentation, Tensor]:
+        """The same, and so many masks whose pixels are drawn from the mean probabilities, (draws, H, W) uint8."""
+        size, generator = (image.shape[1], image.shape[2]), torch.Generator().manual_seed(seed)
+        (mask,), (confidence,), drawn = drawn_from_mean(self._maps(image), size, draws, generator)
+        nothing = mask >= len(self.space)
+        drawn = drawn[:, 0].masked_fill(nothing | (drawn[:, 0] >= len(self.space)), IGNORE)
+        return Segmentation(mask.masked_fill(nothing, IGNORE).cpu(), self.space, confidence.cpu()), drawn.cpu()
+
+    def _maps(self, image: Tensor) -> list[Bands]:
+        """What every model says of an image in every view."""
+        batch = image[None]
+        maps = [one for each in self.predictors for one in each.score_maps(batch, self.domain, [self.labels])]
+        return maps if self.less is None else [one.lowered(self.less) for one in maps]

@@ -3,6 +3,7 @@
 import json
 import sys
 import time
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -19,7 +20,7 @@ from semiverse.files import read_json, write_atomically
 from semiverse.inference.committee import Committee
 from semiverse.inference.images import readable, within_memory
 from semiverse.inference.journal import Entry, Journal
-from semiverse.inference.predictor import Predictor
+from semiverse.inference.predictor import Predictor, Segmentation
 from semiverse.inference.pseudolabels import (
     ConfidenceHistogram,
     PseudoLabelFolder,
@@ -50,6 +51,8 @@ class Labeling:
         link: Link to image files instead of copying them.
         adjust: Times the log of the weights of data.balance is taken off the scores first, as a model that was trained
             with them predicts rare classes too often (logit adjustment, Menon et al., ICLR 2021); 0: as they are.
+        draws: Soft labels: so many masks of every image, in which each pixel has a class drawn from its probabilities;
+            whoever learns from all of them learns the probabilities. 0: one mask, of the most probable classes.
 
     Raises:
         ValueError: If a number is out of range, or both a threshold and a share are given.
@@ -62,6 +65,7 @@ class Labeling:
     flip: bool = True
     link: bool = True
     adjust: float = 0.0
+    draws: int = 0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "scales", tuple(self.scales))
@@ -75,6 +79,8 @@ class Labeling:
             raise ValueError(f"keep is {self.keep}; expected a share, more than 0 and at most 1: change it, to 0.5 say")
         if not 0 <= self.least <= 1:
             raise ValueError(f"least is {self.least}; expected a share in [0, 1]: change it, to 0.1 say")
+        if self.draws < 0:
+            raise ValueError(f"draws is {self.draws}; expected 0 (hard labels) or more: change it, to 4 say")
 
     @property
     def views(self) -> dict[str, Any]:
@@ -157,9 +163,10 @@ class Labeler:
             thresholds = self.thresholds or self._measured(share, journal, problems)
             folder = PseudoLabelFolder(journal.folder, self.committee.space, thresholds, self.how.least, self.how.link)
             for source, image in self._read(share, problems, "labelling", journal.entries):
-                found = within_memory(partial(self.committee, image), source.path, image, problems)
+                asked = partial(self._asked, source.name, image)
+                found = within_memory(asked, source.path, image, problems)
                 if found is not None:
-                    journal.note(source.name, folder.add(source, image, found))
+                    journal.note(source.name, folder.add(source, image, *found))
             for source in share:
                 if str(source.path) in problems:
                     journal.note(source.name, {"file": str(source.path), "problem": problems[str(source.path)]})
@@ -179,6 +186,12 @@ class Labeler:
         names = [source.name for source in sources if str(source.path) not in (left_out or {})]
         journal.finish(names, merge)
         return folder, "".join(written), problems
+
+    def _asked(self, name: str, image: Tensor) -> tuple[Segmentation, Tensor]:
+        """What is found in an image, and the masks drawn for it, (draws, H, W), by its name."""
+        if self.how.draws:
+            return self.committee.drawn(image, self.how.draws, zlib.crc32(name.encode()))
+        return self.committee(image), torch.empty(0, *image.shape[1:], dtype=torch.uint8)
 
     def _read(
         self, sources: Sequence[Source], problems: dict[str, str], title: str, done: Mapping[str, Entry]
@@ -231,6 +244,7 @@ class Labeler:
             "keep": self.how.keep,
             "adjust": self.how.adjust,
             "least": self.how.least,
+            "draws": self.how.draws,
         }
         return facts | {"classes": folder.class_facts(), "images": folder.images, "left_out": folder.left_out}
 

@@ -21,6 +21,7 @@ from semiverse.inference.predictor import Segmentation
 from semiverse.labels import IGNORE, LabelSpace
 from semiverse.mixture import DomainMixture
 from semiverse.mixture.domain import choose_unlabeled
+from semiverse.mixture.pseudolabels import DRAWN
 
 
 class Source(NamedTuple):
@@ -218,8 +219,10 @@ class PseudoLabelFolder:
             self._least_sure[i] = torch.inf if threshold is None else threshold
         self._predicted, self._kept, self._written = torch.zeros(3, IGNORE + 1, dtype=torch.int64)
 
-    def add(self, source: Source, image: Tensor, found: Segmentation) -> Entry:
+    def add(self, source: Source, image: Tensor, found: Segmentation, drawn: Tensor) -> Entry:
         """Write one image, (3, H, W) uint8, and what is kept of its prediction, unless too little is.
+
+        Masks that were drawn, (draws, H, W), keep the same pixels.
 
         Returns:
             What is to be known of it, for ``take``.
@@ -227,7 +230,8 @@ class PseudoLabelFolder:
         Raises:
             OSError: If a file cannot be written.
         """
-        mask = torch.where(found.confidence >= self._least_sure[found.mask.long()], found.mask, IGNORE)
+        left_out = ~(found.confidence >= self._least_sure[found.mask.long()])
+        mask = found.mask.masked_fill(left_out, IGNORE)
         share = int((mask != IGNORE).sum()) / mask.numel()
         written = share > 0 and share >= self.least
         entry: Entry = {"file": str(source.path), "kept_share": round(share, 6), "written": written}
@@ -235,6 +239,9 @@ class PseudoLabelFolder:
         if written:
             self._write_image(source, image)
             write_atomically(self.folder / "masks" / f"{source.name}.png", encode_mask(mask, self.labels))
+            for number, one in enumerate(drawn.masked_fill(left_out, IGNORE)):
+                place = self.folder / DRAWN / str(number) / f"{source.name}.png"
+                write_atomically(place, encode_mask(one, self.labels))
         return entry
 
     def take(self, name: str, entry: Entry) -> None:

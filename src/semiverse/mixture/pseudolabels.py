@@ -6,9 +6,14 @@ from semiverse.data import ALL, Record, SegmentationDataset, list_images, pair
 from semiverse.files import DataProblem, read_json, value_of
 from semiverse.labels import LabelSpace
 
+DRAWN = "drawn"
+"""Soft labels: folders of masks, 0, 1, ..., in which the class of every pixel was drawn from its probabilities."""
+
 
 class PseudoLabels(SegmentationDataset):
     """A folder that ``semiverse pseudolabel`` wrote: ``images`` and ``masks`` of train ids; its only split is ``all``.
+
+    Where masks were drawn, these are learnt instead: each image stands there with each of them.
 
     Args:
         root: The folder.
@@ -22,7 +27,7 @@ class PseudoLabels(SegmentationDataset):
         self.labels = labels
 
     def records(self, split: str) -> list[Record]:  # noqa: ARG002 - there is only one
-        """Its images, in the order of their names.
+        """Its images, in the order of their names, as often as there are masks of them.
 
         Raises:
             FileNotFoundError: If an image has no mask, or there is no image.
@@ -37,5 +42,6 @@ class PseudoLabels(SegmentationDataset):
             found = f"{facts}: pseudo-labels of the classes {', '.join(classes or ())}"
             remedy = "name another folder, or label the images with a model of this domain"
             raise DataProblem(found, f"{', '.join(self.labels.classes)}, as in the domain", remedy)
-        masks = self.folder / "masks"
-        return pair(list_images(self.folder / "images"), list_images(masks), masks)
+        images, drawn = list_images(self.folder / "images"), self.folder / DRAWN
+        folders = sorted(filter(Path.is_dir, drawn.iterdir())) if drawn.is_dir() else [self.folder / "masks"]
+        return [record for masks in folders for record in pair(images, list_images(masks), masks)]
