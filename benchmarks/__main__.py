@@ -17,6 +17,7 @@ NAMES = (
     "loop",
     "peer",
     "depthwise",
+    "channels_last",
     "consistency",
     "data_loading",
     "clustering",

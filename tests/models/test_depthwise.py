@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from semiverse.models.depthwise import DepthwiseConv2d, convert_depthwise
+from semiverse.models.depthwise import DepthwiseConv2d, convert_depthwise, quicker_with_channels_last
 from semiverse.models.encoder import build_encoder
 
 conv2d_same = pytest.importorskip("timm.layers.conv2d_same")
@@ -60,3 +60,14 @@ def test_only_depthwise_layers_are_replaced_and_names_stay():
     kinds = [type(module) for module in block.modules() if isinstance(module, nn.Conv2d)]
     assert kinds == [nn.Conv2d, DepthwiseConv2d, nn.Conv2d, nn.Conv2d, nn.Conv2d]
     assert "network.blocks.1.0.conv_dw.weight" in names
+
+
+def test_channels_last_are_for_depthwise_networks_whose_gradients_are_safe():
+    """oneDNN's issue 6035: strided 1 x 1 convolutions of few input channels end in a crash with channels last."""
+    depthwise = DepthwiseConv2d(nn.Conv2d(8, 8, 3, padding=1, groups=8))
+    assert quicker_with_channels_last(nn.Sequential(nn.Conv2d(3, 8, 1), depthwise))
+    assert quicker_with_channels_last(nn.Sequential(depthwise, nn.Conv2d(16, 32, 1, stride=2)))
+    assert not quicker_with_channels_last(nn.Sequential(depthwise, nn.Conv2d(8, 32, 1, stride=2)))
+    assert not quicker_with_channels_last(nn.Sequential(nn.Conv2d(8, 8, 3), nn.Conv2d(8, 8, 1)))
+    assert quicker_with_channels_last(build_encoder("tf_efficientnet_lite0", 32))
+    assert not quicker_with_channels_last(build_encoder("drn_d_22", width=0.0625))

@@ -4,6 +4,7 @@ from semiverse.models.batch_norm import DomainBatchNorm2d, convert_batch_norm, s
 from semiverse.models.config import ModelConfig
 from semiverse.models.decoder import build_decoder
 from semiverse.models.deeplab import DeepLabResNet101, SummedAspp
+from semiverse.models.depthwise import quicker_with_channels_last
 from semiverse.models.discriminator import Discriminator
 from semiverse.models.domain_statistics import DomainStatistics
 from semiverse.models.drn import DilatedResidualNetwork
@@ -37,6 +38,7 @@ __all__ = [
     "convert_batch_norm",
     "fold_batch_norm",
     "load_weights",
+    "quicker_with_channels_last",
     "read_tensors",
     "select_group",
     "warn_of_slow_halves",

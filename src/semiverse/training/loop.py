@@ -22,7 +22,7 @@ from semiverse.methods import Method, Opponent, Optimizer
 from semiverse.methods.optimizer import parameter_groups
 from semiverse.mixture import TrainBatch
 from semiverse.mixture.loading import raise_stop
-from semiverse.models import SegmentationModel, warn_of_slow_halves
+from semiverse.models import SegmentationModel, quicker_with_channels_last, warn_of_slow_halves
 from semiverse.run import Run
 from semiverse.training.failure import BeforeStep, NonFiniteLossError, write_failure
 from semiverse.training.recorder import Checkpoint, Recorder
@@ -107,9 +107,10 @@ def place(fabric: Fabric, method: Method) -> None:
     fabric.to_device(fabric.strategy.precision.convert_module(method))
     if isinstance(fabric.strategy, FullyShardedStrategy):
         shard(method, fabric.device)
-    elif "32" not in precision:  # full precision gains nothing (docs/performance.md)
+    else:
         for model in (one for one in method.modules() if isinstance(one, SegmentationModel)):  # a teacher's too
-            model.to(memory_format=torch.channels_last)
+            if "32" not in precision or (fabric.device.type == "cpu" and quicker_with_channels_last(model)):
+                model.to(memory_format=torch.channels_last)
 
 
 class Players:
