@@ -9,6 +9,7 @@ from semiverse.datasets import Folder
 from semiverse.inference.asking import Asking
 from semiverse.inference.domains import SIDE, note_domains, pooled, recognize
 from semiverse.inference.predictor import Question
+from semiverse.labels import LabelSpace
 from semiverse.mixture import Domain, DomainMixture
 from semiverse.models import DomainStatistics, ModelConfig, SegmentationModel
 from tests.robustness.yards import folder, yard
@@ -97,3 +98,9 @@ def test_questions_of_each_way_to_ask(model, tmp_path):
     plain = SegmentationModel(ModelConfig("drn_d_22", width=0.0625), model.label_spaces)
     with pytest.raises(ValueError, match=r"no statistics.*--domain, of night, snow"):
         Asking(plain, "auto", None)
+
+
+def test_an_only_domain_is_what_every_image_is_like():
+    model = SegmentationModel(ModelConfig("drn_d_22", width=0.0625), {"yard": LabelSpace("two", ("grass", "path"))})
+    asking = Asking(model, "auto", None)
+    assert not asking.auto and asking.of(picture(0, 0)).questions == (Question("yard", "yard"),)

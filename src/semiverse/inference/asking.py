@@ -41,6 +41,8 @@ class Asking:
 
     def __init__(self, model: SegmentationModel, domain: str | None, labels: str | None) -> None:
         self.model, names = model, list(model.label_spaces)
+        if domain == AUTO and len(names) == 1:
+            domain = names[0]  # whatever an image looks like
         self.auto = domain == AUTO and AUTO not in names
         every = domain == ALL and ALL not in names
         self.domains = names if every or self.auto else [chosen_domain(model, domain)]

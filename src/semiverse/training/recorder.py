@@ -113,7 +113,8 @@ class Recorder:
             self.save_model()
         if not self.fabric.is_global_zero:
             return
-        self.note_domains()
+        if len(self.method.result().label_spaces) > 1:  # an only one need not be recognized
+            self.note_domains()
         facts = {"steps": self.method.steps_done, "seconds": round(self.seconds_spent(), 1), "best_sum_miou": self.best}
         write_atomically(self.run.folder / "finished.json", json.dumps(facts | {"best_step": self.best_step}) + "\n")
         step = self.best_step if self.keep == "best" else self.method.steps_done
