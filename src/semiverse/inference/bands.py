@@ -115,8 +115,9 @@ def drawn_from_mean(
     confidence, drawn = torch.empty(count, *size, device=device), mask.new_empty(draws, count, *size)
     with torch.no_grad(), torch.autocast(device.type, enabled=False):
         for images, rows, strips in _strips(bands, size):
-            mask[images, rows], confidence[images, rows] = _best_of_mean(strips, sure=True)
-            bounds = _mean(strips).cumsum(dim=1)
+            mean = _mean(strips)
+            mask[images, rows], confidence[images, rows] = _best_of_mean(strips, sure=True, mean=mean)
+            bounds = mean.cumsum(dim=1)
             for one in drawn:
                 chance = torch.rand(mask[images, rows].shape, generator=generator).to(device)
                 one[images, rows] = (chance[:, None] >= bounds[:, :-1]).sum(dim=1)
@@ -147,14 +148,17 @@ def _strips(bands: Sequence[Bands], size: tuple[int, int]) -> Iterator[tuple[sli
         yield images, rows, [one.up(images, rows, size) for one in bands]
 
 
-def _best_of_mean(strips: Sequence[Tensor], sure: bool) -> tuple[Tensor, Tensor]:
-    """Predicted classes of one strip, (N, rows, W) uint8, and their mean probabilities, from scores of each map."""
+def _best_of_mean(strips: Sequence[Tensor], sure: bool, mean: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """Predicted classes of one strip, (N, rows, W) uint8, and their mean probabilities, from scores of each map.
+
+    The mean of all probabilities, (N, C, rows, W), is formed where it is not given.
+    """
     if len(strips) == 1:
         values = strips[0]
         best = values.amax(dim=1)
         found = first_equal(values, best)
         return found, values.sub(best[:, None]).exp_().sum(dim=1).reciprocal_() if sure else best
-    mean = _mean(strips)
+    mean = _mean(strips) if mean is None else mean
     best = mean.amax(dim=1)
     return first_equal(mean, best), best
 
