@@ -76,6 +76,18 @@ def test_published_numbers_that_stand_in_two_rows_are_one_line(table: Path) -> N
     assert len(efficiency_picture(values).figure.axes[1].get_lines()) == 3
 
 
+def test_a_row_of_one_budget_is_no_line_beside_rows_of_several(table: Path) -> None:
+    values = values_of(table)
+    single = next(number for number in values["numbers"] if number["column"] == "half" and number["published"] == 36.0)
+    values["numbers"].append(single | {"row": "other", "published": None})
+    picture = efficiency_picture(values)
+    assert [text.get_text() for text in picture.figure.legends[0].get_texts()] == ["Plain", "Plain, published"]
+    values["numbers"] = [single | {"published": None}, single | {"row": "other", "published": None}]
+    picture = efficiency_picture(values)
+    assert [text.get_text() for text in picture.figure.legends[0].get_texts()] == ["Plain", "Other"]
+    assert "published" not in picture.caption
+
+
 def test_page_of_a_table_without_runs_is_the_table_its_notes_and_its_figure(table: Path) -> None:
     page = report([table])
     text = page.read_text(encoding="utf-8")

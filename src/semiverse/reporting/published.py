@@ -1,6 +1,7 @@
 """Tables of publications: what ``semiverse reproduce`` left of one, as a table, verdicts and figures of the page."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from statistics import mean
 from typing import Any, NamedTuple
@@ -85,7 +86,7 @@ def efficiency_picture(values: Mapping[str, Any]) -> Picture:
     for number in values["numbers"]:
         if number["mean"] is not None or number["published"] is not None:
             scores.setdefault(number["score"], []).append(number)
-    columns = list(values["columns"])
+    columns, rows = list(values["columns"]), _lines(values["rows"], chain.from_iterable(scores.values()))
     with rc_context(STYLE):
         figure = Figure(figsize=(max(4.6, 3.4 * len(scores)), 3.4), layout="constrained")
         handles: dict[str, Artist] = {}
@@ -94,7 +95,8 @@ def efficiency_picture(values: Mapping[str, Any]) -> Picture:
             axes.set(title=values["scores"][score], xlabel=values["efficiency"], ylabel=known[0]["unit"])
             axes.set_xticks(range(len(columns)), [values["columns"][column] for column in columns])
             drawn: list[dict[int, float]] = []  # numbers that stand in several rows make one line
-            for j, (row, title) in enumerate(values["rows"].items()):
+            for j, row in enumerate(rows):
+                title = values["rows"][row]
                 mine = {columns.index(number["column"]): number for number in known if number["row"] == row}
                 ours = {x: [*number["seeds"].values()] for x, number in sorted(mine.items()) if number["seeds"]}
                 printed = {x: number["published"] for x, number in sorted(mine.items()) if number["published"]}
@@ -108,11 +110,23 @@ def efficiency_picture(values: Mapping[str, Any]) -> Picture:
                     look |= {"markerfacecolor": "white", "linestyle": "--"}
                     (handles[f"{title}, published"],) = axes.plot([*printed], [*printed.values()], **look)
         figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=2, fontsize=8)
-    caption = (
-        f"Label efficiency: {values['title']}. Solid: ours, means over seeds, bands reach from the lowest to the "
-        "highest; dashed: as published."
+    published = any(number["published"] is not None for numbers in scores.values() for number in numbers)
+    caption = f"Label efficiency: {values['title']}. " + (
+        "Solid: ours, means over seeds, bands reach from the lowest to the highest; dashed: as published."
+        if published
+        else "Means over seeds; bands reach from the lowest to the highest."
     )
     return Picture("published_label_efficiency", caption, figure)
+
+
+def _lines(rows: Iterable[str], numbers: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Rows that have numbers at two budgets and more, which make lines; where none has, all that have some."""
+    places: dict[str, set[str]] = {row: set() for row in rows}
+    for number in numbers:
+        if number["row"] in places:
+            places[number["row"]].add(number["column"])
+    several = [row for row, columns in places.items() if len(columns) > 1]
+    return several or [row for row, columns in places.items() if columns]
 
 
 def cluster_pictures(folder: Path, count: int) -> tuple[list[Picture], list[str]]:
