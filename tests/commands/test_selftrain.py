@@ -132,6 +132,8 @@ def test_labels_made_otherwise_are_refused(rounds, capsys):
         ({}, ["--pseudolabels.threshold", "0.5"], "threshold and keep are both given"),
         ({}, ["--pseudolabels.keep", "0"], "keep is 0"),
         ({}, ["--teacher", "nowhere"], "nowhere"),
+        ({}, ["--rounds_trainer.max_steps", "0"], "trainer max_steps is 0"),
+        ({}, ["--rounds_trainer.steps", "3"], "trainer has no option 'steps'"),
     ],
 )
 def test_what_cannot_be_is_refused_before_any_training(changes, rest, message, tmp_path, capsys):
@@ -146,3 +148,11 @@ def test_domains_without_unlabelled_images_learn_as_before(tmp_path):
     domains = load_yaml(Run(tmp_path / "self" / "round1").config.read_text(encoding="utf-8"))["data"]["domains"]
     assert domains["streets"]["pseudolabels"] is None
     assert domains["rooms"]["pseudolabels"] == str(tmp_path / "self" / "round1" / "labels" / "rooms")
+
+
+def test_rounds_can_be_longer_than_the_first_run(tmp_path):
+    changes = {"data.domains.streets.labeled": None, "trainer.max_steps": 1}
+    assert main(words(tmp_path, "--rounds_trainer.max_steps", 2, changes=changes)) == 0
+    steps = {name: Run(tmp_path / "self" / name).read_config()["trainer"] for name in ("first", "round1")}
+    assert (steps["first"]["max_steps"], steps["round1"]["max_steps"]) == (1, 2)
+    assert {**steps["first"], "max_steps": 2} == steps["round1"]

@@ -11,6 +11,7 @@ from semiverse.training.options import (
     build_fabric,
     process_number,
     quiet,
+    rounds_options,
     total_steps,
     trainer_options,
     with_precision,
@@ -39,6 +40,22 @@ def test_number_of_processes_is_known_before_any_is_started():
 )
 def test_length_is_the_shorter_of_steps_and_epochs(given, steps):
     assert total_steps(trainer_options(given), steps_per_epoch=5) == steps
+
+
+@pytest.mark.parametrize(
+    ("trainer", "given", "both"),
+    [
+        (None, None, None),
+        ({"max_steps": 3}, None, {"max_steps": 3}),
+        ({"max_steps": 3}, {}, {"max_steps": 3}),
+        (None, {"max_steps": 3}, {"max_steps": 3}),
+        ({"max_epochs": 3, "precision": "64-true"}, {"max_steps": 12}, {"precision": "64-true", "max_steps": 12}),
+        ({"max_steps": 3, "devices": 2}, {"devices": 1}, {"max_steps": 3, "devices": 1}),
+        ({"max_steps": 3}, {"max_steps": None, "devices": 1}, {"max_steps": None, "devices": 1}),
+    ],
+)
+def test_rounds_have_the_options_of_the_first_run_but_for_their_own(trainer, given, both):
+    assert rounds_options(trainer, given) == both
 
 
 @pytest.mark.parametrize("name", ["logger", "callbacks", "max_time", "fast_dev_run", "limit_train_batches", "profiler"])

@@ -19,7 +19,7 @@ from semiverse.models import ModelConfig, SegmentationModel
 from semiverse.reporting.rounds import ROUNDS, Round, as_values, read_round, rounds_table
 from semiverse.reporting.tables import as_markdown
 from semiverse.run import Run
-from semiverse.training.options import trainer_options
+from semiverse.training.options import rounds_options, trainer_options
 from semiverse.training.start import build_method
 
 
@@ -38,6 +38,7 @@ def selftrain(
     check: bool = True,
     optimizer: Optimizer = Optimizer(),
     device: str = "auto",
+    rounds_trainer: dict[str, Any] | None = None,
 ) -> Path:
     """Train, label the unlabelled images with the result, and train anew from both, for some rounds.
 
@@ -62,6 +63,8 @@ def selftrain(
         check: Read every file before training and refuse to start on a bad one.
         optimizer: How the model moves; what is not given is as the method's authors have it.
         device: Where to label and to score; auto: a GPU if there is one. Training follows the trainer.
+        rounds_trainer: Of the rounds, what differs from the trainer; with some times its steps they gain more, as they
+            see many more images than the first run. None: nothing.
 
     Returns:
         The last run folder.
@@ -76,15 +79,17 @@ def selftrain(
     _refuse_given_labels(data)
     Run(teacher or out / "first").restore_held_out(data)
     images_without_labels(data)  # nothing is trained in vain
+    later = rounds_options(trainer, rounds_trainer)
+    trainer_options(later)
     _refuse_other_methods(build_method(data, method, model, trainer_options(trainer), seed))
-    options: dict[str, Any] = {"method": method, "model": model, "trainer": trainer, "seed": seed, "keep": keep}
+    options: dict[str, Any] = {"method": method, "model": model, "seed": seed, "keep": keep}
     options |= {"validate_every": validate_every, "optimizer": optimizer, "check": check}
-    run = train(data, **options, out=out / "first") if teacher is None else teacher
+    run = train(data, **options, trainer=trainer, out=out / "first") if teacher is None else teacher
     known = [_scored(run, data, out, "first" if teacher is None else "teacher", device)]
     for number in range(1, rounds + 1):
         title = f"round{number}"
         labeled = label_mixture(run, data, out / title / "labels", pseudolabels, device)
-        run = train(labeled, **options, out=out / title)
+        run = train(labeled, **options, trainer=later, out=out / title)
         known.append(_scored(run, data, out, title, device))
         _write(out, known)
     if is_first_process():

@@ -85,6 +85,14 @@ def networks_options(trainer: Mapping[str, Any] | None, given: Mapping[str, Any]
     return {**shared, **given} if given else trainer
 
 
+def rounds_options(trainer: Mapping[str, Any] | None, given: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Options for the rounds of self-training: its own, but for what is given; a length in place of its own length."""
+    if not given:
+        return None if trainer is None else dict(trainer)
+    replaced = LENGTH if any(name in given for name in LENGTH) else ()
+    return {name: value for name, value in (trainer or {}).items() if name not in replaced} | dict(given)
+
+
 def total_steps(options: Mapping[str, Any], steps_per_epoch: int) -> int:
     """Steps of a training of this length; of two lengths the shorter one."""
     lengths: list[int] = [options.get("max_steps") or 0, (options.get("max_epochs") or 0) * steps_per_epoch]
