@@ -18,6 +18,7 @@ NAMES = (
     "peer",
     "depthwise",
     "channels_last",
+    "allocation",
     "consistency",
     "data_loading",
     "clustering",

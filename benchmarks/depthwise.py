@@ -1,6 +1,7 @@
 """A training step of EfficientNet-Lite0 with the decoder "mlp", 4 images of 176 x 240 pixels, in bfloat16.
 
-The reference has torch's own backward pass of depthwise convolutions, ours that of float32 (``models/depthwise.py``).
+The reference has torch's own backward pass of depthwise convolutions, ours that of quick kernels
+(``models/depthwise.py``).
 """
 
 from typing import Any

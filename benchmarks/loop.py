@@ -7,6 +7,7 @@ bfloat16 with channels last, on batches that are made beforehand.
 """
 
 import copy
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import torch
 from lightning_fabric import Fabric
 
 from benchmarks.measure import Goal, compare
+from semiverse.allocation import memory_kept
 from semiverse.data import Sample
 from semiverse.datasets import SyntheticRooms, SyntheticStreets
 from semiverse.losses import cross_entropy
@@ -72,18 +74,19 @@ def run() -> dict[str, Any]:
 class Loop:
     """The body of ``semiverse.training.loop.fit``, one step at a time."""
 
-    def __init__(self, fabric: Fabric, method: Method) -> None:
+    def __init__(self, fabric: Fabric, method: Method, lr: float = LR) -> None:
         self.fabric, self.method = fabric, method
-        self.players = Players(fabric, method, Optimizer(lr=LR).over(method.optimizer))
+        self.players = Players(fabric, method, Optimizer(lr=lr).over(method.optimizer))
         self.before, self.recorder = BeforeStep(method), Recorder(Run(Path("loop")), "last", every=STEPS)
-        self.watched = self.recorder.watch(method, fabric)
+        self.inside = ExitStack()
 
     def __enter__(self) -> "Loop":
-        self.watched.__enter__()
+        self.inside.enter_context(memory_kept())
+        self.inside.enter_context(self.recorder.watch(self.method, self.fabric))
         return self
 
     def __exit__(self, *error: Any) -> None:
-        self.watched.__exit__(*error)
+        self.inside.__exit__(*error)
 
     def step(self, batch: TrainBatch) -> None:
         """Everything between two batches, but for validations and checkpoints."""

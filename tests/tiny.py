@@ -1,6 +1,7 @@
 """Runs so small that a test can afford them, and ways to stop them in the middle."""
 
 import copy
+import ctypes
 import multiprocessing
 import os
 import random
@@ -89,6 +90,9 @@ def same(one: Any, two: Any) -> bool:
 
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="starts processes by fork")
+needs_glibc = pytest.mark.skipif(
+    sys.platform != "linux" or not hasattr(ctypes.CDLL(None), "mallopt"), reason="needs the C library of Linux"
+)
 
 
 def in_child(action: Callable[..., object], *arguments: object) -> int:

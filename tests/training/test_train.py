@@ -19,7 +19,7 @@ from semiverse.datasets import SyntheticRooms, SyntheticStreets
 from semiverse.methods import Optimizer, Supervised
 from semiverse.mixture import Domain, DomainMixture
 from semiverse.run import Run
-from tests.tiny import UNIVERSAL, at_step, command_in_child, contents, needs_fork, result, train_words
+from tests.tiny import UNIVERSAL, at_step, command_in_child, contents, needs_fork, needs_glibc, result, train_words
 
 
 def test_run_folder_holds_what_is_promised(trained):
@@ -156,6 +156,24 @@ def test_seed_changes_weights_and_nothing_else_does(tmp_path):
     for name, seed in (("one", 0), ("two", 1)):
         assert main(train_words(tmp_path, {"seed": seed}, name)) == 0
     assert result(tmp_path / "one")[0] != result(tmp_path / "two")[0]
+
+
+@needs_fork
+@needs_glibc
+def test_steps_on_a_cpu_take_memory_that_earlier_ones_freed(tmp_path):
+    """Of 64 MiB that were freed, in pages that the system has to clear before they can be used again."""
+    import resource
+
+    def cleared() -> float:
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        bytearray(b"1") * (64 << 20)
+        return (resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before) * resource.getpagesize() / (64 << 20)
+
+    def look() -> None:
+        cleared()
+        assert cleared() < 0.1
+
+    assert command_in_child(train_words(tmp_path), at_step("Supervised", 1, look)) == 0
 
 
 @needs_fork

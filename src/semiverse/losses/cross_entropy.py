@@ -77,7 +77,7 @@ def _surprise(strip: Strip, mask: Tensor, rows: Tensor, weights: Tensor | None, 
     missing, own = own < 0, own.clamp(min=0)
     log_p = strip.values.log_softmax(dim=1)
     log_own = log_p.gather(1, own).masked_fill_(missing, -torch.inf)
-    log_class = log_own.logsumexp(dim=1, keepdim=True)
+    log_class = log_own if log_own.shape[1] == 1 else log_own.logsumexp(dim=1, keepdim=True)
     p = torch.exp(log_p, out=strip.values)
     p.scatter_add_(1, own, -(log_own - log_class).exp_()).mul_(valid)
     return -(log_class * valid).sum()[None]

@@ -68,7 +68,7 @@ class Optimizer:
         """The optimiser of ``parameter_groups``; every value but the limits has to be known."""
         assert self.lr is not None and self.momentum is not None and self.weight_decay is not None
         if self.algorithm == "adamw":
-            return AdamW(groups, self.lr, betas=(self.momentum, 0.999), weight_decay=self.weight_decay)
+            return AdamW(groups, self.lr, fused=True, betas=(self.momentum, 0.999), weight_decay=self.weight_decay)
         return SGD(groups, self.lr, momentum=self.momentum, weight_decay=self.weight_decay)
 
     def share(self, step: int, total_steps: int, steps_per_epoch: int) -> float:

@@ -1,8 +1,8 @@
-"""Depthwise convolutions on a CPU: in bfloat16 with gradients by the kernels of float32, and in which order of memory.
+"""Depthwise convolutions on a CPU: with gradients by the kernels that are quick, and in which order of memory.
 
-The backward pass of a depthwise convolution in bfloat16 falls to reference kernels for some strides and sizes, which
-take several times as long as those of float32; and those of float32 several times as long where channels come first as
-where they come last (docs/performance.md).
+Two backward passes of oneDNN fall to kernels that take ten to sixty times as long (docs/performance.md): the gradient
+of the weights where a kernel is wider than three columns, in every precision, and that of the input where the stride is
+above one, in bfloat16. Gradients of float32 with channels first take several times as long as with channels last.
 """
 
 from typing import Any, cast
@@ -11,6 +11,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
+
+from semiverse.models.precision import computes_in
+
+_Sizes = tuple[tuple[int, int], tuple[int, int], tuple[int, int]]
+"""Stride, padding and dilation, of rows and of columns."""
 
 
 class DepthwiseConv2d(nn.Conv2d):
@@ -33,38 +38,90 @@ class DepthwiseConv2d(nn.Conv2d):
             from timm.layers.padding import pad_same
 
             x = pad_same(x, list(self.kernel_size), list(self.stride), list(self.dilation))
-        padding = (0, 0) if self.same else self.padding
-        if x.device.type != "cpu" or not torch.is_autocast_enabled("cpu") or not torch.is_grad_enabled():
-            return F.conv2d(x, self.weight, self.bias, self.stride, padding, self.dilation, self.groups)
-        out = cast(Tensor, _InFullPrecision.apply(x, self.weight, (self.stride, padding, self.dilation)))
-        return out if self.bias is None else out + self.bias.to(out)[:, None, None]
+        sizes = cast(_Sizes, (self.stride, (0, 0) if self.same else self.padding, self.dilation))
+        slow = torch.is_autocast_enabled("cpu") or self.kernel_size[1] > WIDTH
+        if x.device.type != "cpu" or not slow or not torch.is_grad_enabled():
+            return F.conv2d(x, self.weight, self.bias, *sizes, self.groups)
+        return cast(Tensor, _ByQuickKernels.apply(x, self.weight, self.bias, sizes))
 
 
-class _InFullPrecision(torch.autograd.Function):
-    """The convolution as it is; its gradients in float32."""
+WIDTH = 3
+"""The gradient of a kernel's weights is quick up to so many columns, whatever its height."""
+
+
+class _ByQuickKernels(torch.autograd.Function):
+    """The convolution as it is; its gradients in pieces and a precision that there are quick kernels for."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, sizes: tuple[Any, Any, Any]) -> Tensor:  # noqa: ANN401
-        stride, padding, dilation = ctx.sizes = sizes
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, sizes: _Sizes) -> Tensor:  # noqa: ANN401
+        ctx.sizes = sizes
         ctx.save_for_backward(x, weight)
-        return F.conv2d(x, weight, None, stride, padding, dilation, x.shape[1])
+        return F.conv2d(x, weight, bias, *sizes, x.shape[1])
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None]:  # noqa: ANN401
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401
         x, weight = ctx.saved_tensors
-        stride, padding, dilation = ctx.sizes
-        of_x, of_weight, _ = torch.ops.aten.convolution_backward(
-            gradient.float(), x.float(), weight.float(), None, stride, padding, dilation, False, (0, 0), x.shape[1],
-            (ctx.needs_input_grad[0], ctx.needs_input_grad[1], False),
-        )  # fmt: skip
-        return of_x if of_x is None else of_x.to(x), of_weight if of_weight is None else of_weight.to(weight), None
+        full = torch.promote_types(gradient.dtype, torch.float32)
+        half = gradient.dtype is torch.bfloat16 and computes_in(torch.bfloat16, gradient.device)
+        kind = torch.bfloat16 if half else full
+        of_x = of_weight = of_bias = None
+        if ctx.needs_input_grad[0]:
+            of_x = _gradient_of_input(gradient, x, weight, ctx.sizes, full if max(ctx.sizes[0]) > 1 else kind)
+        if ctx.needs_input_grad[1]:
+            of_weight = _gradient_of_weight(gradient.to(kind), x.to(kind), weight, ctx.sizes)
+        if ctx.needs_input_grad[2]:
+            of_bias = gradient.sum((0, 2, 3), dtype=full).to(weight.dtype)
+        return of_x, of_weight, of_bias, None
+
+
+def _gradient_of_input(gradient: Tensor, x: Tensor, weight: Tensor, sizes: _Sizes, kind: torch.dtype) -> Tensor:
+    """In another precision an image at a time: the caches of a core do not hold a batch of it."""
+
+    def of(part: Tensor, x_part: Tensor) -> Tensor:
+        like = torch.empty_like(x_part, dtype=kind)  # its size and order matter, its values do not
+        found = torch.ops.aten.convolution_backward(
+            part.to(kind), like, weight.to(kind), None, *sizes, False, (0, 0), x.shape[1], (True, False, False)
+        )
+        return cast(Tensor, found[0])
+
+    if gradient.dtype is kind is x.dtype:
+        return of(gradient, x)
+    of_x = torch.empty_like(x)
+    for image in range(len(x)):
+        of_x[image : image + 1] = of(gradient[image : image + 1], x[image : image + 1])
+    return of_x
+
+
+def _gradient_of_weight(gradient: Tensor, x: Tensor, weight: Tensor, sizes: _Sizes) -> Tensor:
+    """Of a few columns of the kernel at a time, each from the columns of the map that it is laid on."""
+    stride, padding, dilation = sizes
+    parts, left = [], -padding[1]
+    for columns in torch.split(weight.to(gradient.dtype), WIDTH, 3):
+        seen, margin = x, padding
+        if columns.shape[3] < weight.shape[3]:
+            width = (gradient.shape[3] - 1) * stride[1] + (columns.shape[3] - 1) * dilation[1] + 1
+            seen, margin = F.pad(x, (-left, left + width - x.shape[3])), (padding[0], 0)
+        found = torch.ops.aten.convolution_backward(
+            gradient, seen, columns, None, stride, margin, dilation, False, (0, 0), x.shape[1], (False, True, False)
+        )
+        parts.append(found[1])
+        left += columns.shape[3] * dilation[1]
+    return torch.cat(parts, 3).to(weight.dtype)
+
+
+def _convertible(layer: nn.Conv2d) -> bool:
+    depthwise = layer.groups == layer.in_channels == layer.out_channels > 1
+    return depthwise and layer.padding_mode == "zeros" and not isinstance(layer.padding, str)
 
 
 def convert_depthwise(module: nn.Module) -> None:
-    """Replace every depthwise convolution inside a module, in place; names and weights stay."""
+    """Replace every depthwise convolution inside a module, in place; names and weights stay.
+
+    Layers that pad by anything but so many zeros stay as they are.
+    """
     for name, child in list(module.named_children()):
-        if isinstance(child, nn.Conv2d) and child.groups == child.in_channels == child.out_channels > 1:
+        if isinstance(child, nn.Conv2d) and _convertible(child):
             setattr(module, name, DepthwiseConv2d(child))
         else:
             convert_depthwise(child)

@@ -7,7 +7,7 @@ import math
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import cast
 
 import numpy as np
@@ -16,6 +16,7 @@ from lightning_fabric import Fabric
 from torch import Tensor
 from torch.distributed.tensor import DTensor
 
+from semiverse.allocation import memory_kept
 from semiverse.distributed import average_gradients, mean_over_processes
 from semiverse.evaluation.confusion import ConfusionMatrix
 from semiverse.methods import Method, Opponent, Optimizer
@@ -66,7 +67,8 @@ def fit(fabric: Fabric, method: Method, optimizer: Optimizer, recorder: Recorder
     batches = method.data.training(lambda: method.steps_done, method.draws(), fabric.global_rank, fabric.world_size)
     before, last = BeforeStep(method), method.total_steps
     method.train()
-    with interruptible(), recorder.watch(method, fabric):
+    kept = memory_kept() if fabric.device.type == "cpu" else nullcontext()
+    with interruptible(), kept, recorder.watch(method, fabric):
         while method.steps_done < last:
             for batch in batches:  # of one epoch, from the step that training has reached
                 batch = fabric.to_device(batch)

@@ -1,0 +1,30 @@
+"""Memory that the C library keeps for the next step instead of giving it back to the system."""
+
+import ctypes
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+_TRIM_THRESHOLD, _MMAP_THRESHOLD, _MMAP_MAX = -1, -3, -4  # of mallopt(3)
+
+
+@contextmanager
+def memory_kept() -> Iterator[None]:
+    """Keep memory that was freed for what is asked for next, and give it back in the end.
+
+    The maps of every step are as large as those of the step before. The C library of Linux asks the system for each of
+    them anew, and the system clears them page by page: a sixth of a step on a CPU. Elsewhere nothing changes.
+    """
+    library = ctypes.CDLL(None) if sys.platform == "linux" else None
+    if library is None or not hasattr(library, "mallopt"):  # musl has none
+        yield
+        return
+    library.mallopt(_MMAP_MAX, 0)
+    library.mallopt(_TRIM_THRESHOLD, -1)
+    try:
+        yield
+    finally:
+        library.mallopt(_MMAP_MAX, 1 << 16)  # as it starts, with the thresholds that it reaches by itself
+        library.mallopt(_MMAP_THRESHOLD, 1 << 25)
+        library.mallopt(_TRIM_THRESHOLD, 1 << 26)
+        library.malloc_trim(0)
