@@ -81,7 +81,7 @@ class Loop:
         self.inside = ExitStack()
 
     def __enter__(self) -> "Loop":
-        self.inside.enter_context(memory_kept())
+        self.inside.enter_context(memory_kept(self.fabric.device))
         self.inside.enter_context(self.recorder.watch(self.method, self.fabric))
         return self
 

@@ -11,6 +11,7 @@ from torch import Tensor
 from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2 import functional as tv
 
+from semiverse.allocation import memory_kept
 from semiverse.clustering.network import Network, cross_entropy
 from semiverse.clustering.results import Clusters, Reason, by_size
 from semiverse.inference.predictor import usable_device
@@ -185,7 +186,8 @@ def segment(
     network = network.to(place).to(memory_format=torch.channels_last)
     values = (pixels[None].to(place).float() / 255).to(getattr(torch, settings.precision))
     values = values.to(memory_format=torch.channels_last)
-    iterations, stopped = _optimize(network, values, refine, settings, watch)
+    with memory_kept(values.device):
+        iterations, stopped = _optimize(network, values, refine, settings, watch)
     with torch.no_grad():
         responses = network(values)
     maps = responses.view(1, *pixels.shape[1:], -1).permute(0, 3, 1, 2)

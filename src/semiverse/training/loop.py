@@ -7,7 +7,7 @@ import math
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from typing import cast
 
 import numpy as np
@@ -67,8 +67,7 @@ def fit(fabric: Fabric, method: Method, optimizer: Optimizer, recorder: Recorder
     batches = method.data.training(lambda: method.steps_done, method.draws(), fabric.global_rank, fabric.world_size)
     before, last = BeforeStep(method), method.total_steps
     method.train()
-    kept = memory_kept() if fabric.device.type == "cpu" else nullcontext()
-    with interruptible(), kept, recorder.watch(method, fabric):
+    with interruptible(), memory_kept(fabric.device), recorder.watch(method, fabric):
         while method.steps_done < last:
             for batch in batches:  # of one epoch, from the step that training has reached
                 batch = fabric.to_device(batch)
