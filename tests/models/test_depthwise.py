@@ -31,8 +31,9 @@ def gradients(layer, x, autocast):
 
 
 @pytest.mark.parametrize("layer", layers(), ids=str)
-def test_values_are_those_of_the_layer_and_gradients_those_of_float32_rounded(layer):
-    x = torch.rand(2, 8, 13, 17, generator=torch.Generator().manual_seed(1))
+@pytest.mark.parametrize("size", [(13, 17), (3, 4)], ids=str)
+def test_values_are_those_of_the_layer_and_gradients_those_of_float32_rounded(layer, size):
+    x = torch.rand(2, 8, *size, generator=torch.Generator().manual_seed(1))
     one, other, exact = DepthwiseConv2d(copy.deepcopy(layer)), copy.deepcopy(layer), copy.deepcopy(layer)
     out, of_x, of_weights = gradients(one, x, True)
     assert torch.equal(out, gradients(other, x, True)[0])

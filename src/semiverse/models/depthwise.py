@@ -1,8 +1,8 @@
 """Depthwise convolutions on a CPU: with gradients by the kernels that are quick, and in which order of memory.
 
 Two backward passes of oneDNN fall to kernels that take ten to sixty times as long (docs/performance.md): the gradient
-of the weights where a kernel is wider than three columns, in every precision, and that of the input where the stride is
-above one, in bfloat16. Gradients of float32 with channels first take several times as long as with channels last.
+of the weights where a kernel is wider than three columns or higher than its map, in every precision, and that of the
+input where the stride is above one, in bfloat16. Gradients of float32 with channels first take several times as long as with channels last.
 """
 
 from typing import Any, cast
@@ -46,7 +46,10 @@ class DepthwiseConv2d(nn.Conv2d):
 
 
 WIDTH = 3
-"""The gradient of a kernel's weights is quick up to so many columns, whatever its height."""
+"""The gradient of a kernel's weights is quick up to so many columns, and as many rows as the map has."""
+
+IN_CACHE = 1 << 20
+"""So many values of a map are formed together in float32."""
 
 
 class _ByQuickKernels(torch.autograd.Function):
@@ -76,7 +79,7 @@ class _ByQuickKernels(torch.autograd.Function):
 
 
 def _gradient_of_input(gradient: Tensor, x: Tensor, weight: Tensor, sizes: _Sizes, kind: torch.dtype) -> Tensor:
-    """In another precision an image at a time: the caches of a core do not hold a batch of it."""
+    """In another precision some images at a time: the caches of a core do not hold a batch of large ones."""
 
     def of(part: Tensor, x_part: Tensor) -> Tensor:
         like = torch.empty_like(x_part, dtype=kind)  # its size and order matter, its values do not
@@ -88,8 +91,10 @@ def _gradient_of_input(gradient: Tensor, x: Tensor, weight: Tensor, sizes: _Size
     if gradient.dtype is kind is x.dtype:
         return of(gradient, x)
     of_x = torch.empty_like(x)
-    for image in range(len(x)):
-        of_x[image : image + 1] = of(gradient[image : image + 1], x[image : image + 1])
+    images = max(1, IN_CACHE * len(x) // x.numel())
+    for first in range(0, len(x), images):
+        some = slice(first, first + images)
+        of_x[some] = of(gradient[some], x[some])
     return of_x
 
 
@@ -99,9 +104,9 @@ def _gradient_of_weight(gradient: Tensor, x: Tensor, weight: Tensor, sizes: _Siz
     parts, left = [], -padding[1]
     for columns in torch.split(weight.to(gradient.dtype), WIDTH, 3):
         seen, margin = x, padding
-        if columns.shape[3] < weight.shape[3]:
+        if weight.shape[3] > WIDTH or weight.shape[2] > x.shape[2]:
             width = (gradient.shape[3] - 1) * stride[1] + (columns.shape[3] - 1) * dilation[1] + 1
-            seen, margin = F.pad(x, (-left, left + width - x.shape[3])), (padding[0], 0)
+            seen, margin = F.pad(x, (-left, left + width - x.shape[3], padding[0], padding[0])), (0, 0)
         found = torch.ops.aten.convolution_backward(
             gradient, seen, columns, None, stride, margin, dilation, False, (0, 0), x.shape[1], (False, True, False)
         )
