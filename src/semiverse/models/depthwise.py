@@ -2,7 +2,8 @@
 
 Two backward passes of oneDNN fall to kernels that take ten to sixty times as long (docs/performance.md): the gradient
 of the weights where a kernel is wider than three columns or higher than its map, in every precision, and that of the
-input where the stride is above one, in bfloat16. Gradients of float32 with channels first take several times as long as with channels last.
+input where the stride is above one, in bfloat16. Gradients of float32 with channels first take several times as long as
+with channels last.
 """
 
 from typing import Any, cast
