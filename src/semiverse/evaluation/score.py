@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from semiverse.allocation import memory_kept
 from semiverse.data import Sample
 from semiverse.evaluation.confusion import Variant, confusion, miou, scores
 from semiverse.inference.images import ahead
@@ -86,11 +87,13 @@ def score(
         )
     matrix = torch.zeros(len(space), len(space) + 1, dtype=torch.int64)
     read = ahead(samples.__getitem__, range(len(samples)))
-    for sample in progress(read, f"scoring {name}", len(samples), "images"):
-        found = predictor(sample.image, name)
-        matrix += confusion(found.mask, sample.mask, len(space))
-        if watch:
-            watch(name, sample, found)
+    with memory_kept(predictor.device) as settle:
+        for sample in progress(read, f"scoring {name}", len(samples), "images"):
+            found = predictor(sample.image, name)
+            matrix += confusion(found.mask, sample.mask, len(space))
+            if watch:
+                watch(name, sample, found)
+            settle()
     split = split or data.domains[name].validation
     if not matrix.any():
         raise ValueError(

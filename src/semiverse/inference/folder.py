@@ -3,7 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from functools import partial
 from operator import itemgetter
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
+from semiverse.allocation import memory_kept
 from semiverse.data.headers import pictures_in
 from semiverse.data.images import read_image
 from semiverse.files import DataProblem, Outputs, out_of_memory, read_json
@@ -108,10 +109,8 @@ class FolderPrediction:
         before = [known[stem] for stem, _ in files if stem in known]
         self.problems |= {entry["file"]: entry["problem"] for entry in before if "problem" in entry}
         journal.start()
-        try:
+        with closing(journal):
             self._segment_files(left)
-        finally:
-            journal.close()
         merged = journal.finish(every, lambda entries: self._write_list(entries, left_out, facts))
         earlier = f", {len(before)} before" if before else ""
         yield f"{len(self.done)} of {len(left)} masks written to {outputs.folder}{earlier}"
@@ -187,7 +186,7 @@ class FolderPrediction:
         items = readable(
             files, lambda one: read_image(one[1]), itemgetter(1), self.problems, "segmenting", self.workers
         )
-        with Writing(self.workers) as writing:
+        with Writing(self.workers) as writing, memory_kept(self.predictor.device) as settle:
             for named, images, asked in in_batches(items, self._together, self.asking.of):
                 paths = [path for _, path in named]
                 answered = self._answers_within_memory(paths, images, asked)
@@ -197,6 +196,7 @@ class FolderPrediction:
                     for folder, found in answers:
                         self._annotate(folder, stem, path, found)
                     writing.do(self._write_answers, stem, path, image, answers, asked)
+                settle()
         for tool in self._tools.values():
             tool.finish()
 
@@ -233,7 +233,7 @@ class FolderPrediction:
         writers: dict[Path, VideoWriter] = {}
         masks, coming = 0, ((None, image) for image in progress(frames(path), f"segmenting {path.name}", unit="frames"))
         try:
-            with ExitStack() as stack, Writing(self.workers) as writing:
+            with ExitStack() as stack, Writing(self.workers) as writing, memory_kept(self.predictor.device):
                 for _, images, _ in in_batches(coming, self._together, lambda _: None):
                     asked = asked or self.asking.of(images[0])
                     answered = self._answers_within_memory([path] * len(images), images, asked)

@@ -5,6 +5,7 @@ import sys
 import time
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from operator import attrgetter
@@ -14,6 +15,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
+from semiverse.allocation import memory_kept
 from semiverse.configuration import describe, differences, dump_yaml
 from semiverse.distributed import is_first_process, wait_for_all
 from semiverse.files import read_json, write_atomically
@@ -129,6 +131,7 @@ class Labeler:
     ) -> None:
         self.committee, self.how, self.workers = committee, how, workers
         self.thresholds = how.given_thresholds(committee.space, named)
+        self.device = committee.predictors[0].device
 
     def label(
         self,
@@ -159,19 +162,19 @@ class Labeler:
         rank, processes = journal.share
         share = sources[rank::processes]
         journal.start()
-        try:
+        with closing(journal):
             thresholds = self.thresholds or self._measured(share, journal, problems)
             folder = PseudoLabelFolder(journal.folder, self.committee.space, thresholds, self.how.least, self.how.link)
-            for source, image in self._read(share, problems, "labelling", journal.entries):
-                asked = partial(self._asked, source.name, image)
-                found = within_memory(asked, source.path, image, problems)
-                if found is not None:
-                    journal.note(source.name, folder.add(source, image, *found))
+            with memory_kept(self.device) as settle:
+                for source, image in self._read(share, problems, "labelling", journal.entries):
+                    asked = partial(self._asked, source.name, image)
+                    found = within_memory(asked, source.path, image, problems)
+                    if found is not None:
+                        journal.note(source.name, folder.add(source, image, *found))
+                    settle()
             for source in share:
                 if str(source.path) in problems:
                     journal.note(source.name, {"file": str(source.path), "problem": problems[str(source.path)]})
-        finally:
-            journal.close()
         written = list[str]()
 
         def merge(entries: dict[str, Entry]) -> None:
@@ -205,10 +208,12 @@ class Labeler:
         histogram, (rank, processes) = ConfidenceHistogram(len(self.committee.space)), journal.share
         keys = [f"/confidence {number} of {processes}" for number in range(processes)]
         if keys[rank] not in journal.entries:
-            for source, image in self._read(sources, problems, "measuring confidence", {}):
-                found = within_memory(partial(self.committee, image), source.path, image, problems)
-                if found is not None:
-                    histogram.add(found.mask, found.confidence)
+            with memory_kept(self.device) as settle:
+                for source, image in self._read(sources, problems, "measuring confidence", {}):
+                    found = within_memory(partial(self.committee, image), source.path, image, problems)
+                    if found is not None:
+                        histogram.add(found.mask, found.confidence)
+                    settle()
             counts = histogram.counts.flatten()
             places = counts.nonzero().flatten()
             journal.note(keys[rank], {"places": places.tolist(), "counts": counts[places].tolist()})
