@@ -14,6 +14,8 @@ from semiverse.run import Run
 from tests.tiny import UNIVERSAL, config, contents, result, train_words
 
 VIEWS = ["--pseudolabels.scales", "[1.0]", "--pseudolabels.flip", "false", "--pseudolabels.keep", "0.7"]
+ALIKE = ["--rounds_trainer", "{}"]
+"""Rounds as long as the first run."""
 
 
 def words(folder, *rest, changes=None, out="self"):
@@ -25,7 +27,7 @@ def words(folder, *rest, changes=None, out="self"):
 def rounds(tmp_path_factory):
     """Two rounds."""
     folder = tmp_path_factory.mktemp("rounds")
-    assert main(words(folder, "--rounds", 2)) == 0
+    assert main(words(folder, "--rounds", 2, *ALIKE)) == 0
     return folder / "self"
 
 
@@ -84,7 +86,7 @@ def test_nothing_is_done_twice(rounds, tmp_path):
     copy = tmp_path / "self"
     shutil.copytree(rounds, copy, symlinks=True)
     known = contents(rounds)
-    assert main(words(rounds.parent, "--rounds", 2)) == 0
+    assert main(words(rounds.parent, "--rounds", 2, *ALIKE)) == 0
     again = contents(rounds)
     assert {name for name in known if known[name] != again.get(name)} <= {
         "rounds.json"
@@ -100,7 +102,7 @@ def test_an_interrupted_labelling_and_training_go_on(rounds, capsys):
     next((labels / "rooms" / "masks").iterdir()).unlink()
     for part in ("finished.json", "evaluation.json"):
         (rounds / "round2" / part).unlink()
-    assert main(words(rounds.parent, "--rounds", 2)) == 0
+    assert main(words(rounds.parent, "--rounds", 2, *ALIKE)) == 0
     assert contents(labels / "rooms" / "masks") == masks
     assert result(rounds / "round2") == before
 
@@ -109,7 +111,7 @@ def test_an_interrupted_labelling_and_training_go_on(rounds, capsys):
 def test_a_finished_run_can_be_the_teacher(rounds, tmp_path):
     teacher = rounds / "first"
     known = contents(teacher)
-    assert main(words(tmp_path, "--teacher", teacher)) == 0
+    assert main(words(tmp_path, "--teacher", teacher, *ALIKE)) == 0
     assert contents(teacher) == known
     assert result(tmp_path / "self" / "round1") == result(rounds / "round1")
     titles = [one["title"] for one in json.loads((tmp_path / "self" / "rounds.json").read_text())["rounds"]]
@@ -118,7 +120,7 @@ def test_a_finished_run_can_be_the_teacher(rounds, tmp_path):
 
 @pytest.mark.slow
 def test_labels_made_otherwise_are_refused(rounds, capsys):
-    assert main([*words(rounds.parent, "--rounds", 2), "--pseudolabels.keep", "0.5"]) == 2
+    assert main([*words(rounds.parent, "--rounds", 2, *ALIKE), "--pseudolabels.keep", "0.5"]) == 2
     assert "keep: 0.7, now 0.5" in capsys.readouterr().err
 
 
@@ -150,9 +152,12 @@ def test_domains_without_unlabelled_images_learn_as_before(tmp_path):
     assert domains["rooms"]["pseudolabels"] == str(tmp_path / "self" / "round1" / "labels" / "rooms")
 
 
-def test_rounds_can_be_longer_than_the_first_run(tmp_path):
+@pytest.mark.parametrize(("given", "steps"), [([], 4), (["--rounds_trainer.max_steps", 2], 2)])
+def test_rounds_are_longer_than_the_first_run(given, steps, tmp_path):
     changes = {"data.domains.streets.labeled": None, "trainer.max_steps": 1}
-    assert main(words(tmp_path, "--rounds_trainer.max_steps", 2, changes=changes)) == 0
-    steps = {name: Run(tmp_path / "self" / name).read_config()["trainer"] for name in ("first", "round1")}
-    assert (steps["first"]["max_steps"], steps["round1"]["max_steps"]) == (1, 2)
-    assert {**steps["first"], "max_steps": 2} == steps["round1"]
+    assert main(words(tmp_path, *given, changes=changes)) == 0
+    trainers = {name: Run(tmp_path / "self" / name).read_config()["trainer"] for name in ("first", "round1")}
+    assert trainers["first"]["max_steps"] == 1
+    assert {**trainers["first"], "max_steps": steps} == trainers["round1"]
+    known = json.loads((tmp_path / "self" / "rounds.json").read_text(encoding="utf-8"))["rounds"]
+    assert [one["steps"] for one in known] == [1, steps]

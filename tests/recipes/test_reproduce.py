@@ -388,6 +388,7 @@ def test_a_row_learns_from_the_labels_of_another(tmp_path):
     assert found["joint", "sum_miou"]["0"] == pytest.approx(100 * first["sum_miou"], abs=1e-3)
     command = ["selftrain", "--config", str(tmp_path / "out" / "configs" / "joint" / "seed0.yaml"), "--device", "cpu"]
     asked = ["--pseudolabels.keep", "0.7", "--pseudolabels.scales", "[1.0]", "--pseudolabels.flip", "false"]
+    asked += ["--rounds_trainer", "{}"]
     assert main([*command, *asked, "--rounds", "2", "--out", str(tmp_path / "self")]) == 0
     weights = [
         (folder / "model" / "model.safetensors").read_bytes()

@@ -45,8 +45,12 @@ def test_length_is_the_shorter_of_steps_and_epochs(given, steps):
 @pytest.mark.parametrize(
     ("trainer", "given", "both"),
     [
-        (None, None, None),
-        ({"max_steps": 3}, None, {"max_steps": 3}),
+        (None, None, {"max_epochs": 800}),
+        ({"max_steps": 3}, None, {"max_steps": 12}),
+        ({"max_epochs": 3, "precision": "64-true"}, None, {"max_epochs": 12, "precision": "64-true"}),
+        ({"max_steps": None, "max_epochs": 3}, None, {"max_steps": None, "max_epochs": 12}),
+        ({"max_steps": 30, "max_epochs": 2}, None, {"max_steps": 120, "max_epochs": 8}),
+        (None, {}, {}),
         ({"max_steps": 3}, {}, {"max_steps": 3}),
         (None, {"max_steps": 3}, {"max_steps": 3}),
         ({"max_epochs": 3, "precision": "64-true"}, {"max_steps": 12}, {"precision": "64-true", "max_steps": 12}),

@@ -63,8 +63,8 @@ def selftrain(
         check: Read every file before training and refuse to start on a bad one.
         optimizer: How the model moves; what is not given is as the method's authors have it.
         device: Where to label and to score; auto: a GPU if there is one. Training follows the trainer.
-        rounds_trainer: Of the rounds, what differs from the trainer; with some times its steps they gain more, as they
-            see many more images than the first run. None: nothing.
+        rounds_trainer: Of the rounds, what differs from the trainer; {}: nothing. None: they are four times as long, as
+            they see many more images than the first run.
 
     Returns:
         The last run folder.

@@ -19,7 +19,7 @@ class Round(NamedTuple):
     ``title`` is first, teacher or the number of the round; ``run`` its folder; ``mious`` are in [0, 1] by domain (None
     where nothing was to score); ``seconds`` are those of training, None for a teacher of which they are not known;
     ``labeling_seconds`` those of making its pseudo-labels, ``kept`` the mean share of the pixels of an image that they
-    label by domain; both empty for the first.
+    label by domain; both empty for the first; ``steps`` those of training, None where they are not known.
     """
 
     title: str
@@ -28,6 +28,7 @@ class Round(NamedTuple):
     seconds: float | None
     labeling_seconds: float
     kept: Mapping[str, float]
+    steps: int | None = None
 
     @property
     def total(self) -> float:
@@ -46,17 +47,19 @@ def read_round(title: str, run: Path, evaluation: Path) -> Round:
     with found.part(evaluation):
         scores = checked(found.read_json(evaluation)["domains"], dict[str, dict[str, Any]], "domains")
         mious = checked({domain: result["miou"] for domain, result in scores.items()}, dict[str, float | None], "miou")
-    finished, seconds = run / "finished.json", None
+    finished, seconds, steps = run / "finished.json", None, None
     if finished.is_file():
         with found.part(finished):
-            seconds = checked(found.read_json(finished).get("seconds"), float | None, "seconds")
+            told = found.read_json(finished)
+            seconds = checked(told.get("seconds"), float | None, "seconds")
+            steps = checked(told.get("steps"), int | None, "steps")
     kept, spent = dict[str, float](), 0.0
     for path in sorted((run / "labels").glob("*/pseudolabels.json")):
         with found.part(path):
             known = found.read_json(path)
             kept[path.parent.name] = _mean([float(one["kept_share"]) for one in known["images"].values()])
             spent += float(known["seconds"])
-    return Round(title, str(run), mious, seconds, round(spent, 1), kept)
+    return Round(title, str(run), mious, seconds, round(spent, 1), kept, steps)
 
 
 def _mean(values: Sequence[float]) -> float:
@@ -107,10 +110,12 @@ def rounds_table(rounds: Sequence[Round]) -> Table:
     """A row a run: mIoU of each domain, their sum, what it gained, and what it took."""
     domains = list(rounds[0].mious)
     columns = [Column("run", "run"), *(Column(name, name) for name in domains), Column("sum", "sum_miou")]
-    columns += [Column("gain", "gain"), Column("kept", "kept", "% of the pixels"), Column("seconds", "seconds")]
+    columns += [Column("gain", "gain"), Column("kept", "kept", "% of the pixels"), Column("steps", "steps")]
+    columns.append(Column("seconds", "seconds"))
     caption = (
         "Self-training: mIoU in % on the validation images after each round, and what it gained on the run before. "
-        "Seconds are those of labelling and training."
+        "A round of more steps than the run before may owe part of its gain to them. Seconds are those of labelling "
+        "and training."
     )
     table = Table("rounds", caption, columns)
     for one, before in zip(rounds, [None, *rounds], strict=False):
@@ -118,8 +123,9 @@ def rounds_table(rounds: Sequence[Round]) -> Table:
         kept = _percent(_mean(list(one.kept.values()))) if one.kept else Entry(MISSING)
         spent = None if one.seconds is None else one.seconds + one.labeling_seconds
         seconds = Entry(MISSING) if spent is None else Entry(f"{spent:.0f}", spent)
+        steps = Entry(MISSING) if one.steps is None else Entry(str(one.steps), one.steps)
         scores = [_percent(one.mious[name]) for name in domains]
-        table.rows.append(Row([word(one.title), *scores, _percent(one.total), gain, kept, seconds]))
+        table.rows.append(Row([word(one.title), *scores, _percent(one.total), gain, kept, steps, seconds]))
     return table
 
 

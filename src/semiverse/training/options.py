@@ -35,6 +35,10 @@ INSTEAD = {
 }
 
 
+ROUND = 4
+"""A round of self-training is so many times as long as the first run: it has many more images to learn from."""
+
+
 def trainer_options(given: Mapping[str, Any] | None) -> dict[str, Any]:
     """Options of a training, checked: its length, and what it runs on.
 
@@ -85,12 +89,17 @@ def networks_options(trainer: Mapping[str, Any] | None, given: Mapping[str, Any]
     return {**shared, **given} if given else trainer
 
 
-def rounds_options(trainer: Mapping[str, Any] | None, given: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """Options for the rounds of self-training: its own, but for what is given; a length in place of its own length."""
-    if not given:
-        return None if trainer is None else dict(trainer)
+def rounds_options(trainer: Mapping[str, Any] | None, given: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Options for the rounds of self-training: those of the first run, but for what is given.
+
+    A length that is given takes the place of its length; where nothing is given, rounds are ``ROUND`` times as long.
+    """
+    own = dict(trainer or {})
+    if given is None:
+        first = trainer_options(trainer)
+        return own | {name: ROUND * first[name] for name in LENGTH if first.get(name) is not None}
     replaced = LENGTH if any(name in given for name in LENGTH) else ()
-    return {name: value for name, value in (trainer or {}).items() if name not in replaced} | dict(given)
+    return {name: value for name, value in own.items() if name not in replaced} | dict(given)
 
 
 def total_steps(options: Mapping[str, Any], steps_per_epoch: int) -> int:
