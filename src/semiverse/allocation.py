@@ -25,7 +25,7 @@ def memory_kept(device: torch.device) -> Iterator[Callable[[], None]]:
 
     Yields:
         What to call after every image where they differ in size: maps of many sizes leave gaps in the memory that few
-        of the next ones fit into, and the process would grow. One call in sixteen gives back all that is free.
+        of the next ones fit into, and the process grows. One call in sixteen gives back all that is free.
     """
     library = ctypes.CDLL(None) if sys.platform == "linux" and device.type == "cpu" else None
     if library is None or not hasattr(library, "mallopt"):  # musl has none
