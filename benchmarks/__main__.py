@@ -17,6 +17,7 @@ NAMES = (
     "loop",
     "peer",
     "depthwise",
+    "dense",
     "channels_last",
     "allocation",
     "consistency",

@@ -5,10 +5,10 @@ from itertools import pairwise
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from semiverse.models import dense_convolution
 from semiverse.upsampling import full_precision
 
 
@@ -24,7 +24,7 @@ class _Layer(nn.Module):
     def forward(self, maps: Tensor, dtype: torch.dtype) -> Tensor:
         """(1, before, H, W) → (1, after, H, W) of the type ``dtype``; the convolution is of the type of the maps."""
         weight, bias = (values.to(maps.dtype) for values in self.convolution.parameters())
-        found = F.conv2d(maps, weight, bias, padding=self.convolution.padding)
+        found = dense_convolution(maps, weight, bias, self.convolution)
         rows = found.permute(0, 2, 3, 1).flatten(0, 2)
         normal: Tensor = _Normalize.apply(rows, self.norm.weight, self.norm.bias, self.rectified, dtype)
         return normal.view(1, *found.shape[2:], -1).permute(0, 3, 1, 2)

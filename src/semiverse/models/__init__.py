@@ -4,6 +4,7 @@ from semiverse.models.batch_norm import DomainBatchNorm2d, convert_batch_norm, s
 from semiverse.models.config import ModelConfig
 from semiverse.models.decoder import build_decoder
 from semiverse.models.deeplab import DeepLabResNet101, SummedAspp
+from semiverse.models.dense import dense_convolution
 from semiverse.models.depthwise import quicker_with_channels_last
 from semiverse.models.discriminator import Discriminator
 from semiverse.models.domain_statistics import DomainStatistics
@@ -36,6 +37,7 @@ __all__ = [
     "build_head",
     "computes_in",
     "convert_batch_norm",
+    "dense_convolution",
     "fold_batch_norm",
     "load_weights",
     "quicker_with_channels_last",

@@ -11,6 +11,7 @@ from semiverse.models.batch_norm import convert_batch_norm
 from semiverse.models.config import ModelConfig
 from semiverse.models.decoder import build_decoder
 from semiverse.models.deeplab import SummedAspp
+from semiverse.models.dense import convert_dense
 from semiverse.models.encoder import Encoder, build_encoder
 from semiverse.models.published import load_weights
 
@@ -33,6 +34,7 @@ class Network(nn.Module):
         channels, strides = self.encoder.channels, self.encoder.strides
         self.decoder = build_decoder(config.chosen_decoder, channels, strides, config.decoder_norm)
         convert_batch_norm(self, groups)
+        convert_dense(self)
         self._standing = _freeze(self.encoder, config.frozen) if config.frozen else []
 
     def train(self, mode: bool = True) -> Self:
