@@ -20,9 +20,16 @@ IMAGES, SIZE = 4, (176, 240)
 
 
 def run() -> dict[str, Any]:
+    return compare_steps("semiverse.models.encoder.convert_depthwise", IMAGES, SIZE, torch.bfloat16, 8, Goal(time=1.5))
+
+
+def compare_steps(
+    conversion: str, count: int, size: tuple[int, int], kind: torch.dtype, rounds: int, goal: Goal
+) -> dict[str, Any]:
+    """A training step, with channels last, of a network that a conversion was kept from and of one as it is."""
     torch.manual_seed(0)
-    images = torch.randint(0, 256, (IMAGES, 3, *SIZE), dtype=torch.uint8)
-    mask = torch.randint(0, len(SPACE), (IMAGES, SIZE[0] // 16, SIZE[1] // 16), dtype=torch.uint8)
+    images = torch.randint(0, 256, (count, 3, *size), dtype=torch.uint8)
+    mask = torch.randint(0, len(SPACE), (count, size[0] // 16, size[1] // 16), dtype=torch.uint8)
     mask = mask.repeat_interleave(16, 1).repeat_interleave(16, 2)
 
     def build() -> SegmentationModel:
@@ -30,13 +37,13 @@ def run() -> dict[str, Any]:
 
     def step(model: SegmentationModel, optimizer: torch.optim.Optimizer) -> None:
         optimizer.zero_grad()
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast("cpu", kind, enabled=kind != torch.float32):
             loss = cross_entropy(model.classify(model.features(images, "city"), "city"), mask)
         loss.backward()
         optimizer.step()
 
-    with patch("semiverse.models.encoder.convert_depthwise"):
+    with patch(conversion):
         stock = build()
     converted = build()
     theirs, ours = (torch.optim.AdamW(model.parameters(), 1e-4) for model in (stock, converted))
-    return compare(lambda: step(stock, theirs), lambda: step(converted, ours), rounds=8, goal=Goal(time=1.5))
+    return compare(lambda: step(stock, theirs), lambda: step(converted, ours), rounds=rounds, goal=goal)
