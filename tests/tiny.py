@@ -8,9 +8,11 @@ import random
 import socket
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import suppress
-from functools import partial
+from contextlib import redirect_stderr, redirect_stdout, suppress
+from functools import cache, partial
+from io import StringIO
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -102,6 +104,7 @@ def in_child(action: Callable[..., object], *arguments: object) -> int:
 
 def in_children(actions: Sequence[Callable[[], object]]) -> list[int]:
     """Exit codes of actions in processes of their own, at the same time, negative where a signal ended one."""
+    _warm()
     processes = [multiprocessing.get_context("fork").Process(target=_quietly, args=(action,)) for action in actions]
     for process in processes:
         process.start()
@@ -114,6 +117,13 @@ def in_children(actions: Sequence[Callable[[], object]]) -> list[int]:
     for process in processes:
         process.join()
     return [-1 if process.exitcode is None else process.exitcode for process in processes]
+
+
+@cache
+def _warm() -> None:
+    """Train once here, so that no child has to import, and to prepare, what a first training does: half of its time."""
+    with TemporaryDirectory() as name, redirect_stdout(StringIO()), redirect_stderr(StringIO()):
+        assert main(train_words(Path(name))) == 0
 
 
 def _quietly(action: Callable[[], object]) -> None:

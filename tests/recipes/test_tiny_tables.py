@@ -7,14 +7,13 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
-from matplotlib.figure import Figure
 
 from semiverse.cli.main import main
 from semiverse.recipes.recipe import Recipe, load
-from semiverse.reporting.figures import Picture
 from tests.fakes.basic import write_camvid, write_photo
 from tests.fakes.driving import write_cityscapes, write_gta5
 from tests.fakes.objects import write_voc
+from tests.reporting.checked import leave_blank
 
 LABELED = {50: 1, 100: 2, 300: 3, "1/8": 3}
 """Of the stand-ins, in place of those of the paper."""
@@ -79,18 +78,9 @@ def numbers(out):
 def page_of(monkeypatch):
     """Makes the page of a table's folder, which has the table and its verdicts; of its figures only those of its own.
 
-    Others show the runs, of which there are dozens, and are drawn in the tests of reports.
+    Others show the runs, of which there are dozens.
     """
-    draw = Picture.draw
-    blank = Picture("blank", "", Figure(figsize=(1, 1))).draw()
-
-    def draw_some(picture):
-        if picture.name.startswith(("clusters", "published")):
-            return draw(picture)
-        picture.png = blank["png"]
-        return blank
-
-    monkeypatch.setattr(Picture, "draw", draw_some)
+    leave_blank(monkeypatch, but=("clusters", "published"))
     return make_page
 
 

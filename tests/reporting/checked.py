@@ -3,12 +3,33 @@
 import re
 from pathlib import Path
 
+import pytest
+from matplotlib.figure import Figure
+
 from semiverse.commands.report import report
 from semiverse.reporting.curves import curve_pictures
+from semiverse.reporting.figures import Picture
 from tests.reporting.made_up_runs import read
 
 REPORTED: set[tuple[str, ...]] = set()
 """What was recorded by the runs whose pages were written: pages of equal columns are made alike."""
+
+
+def leave_blank(monkeypatch: pytest.MonkeyPatch, but: tuple[str, ...] = ()) -> None:
+    """Put one blank picture in the place of all figures of pages but those whose names begin so.
+
+    To draw them takes most of a page's time, and they are drawn where reports are tested.
+    """
+    draw = Picture.draw
+    blank = Picture("blank", "", Figure(figsize=(1, 1))).draw()
+
+    def draw_some(picture: Picture) -> dict[str, bytes]:
+        if picture.name.startswith(but):
+            return draw(picture)
+        picture.png = blank["png"]
+        return blank
+
+    monkeypatch.setattr(Picture, "draw", draw_some)
 
 
 def check_report(run: Path) -> None:
