@@ -1,7 +1,7 @@
 """A training step of EfficientNet-Lite0 with "mlp", 2 images of 512 x 1024 pixels, in float32 with channels last.
 
-The reference has torch's own backward pass of dense convolutions, ours forms the gradient of weights from maps with
-channels first (``models/dense.py``). Only on processors with AVX2 alone are they different.
+The reference has torch's own backward pass of dense convolutions, ours forms the gradient of weights by products of
+matrices (``models/dense.py``). Only on processors with AVX2 alone are they different.
 """
 
 from typing import Any

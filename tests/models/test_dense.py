@@ -1,4 +1,4 @@
-"""Dense convolutions whose weights' gradients are formed with channels first, some rows at a time."""
+"""Dense convolutions whose weights' gradients are formed by matrix products, some rows at a time."""
 
 import copy
 from unittest.mock import patch
@@ -11,7 +11,7 @@ from torch import nn
 from semiverse.models import dense
 from semiverse.models.dense import DenseConv2d, convert_dense, dense_convolution
 
-LAYER = nn.Conv2d(8, 8, 3, padding=1)
+LAYER = nn.Conv2d(32, 32, 3, padding=1)
 QUICK, Geometry = dense._ByQuickKernels.apply, dense._Geometry
 
 
@@ -21,13 +21,14 @@ QUICK, Geometry = dense._ByQuickKernels.apply, dense._Geometry
     "geometry", [Geometry((1, 1)), Geometry(), Geometry((0, 2), (1, 2)), Geometry((7, 3), (2, 1))], ids=str
 )
 @pytest.mark.parametrize("size", [(9, 6), (12, 7)], ids=str)
-def test_gradients_are_those_of_torch(size, geometry, kernel, bias):
+@pytest.mark.parametrize("pixels", [1, 30, 1000])
+def test_gradients_are_those_of_torch(pixels, size, geometry, kernel, bias):
     draw = torch.Generator().manual_seed(0)
     x = torch.rand(2, 3, *size, generator=draw, dtype=torch.float64).to(memory_format=torch.channels_last)
     weight = torch.rand(4, 3, *kernel, generator=draw, dtype=torch.float64).to(memory_format=torch.channels_last)
     given = [x, weight, torch.rand(4, generator=draw, dtype=torch.float64)][: 3 if bias else 2]
     given = [tensor.requires_grad_() for tensor in given]
-    with patch.object(dense, "ROWS", 4):  # several parts, of which some see the zeros above or below
+    with patch.object(dense, "PIXELS", pixels):  # rows one by one, several parts, or all together
         found = QUICK(*given[:2], given[2] if bias else None, geometry)
         expected = F.conv2d(*given[:2], given[2] if bias else None, 1, *geometry)
         slope = torch.rand(expected.shape, generator=draw, dtype=torch.float64)
@@ -38,7 +39,7 @@ def test_gradients_are_those_of_torch(size, geometry, kernel, bias):
 
 def test_parts_that_see_nothing_but_zeros_add_nothing():
     x, weight = torch.ones(1, 1, 2, 3), torch.ones(1, 1, 1, 1, requires_grad=True)
-    with patch.object(dense, "ROWS", 1):
+    with patch.object(dense, "PIXELS", 1):
         QUICK(x, weight, None, Geometry((4, 0))).sum().backward()
     assert weight.grad.item() == 6
 
@@ -52,15 +53,16 @@ def test_only_what_is_asked_for_is_formed():
 
 @pytest.mark.parametrize("capability", ["AVX2", "AVX512"])
 def test_a_large_map_with_channels_last_goes_the_quick_way_where_the_other_is_slow(capability):
-    large = torch.rand(1, 8, 129, 128).to(memory_format=torch.channels_last)
-    weight = torch.rand(8, 8, 3, 3, requires_grad=True)
+    large = torch.rand(1, 32, 65, 64).to(memory_format=torch.channels_last)
+    weight = torch.rand(32, 32, 3, 3, requires_grad=True)
     with patch.object(torch.backends.cpu, "get_cpu_capability", lambda: capability):
         ways = [
             type(dense_convolution(x, w, None, LAYER).grad_fn).__name__
             for x, w in (
                 (large, weight),
                 (large.contiguous(), weight),
-                (large[:, :, :128], weight),
+                (large[:, :, :64], weight),
+                (large, weight[:31]),
                 (large, weight[:, :, :1, :1]),
                 (large.double(), weight.double()),
             )

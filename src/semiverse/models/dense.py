@@ -1,11 +1,11 @@
-"""Dense convolutions on a CPU with channels last: the gradient of their weights by kernels that are quick.
+"""Dense convolutions on a CPU with channels last: the gradient of their weights by matrix products.
 
 oneDNN's kernel for AVX2 reads the values of one channel in a row. Where channels come last these lie far apart, and a
-map that no cache holds takes up to six times as long as with channels first (docs/performance.md). The convolution
-itself and the gradient of its input are quicker with channels last, so only the maps that this one gradient is formed
-from are brought to another order.
+map that no cache holds takes up to seven times as long as products of matrices (docs/performance.md). The convolution
+itself and the gradient of its input are quick.
 """
 
+from itertools import product
 from typing import Any, NamedTuple, cast
 
 import torch
@@ -13,12 +13,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-ROWS = 16
-"""So many rows of the result are brought to channels first at a time: a cache holds them."""
+PIXELS = 2048
+"""So many pixels of the result are multiplied at a time: a cache holds them."""
 
 IN_CACHE = 1 << 17
 """Maps of so many values an image are quick in any order."""
 
+PAIRS = 1 << 10
+"""From so many pairs of an input and an output channel on, matrix products are worth it."""
 
 _Pair = tuple[int, int]
 """Of rows and of columns."""
@@ -66,17 +68,18 @@ def dense_convolution(x: Tensor, weight: Tensor, bias: Tensor | None, layer: nn.
 
 
 def _is_slow(x: Tensor, weight: Tensor) -> bool:
-    """Whether torch would form the gradient of these weights by the slow kernel."""
-    if x.device.type != "cpu" or x.dtype != torch.float32 or torch.is_autocast_enabled("cpu"):
+    """Whether torch would form the gradient of these weights by the slow kernel, and matrix products are quicker."""
+    outputs, inputs, *kernel = weight.shape
+    if kernel == [1, 1] or outputs * inputs < PAIRS or torch.backends.cpu.get_cpu_capability() != "AVX2":
         return False
-    if torch.backends.cpu.get_cpu_capability() != "AVX2" or weight.shape[2:] == (1, 1):
+    if x.device.type != "cpu" or x.dtype != torch.float32 or torch.is_autocast_enabled("cpu"):
         return False
     last = x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous()
     return last and x[0].numel() > IN_CACHE
 
 
 class _ByQuickKernels(torch.autograd.Function):
-    """The convolution as it is, and the gradient of its weights from some rows with channels first at a time."""
+    """The convolution as it is, and the gradient of its weights from some rows of pixels at a time."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, geometry: _Geometry) -> Tensor:  # noqa: ANN401
@@ -90,7 +93,7 @@ class _ByQuickKernels(torch.autograd.Function):
         x, weight = ctx.saved_tensors
         of_x = of_weight = of_bias = None
         if ctx.needs_input_grad[0]:
-            of_x = _gradients(gradient, x, weight, ctx.geometry, (True, False, False))[0]
+            of_x = _gradient_of_input(gradient, x, weight, ctx.geometry)
         if ctx.needs_input_grad[1]:
             of_weight = _gradient_of_weight(gradient, x, weight, ctx.geometry)
         if ctx.needs_input_grad[2]:
@@ -99,28 +102,31 @@ class _ByQuickKernels(torch.autograd.Function):
 
 
 def _gradient_of_weight(gradient: Tensor, x: Tensor, weight: Tensor, geometry: _Geometry) -> Tensor:
-    """A sum over parts of the result: of each, its rows and the rows of the map that they see."""
-    (above, beside), dilation = geometry
-    weight = weight.contiguous()  # channels last in one of the three would bring the others to it
-    total = torch.zeros_like(weight)
-    for first in range(0, gradient.shape[2], ROWS):
-        part = gradient[:, :, first : first + ROWS].contiguous()
-        top = first - above
-        bottom = top + part.shape[2] + (weight.shape[2] - 1) * dilation[0]
-        seen = x.new_zeros(*x.shape[:2], bottom - top, x.shape[3])
-        start, stop = max(top, 0), min(bottom, x.shape[2])
-        if start < stop:
-            seen[:, :, start - top : stop - top] = x[:, :, start:stop]
-        total += _gradients(part, seen, weight, _Geometry((0, beside), dilation), (False, True, False))[1]
-    return total
+    """A matrix product for every place of the kernel: of the gradient with what that place sees of the map.
+
+    Both are lists of pixels whose rows are equally wide, so what a place sees lies so many pixels further on.
+    """
+    (above, beside), (down, across) = geometry
+    (outputs, inputs, *kernel), (count, _, height, width) = weight.shape, gradient.shape
+    pitch = x.shape[3] + 2 * beside
+    rows = max(1, PIXELS // pitch)
+    total = gradient.new_zeros(*kernel, outputs, inputs)
+    for image in range(count):
+        seen = F.pad(x[image].permute(1, 2, 0), (0, 0, beside, beside, above, above)).flatten(0, 1)
+        for first in range(0, height, rows):
+            part = gradient[image, :, first : first + rows].permute(1, 2, 0)
+            part = F.pad(part, (0, 0, 0, pitch - width)).flatten(0, 1)[: width - pitch or None]
+            for i, j in product(*map(range, kernel)):
+                start = (first + i * down) * pitch + j * across
+                total[i, j].addmm_(part.T, seen[start : start + len(part)])
+    return total.permute(2, 3, 0, 1)
 
 
-def _gradients(
-    gradient: Tensor, x: Tensor, weight: Tensor, geometry: _Geometry, wanted: tuple[bool, bool, bool]
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Of the input, of the weights, of the bias."""
-    found = torch.ops.aten.convolution_backward(gradient, x, weight, None, (1, 1), *geometry, False, (0, 0), 1, wanted)
-    return cast(tuple[Tensor, Tensor, Tensor], found)
+def _gradient_of_input(gradient: Tensor, x: Tensor, weight: Tensor, geometry: _Geometry) -> Tensor:
+    found = torch.ops.aten.convolution_backward(
+        gradient, x, weight, None, (1, 1), *geometry, False, (0, 0), 1, (True, False, False)
+    )
+    return cast(Tensor, found[0])
 
 
 def convert_dense(module: nn.Module) -> None:
