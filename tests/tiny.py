@@ -121,7 +121,7 @@ def in_children(actions: Sequence[Callable[[], object]]) -> list[int]:
 
 @cache
 def _warm() -> None:
-    """Train once here, so that no child has to import, and to prepare, what a first training does: half of its time."""
+    """Train once here, so that no child has to import, and to prepare, what a first training does."""
     with TemporaryDirectory() as name, redirect_stdout(StringIO()), redirect_stderr(StringIO()):
         assert main(train_words(Path(name))) == 0
 

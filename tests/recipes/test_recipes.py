@@ -17,7 +17,7 @@ from semiverse.recipes.recipe import PSEUDOLABELS, load, names
 from semiverse.recipes.results import result_of_run, score
 from semiverse.recipes.table import numbers
 from semiverse.run import Run
-from tests.reporting.checked import check_report, leave_blank
+from tests.reporting.checked import check_report
 
 RECIPES = {name: load(name) for name in names()}
 WEIGHTS = ("weights", "width", "pretrained")
@@ -134,5 +134,4 @@ def test_kind_of_run_trains_two_steps_is_scored_and_reported(name, cell, tmp_pat
     assert all(score(s, result.scores) is not None for s in present), (asked, sorted(result.scores))
     found = numbers(recipe, {(cell.column, cell.row, cell.seed): result})
     assert any(number.values for number in found if (number.column, number.row) == (cell.column, cell.row))
-    leave_blank(monkeypatch)
-    check_report(out)
+    check_report(out, blank=monkeypatch)

@@ -11,8 +11,8 @@ from semiverse.reporting.curves import curve_pictures
 from semiverse.reporting.figures import Picture
 from tests.reporting.made_up_runs import read
 
-REPORTED: set[tuple[str, ...]] = set()
-"""What was recorded by the runs whose pages were written: pages of equal columns are made alike."""
+REPORTED: set[tuple[object, ...]] = set()
+"""What was recorded by the runs whose pages were written, drawn or blank: pages of equal columns are made alike."""
 
 
 def leave_blank(monkeypatch: pytest.MonkeyPatch, but: tuple[str, ...] = ()) -> None:
@@ -32,8 +32,11 @@ def leave_blank(monkeypatch: pytest.MonkeyPatch, but: tuple[str, ...] = ()) -> N
     monkeypatch.setattr(Picture, "draw", draw_some)
 
 
-def check_report(run: Path) -> None:
-    """Every number that was recorded is drawn under the title of its method, and the page lacks nothing."""
+def check_report(run: Path, blank: pytest.MonkeyPatch | None = None) -> None:
+    """Every number that was recorded is drawn under the title of its method, and the page lacks nothing.
+
+    With ``blank`` the figures of the page are left blank.
+    """
     (setting,) = read(run)
     assert setting.runs[0].problems == () and setting.declared is not None
     curves = {picture.name: picture for picture in curve_pictures([setting])}
@@ -42,9 +45,11 @@ def check_report(run: Path) -> None:
     assert len(lines) == len({*recorded, "learning_rate", "images_per_second"})
     titles = {"Validation", "Learning rate", *(curve.title for curve in setting.declared.records.values())}
     assert [name for name, picture in curves.items() if not picture.caption.startswith(tuple(titles))] == []
-    if tuple(recorded) in REPORTED:
+    if (blank is None, *recorded) in REPORTED:
         return
-    REPORTED.add(tuple(recorded))
+    REPORTED.add((blank is None, *recorded))
+    if blank is not None:
+        leave_blank(blank)
     page = report([run], images=1, device="cpu")
     files = {path.stem for path in (page.parent / "figures").glob("*.png")}
     assert {*curves, *(f"examples_{domain}" for domain in setting.runs[0].domains)} <= files
